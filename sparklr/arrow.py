@@ -1,0 +1,133 @@
+"""Feature columns as Arrow brings them, read as matrices without a loop over rows.
+
+A vector column arrives unwrapped, struct<type, size, indices, values> with type 1 for dense
+and 0 for sparse; an array column as list<double>. Knows Arrow and matrices only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparklr.arrays import Array, BoolArray, IntArray
+from sparklr.blocks import Matrix, csr
+
+DENSE = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """The rows of one Arrow batch before they are checked.
+
+    `values` are all stored values, row after row, `lengths[i]` of them in row i, at `columns`
+    (None: every row stores all its features). Rows that are null have length 0.
+    """
+
+    values: Array
+    columns: IntArray | None
+    lengths: IntArray
+    sizes: IntArray
+    null: BoolArray
+    null_element: BoolArray
+
+    def matrix(self, features: int) -> Matrix:
+        """All rows as one matrix, dense if every row stores all its features."""
+        rows = len(self.lengths)
+        if self.columns is None:
+            return self.values.reshape(rows, features)
+        kept = self.values != 0
+        pointers = np.concatenate(([0], np.cumsum(self.lengths)))
+        pointers = np.concatenate(([0], np.cumsum(kept)))[pointers]
+        columns = self.columns[kept].astype(np.int32)
+        return csr(self.values[kept], columns, pointers.astype(np.int32), features)
+
+    def keep(self, rows: BoolArray) -> FeatureRows:
+        """Only the chosen rows."""
+        if rows.all():
+            return self
+        stored = np.repeat(rows, self.lengths)
+        return FeatureRows(
+            self.values[stored],
+            None if self.columns is None else self.columns[stored],
+            self.lengths[rows],
+            self.sizes[rows],
+            self.null[rows],
+            self.null_element[rows],
+        )
+
+    def not_finite(self) -> BoolArray:
+        """Which rows hold a NaN or an infinity."""
+        bad = ~np.isfinite(self.values)
+        result = np.zeros(len(self.lengths), dtype=bool)
+        if bad.any():
+            result[np.repeat(np.arange(len(self.lengths)), self.lengths)[bad]] = True
+        return result
+
+    def first_not_finite(self) -> str:
+        """Names the first such value and its feature."""
+        at = int(np.flatnonzero(~np.isfinite(self.values))[0])
+        start = np.concatenate(([0], np.cumsum(self.lengths)))
+        row = int(np.searchsorted(start, at, side="right")) - 1
+        feature = at - int(start[row]) if self.columns is None else int(self.columns[at])
+        return f"{self.values[at]} at feature {feature}"
+
+
+def read_features(column: Any) -> FeatureRows:
+    """The rows of a feature column, a StructArray of vectors or a list array."""
+    return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
+
+
+def _read_arrays(column: Any) -> FeatureRows:
+    values, lengths, null_values = _flat(column)
+    elements = np.zeros(len(column), dtype=bool)
+    if null_values is not None:
+        elements[np.repeat(np.arange(len(column)), lengths)[null_values]] = True
+    return FeatureRows(values, None, lengths, lengths, _nulls(column), elements)
+
+
+def _read_vectors(column: Any) -> FeatureRows:
+    kinds, sizes, indices, values = column.flatten()
+    flat, lengths, _ = _flat(values)
+    null = _nulls(column)
+    dense = _numbers(kinds, np.int64) == DENSE
+    width = np.where(dense, lengths, _numbers(sizes, np.int64))
+    none = np.zeros(len(column), dtype=bool)
+    if (dense | null).all():
+        return FeatureRows(flat, None, lengths, width, null, none)
+    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    places = np.arange(len(flat)) - starts
+    stored, _, _ = _flat(indices)
+    places[np.repeat(~dense, lengths)] = stored
+    return FeatureRows(flat, places, lengths, width, null, none)
+
+
+def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
+    """All elements of a list array one after another, each row's length, which elements are null."""
+    offsets = lists.offsets.to_numpy()
+    elements = lists.values.slice(offsets[0], offsets[-1] - offsets[0])
+    null = elements.is_null().to_numpy(zero_copy_only=False) if elements.null_count else None
+    lengths = np.diff(offsets).astype(np.int64)
+    if lists.null_count:  # Arrow allows a null list to span elements; Spark writes none
+        lengths[_nulls(lists)] = 0
+    return elements.to_numpy(zero_copy_only=False), lengths, null
+
+
+def _nulls(column: Any) -> BoolArray:
+    if column.null_count == 0:
+        return np.zeros(len(column), dtype=bool)
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+
+
+def _numbers(column: Any, kind: type) -> IntArray:
+    """A column of whole numbers, nulls as 0."""
+    filled = column.fill_null(0) if column.null_count else column
+    return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(kind)
+
+
+def read_numbers(column: Any) -> Array:
+    """A column of doubles, nulls as NaN."""
+    numbers = column.to_numpy(zero_copy_only=False)
+    return np.asarray(numbers, dtype=np.float64)

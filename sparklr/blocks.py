@@ -1,0 +1,122 @@
+"""Blocks: rows as one matrix with their labels and weights, and the bytes they travel as.
+
+A dense block is a C-ordered float64 matrix, a sparse one CSR. On the wire a block is a
+header of eight int64 and its buffers one after another, each padded to 64 bytes, so that a
+block is read in place, without a copy, from an Arrow buffer or a memory-mapped file.
+
+Knows nothing of Spark, nor of what is done with rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+
+from sparklr.arrays import Array
+
+Matrix: TypeAlias = "Array | sp.csr_matrix"
+
+# Below this share of values that are not zero, CSR is smaller than dense and its products faster.
+SPARSE_BELOW = 0.2
+ALIGNMENT = 64
+MAGIC = 0x53504C5231  # "SPLR1"
+HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, two spare
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None where all are 1."""
+
+    matrix: Matrix
+    labels: Array
+    weights: Array | None
+
+    @property
+    def rows(self) -> int:
+        return len(self.labels)
+
+    @property
+    def features(self) -> int:
+        return int(self.matrix.shape[1])
+
+    @property
+    def sparse(self) -> bool:
+        return bool(sp.issparse(self.matrix))
+
+    @property
+    def total_weight(self) -> float:
+        return float(self.rows) if self.weights is None else float(self.weights.sum())
+
+    def take(self, rows: Any) -> Block:
+        """The rows of an index array or slice."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Block(self.matrix[rows], self.labels[rows], weights)
+
+    def to_bytes(self) -> bytes:
+        """The block as it travels."""
+        stored = self.matrix.nnz if self.sparse else self.rows * self.features
+        header = np.zeros(HEADER, dtype=np.int64)
+        header[:6] = (
+            MAGIC, self.sparse, self.rows, self.features, stored, self.weights is not None,
+        )  # fmt: skip
+        pieces = [header.tobytes()]
+        for part in self._buffers():
+            data = part.tobytes()
+            pieces += [data, bytes(-len(data) % ALIGNMENT)]
+        return b"".join(pieces)
+
+    def _buffers(self) -> list[Any]:
+        parts = [self.labels] if self.weights is None else [self.labels, self.weights]
+        if not self.sparse:
+            return [*parts, np.ascontiguousarray(self.matrix, dtype=np.float64)]
+        pointers = self.matrix.indptr.astype(np.int64, copy=False)
+        columns = self.matrix.indices.astype(np.int32, copy=False)
+        return [*parts, self.matrix.data, columns, pointers]
+
+    @staticmethod
+    def from_buffer(buffer: Any) -> Block:
+        """The inverse of `to_bytes`, without a copy: the arrays are views of the buffer."""
+        magic, sparse, rows, features, stored, weighted, _, _ = (
+            int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
+        )
+        if magic != MAGIC:
+            raise ValueError("these bytes are not a block: the header does not match")
+        at = HEADER * 8
+
+        def take(kind: type, count: int) -> Any:
+            nonlocal at
+            array = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
+            at += array.nbytes + -array.nbytes % ALIGNMENT
+            return array
+
+        labels = take(np.float64, rows)
+        weights = take(np.float64, rows) if weighted else None
+        if not sparse:
+            return Block(take(np.float64, stored).reshape(rows, features), labels, weights)
+        data, columns, pointers = take(np.float64, stored), take(np.int32, stored), None
+        pointers = take(np.int64, rows + 1).astype(np.int32)
+        return Block(csr(data, columns, pointers, features), labels, weights)
+
+
+def csr(data: Array, columns: Any, pointers: Any, features: int) -> sp.csr_matrix:
+    """A CSR matrix of these very arrays: scipy's constructor would copy or check them."""
+    matrix = sp.csr_matrix((len(pointers) - 1, features), dtype=np.float64)
+    matrix.data, matrix.indices, matrix.indptr = data, columns, pointers
+    return matrix
+
+
+def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
+    """The rows of all pieces, dense or CSR by the share of values that are not zero."""
+    if not any(sp.issparse(piece) for piece in pieces):
+        dense = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        share = np.count_nonzero(dense) / max(dense.size, 1)
+        return dense if share >= SPARSE_BELOW else sp.csr_matrix(dense)
+    sparse = sp.vstack([sp.csr_matrix(piece) for piece in pieces], format="csr")
+    size = sparse.shape[0] * sparse.shape[1]
+    if sparse.nnz >= SPARSE_BELOW * size:
+        return np.ascontiguousarray(sparse.toarray())
+    return sparse

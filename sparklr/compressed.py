@@ -1,0 +1,50 @@
+"""Vectors and matrices stored as Spark stores a model's: dense, or sparse where that is smaller."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from pyspark.ml.linalg import (
+    DenseMatrix,
+    DenseVector,
+    Matrix,
+    SparseMatrix,
+    SparseVector,
+    Vector,
+)
+
+from sparklr.arrays import Array
+
+ARRAY_HEADER = 12  # bytes the JVM adds to an array, as Spark counts them
+
+
+def compress_vector(values: Array) -> Vector:
+    """Spark's `Vector.compressed`."""
+    kept = np.flatnonzero(values)
+    if 1.5 * (len(kept) + 1.0) < len(values):
+        return SparseVector(len(values), kept, values[kept])
+    return DenseVector(values)
+
+
+def compress_matrix(values: Array) -> Matrix:
+    """Spark's `Matrix.compressed` of a matrix held row by row."""
+    rows, columns = values.shape
+    stored = 12 * int(np.count_nonzero(values)) + 3 * ARRAY_HEADER
+    by_column, by_row = stored + 4 * (columns + 1), stored + 4 * (rows + 1)
+    if 8 * values.size + ARRAY_HEADER <= min(by_column, by_row):
+        return DenseMatrix(rows, columns, values.ravel(), isTransposed=True)
+    if by_column <= by_row:
+        matrix = sp.csc_matrix(values)
+        return SparseMatrix(rows, columns, matrix.indptr, matrix.indices, matrix.data)
+    matrix = sp.csr_matrix(values)
+    return SparseMatrix(rows, columns, matrix.indptr, matrix.indices, matrix.data, True)
+
+
+def dense_matrix(matrix: Matrix) -> Array:
+    """The values as an array."""
+    return np.ascontiguousarray(matrix.toArray(), dtype=np.float64)
+
+
+def dense_vector(vector: Vector) -> Array:
+    """The values as an array."""
+    return np.asarray(vector.toArray(), dtype=np.float64)

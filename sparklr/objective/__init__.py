@@ -1,0 +1,1 @@
+"""The objective for arrays: losses, sums over rows, moments, scaling, penalties."""

@@ -1,0 +1,174 @@
+"""Weighted moments of rows, merged in pieces: counts, means, spreads, the label histogram.
+
+mean_j = sum_i w_i x_ij / W,  spread_j = sum_i w_i (x_ij - mean_j)^2,  W = sum_i w_i
+variance_j = spread_j / (W - sum_i w_i^2 / W)
+
+Pieces merge by Chan's formula, so a mean of a million standard deviations costs no digits.
+Knows arrays only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from sparklr.arrays import Array
+
+# A column whose mean exceeds this many standard deviations is shifted before it is summed.
+FAR = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What one reading tells of rows with weight > 0; arrays over features have length p."""
+
+    rows: int
+    weight: float
+    weight_squares: float
+    mean: Array
+    spread: Array
+    minimum: Array
+    maximum: Array
+    nonzeros: int
+    labels: Array  # distinct labels, ascending
+    label_weights: Array  # total weight of each
+
+    @property
+    def features(self) -> int:
+        return len(self.mean)
+
+    @property
+    def variance(self) -> Array:
+        """Unbiased weighted variance; zero where all values are equal, or for a single row."""
+        denominator = self.weight - self.weight_squares / self.weight if self.weight > 0 else 0.0
+        if self.rows < 2 or denominator <= 0:
+            return np.zeros(self.features)
+        return np.where(self.minimum == self.maximum, 0.0, self.spread / denominator)
+
+    @property
+    def origin(self) -> Array | None:
+        """Where to count features from so that sums do not cancel; None if zero will do."""
+        far = np.abs(self.mean) > FAR * np.sqrt(self.variance)
+        # A constant column has coefficient zero: it needs no shift.
+        far &= self.minimum != self.maximum
+        return np.where(far, self.mean, 0.0) if far.any() else None
+
+    def histogram(self, classes: int) -> Array:
+        """Weight of each label 0..classes-1."""
+        counts = np.zeros(classes)
+        counts[self.labels.astype(np.int64)] = self.label_weights
+        return counts
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets of rows together."""
+        if other.rows == 0 or self.rows == 0:
+            return self if other.rows == 0 else other
+        weight = self.weight + other.weight
+        away = other.mean - self.mean
+        labels, where = np.unique(
+            np.concatenate((self.labels, other.labels)), return_inverse=True
+        )
+        label_weights = np.bincount(
+            where, weights=np.concatenate((self.label_weights, other.label_weights))
+        )
+        return replace(
+            self,
+            rows=self.rows + other.rows,
+            weight=weight,
+            weight_squares=self.weight_squares + other.weight_squares,
+            mean=self.mean + away * (other.weight / weight),
+            spread=self.spread + other.spread + away**2 * (self.weight * other.weight / weight),
+            minimum=np.minimum(self.minimum, other.minimum),
+            maximum=np.maximum(self.maximum, other.maximum),
+            nonzeros=self.nonzeros + other.nonzeros,
+            labels=labels,
+            label_weights=label_weights,
+        )
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Plain arrays by field name, for `from_arrays`."""
+        return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Array]) -> Moments:
+        """The inverse of `to_arrays`."""
+        counts = {name: int(arrays[name]) for name in ("rows", "nonzeros")}
+        totals = {name: float(arrays[name]) for name in ("weight", "weight_squares")}
+        return Moments(**{**arrays, **counts, **totals})  # type: ignore[arg-type]
+
+
+def no_rows(features: int) -> Moments:
+    """The moments of no rows."""
+    zeros, none = np.zeros(features), np.zeros(0)
+    return Moments(
+        0, 0.0, 0.0, zeros, zeros, np.full(features, np.inf), np.full(features, -np.inf), 0, none, none
+    )
+
+
+def moments_of(matrix: Array | sp.csr_matrix, labels: Array, weights: Array | None) -> Moments:
+    """The moments of rows in memory: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None."""
+    if matrix.shape[0] == 0:
+        return no_rows(matrix.shape[1])
+    each = np.ones(len(labels)) if weights is None else weights
+    distinct, where = np.unique(labels, return_inverse=True)
+    spreads = _sparse_spread if sp.issparse(matrix) else _dense_spread
+    mean, spread, minimum, maximum, nonzeros = spreads(matrix, each)
+    return Moments(
+        rows=len(labels),
+        weight=float(each.sum()),
+        weight_squares=float(each @ each),
+        mean=mean,
+        spread=spread,
+        minimum=minimum,
+        maximum=maximum,
+        nonzeros=nonzeros,
+        labels=distinct.astype(np.float64),
+        label_weights=np.bincount(where, weights=each),
+    )
+
+
+def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, Array, int]:
+    total = weights.sum()
+    # Counted from the first row, a far mean costs no digits and a constant is exact.
+    away = matrix - matrix[0]
+    shift = (weights @ away) / total
+    away -= shift
+    spread = weights @ np.square(away, out=away)
+    return (
+        matrix[0] + shift,
+        spread,
+        matrix.min(axis=0),
+        matrix.max(axis=0),
+        int(np.count_nonzero(matrix)),
+    )
+
+
+def _sparse_spread(
+    matrix: sp.csr_matrix, weights: Array
+) -> tuple[Array, Array, Array, Array, int]:
+    rows, features = matrix.shape
+    total = weights.sum()
+    each = np.repeat(weights, np.diff(matrix.indptr))
+    columns, data = matrix.indices, matrix.data
+
+    def by_column(values: Array) -> Array:
+        return np.bincount(columns, weights=values, minlength=features)
+
+    stored = np.bincount(columns, minlength=features)
+    mean = by_column(each * data) / total
+    # A column with no implicit zero has its mean counted from a stored value, so a constant is exact.
+    anchor = np.zeros(features)
+    anchor[columns] = data
+    anchor[stored < rows] = 0.0
+    if anchor.any():
+        full = stored == rows
+        mean[full] = (anchor + by_column(each * (data - anchor[columns])) / total)[full]
+    implicit = np.maximum(total - by_column(each), 0.0)
+    spread = by_column(each * (data - mean[columns]) ** 2) + implicit * mean**2
+    minimum = np.where(stored < rows, 0.0, np.inf)
+    maximum = np.where(stored < rows, 0.0, -np.inf)
+    np.minimum.at(minimum, columns, data)
+    np.maximum.at(maximum, columns, data)
+    return mean, spread, minimum, maximum, int(np.count_nonzero(data))

@@ -1,0 +1,40 @@
+"""The elastic net in the solvers' coordinates.
+
+    regParam ((1 - alpha) / 2 ||b||^2 + alpha ||b||_1)
+
+on the scaled coefficients with standardization, on the original ones without: then a scaled
+coefficient counts 1 / deviation as much. The intercept is never penalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.objective.scaling import Scaling
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """Sum of l2_j x_j^2 / 2 + l1_j |x_j| over a flat point."""
+
+    l2: Array
+    l1: Array
+
+    @staticmethod
+    def elastic_net(
+        scaling: Scaling, strength: float, mixing: float, *, standardized: bool
+    ) -> Penalty:
+        """The penalty of weight `strength`, a share `mixing` of it on absolute values."""
+        size = np.ones(len(scaling.active)) if standardized else 1.0 / scaling.deviation
+        none = [0.0] * scaling.intercept
+        l2 = np.concatenate((strength * (1.0 - mixing) * size**2, none))
+        l1 = np.concatenate((strength * mixing * size, none))
+        return Penalty(np.tile(l2, scaling.columns), np.tile(l1, scaling.columns))
+
+    @property
+    def smooth(self) -> bool:
+        """Whether no coordinate has an l1 term."""
+        return not self.l1.any()

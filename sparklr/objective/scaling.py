@@ -1,0 +1,87 @@
+"""The solvers' coordinates: features scaled to unit deviation and, virtually, centred.
+
+    margin_k = intercept_k + sum_j scaled_kj (x_j - centre_j) / deviation_j
+             = offset_k   + sum_j coefficients_kj (x_j - origin_j)
+
+over the features with a deviation above zero; the others' coefficients are exactly zero.
+Centring only moves the intercept, so the rows are never changed; without an intercept
+there is no centre. Knows nothing of losses and penalties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparklr.arrays import Array, IntArray
+from sparklr.objective.moments import Moments
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """From the solvers' coordinates to the rows' and back, for `columns` margins."""
+
+    features: int
+    columns: int
+    intercept: bool
+    active: IntArray  # features with a deviation above zero
+    deviation: Array  # of the active features
+    centre: Array  # of all features; zero without intercept
+    origin: Array  # what the pass counts features from
+
+    @staticmethod
+    def of(moments: Moments, columns: int, *, intercept: bool) -> Scaling:
+        """The scaling that these moments ask for."""
+        deviation = np.sqrt(moments.variance)
+        active = np.flatnonzero(deviation > 0)
+        nowhere = np.zeros(moments.features)
+        return Scaling(
+            features=moments.features,
+            columns=columns,
+            intercept=intercept,
+            active=active,
+            deviation=deviation[active],
+            centre=moments.mean if intercept else nowhere,
+            origin=nowhere if moments.origin is None else moments.origin,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """A point as a matrix: one row a margin, its active features and then its intercept."""
+        return self.columns, len(self.active) + self.intercept
+
+    def to_rows(self, point: Array) -> tuple[Array, Array]:
+        """Coefficients (C, p) and offsets (C,) as the pass counts them, from its origin."""
+        coefficients, intercepts = self._unscale(point)
+        return coefficients, intercepts - coefficients @ (self.centre - self.origin)
+
+    def to_coefficients(self, point: Array) -> tuple[Array, Array]:
+        """Coefficients (C, p) and intercepts (C,) of the rows as the user knows them."""
+        coefficients, intercepts = self._unscale(point)
+        return coefficients, intercepts - coefficients @ self.centre
+
+    def _unscale(self, point: Array) -> tuple[Array, Array]:
+        matrix = point.reshape(self.shape)
+        coefficients = np.zeros((self.columns, self.features))
+        coefficients[:, self.active] = matrix[:, : len(self.active)] / self.deviation
+        intercepts = matrix[:, -1].copy() if self.intercept else np.zeros(self.columns)
+        return coefficients, intercepts
+
+    def gradient(self, sums: Array) -> Array:
+        """The gradient at a point (flat) from the sums' gradient (C, p + 1)."""
+        return self._change(sums).ravel()
+
+    def hessian(self, sums: Array) -> Array:
+        """The Hessian at a point from the sums' Hessian (C (p + 1), C (p + 1))."""
+        side, width = self.columns * self.shape[1], self.features + 1
+        half = self._change(sums.reshape(-1, self.columns, width)).reshape(-1, side)
+        full = self._change(half.T.reshape(side, self.columns, width)).reshape(side, side)
+        return np.asarray((full + full.T) / 2)
+
+    def _change(self, sums: Array) -> Array:
+        """Sums over [x - origin, 1] on the last axis -> over [(x - centre) / deviation, 1]."""
+        totals = sums[..., -1:]
+        shift = (self.centre - self.origin)[self.active]
+        scaled = (sums[..., self.active] - shift * totals) / self.deviation
+        return np.concatenate((scaled, totals), axis=-1) if self.intercept else scaled

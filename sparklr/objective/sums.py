@@ -1,0 +1,237 @@
+"""Sums over rows: what a pass computes for each probe. All workers ever do is in this file.
+
+A probe is a point in the coordinates of the rows themselves, counted from the pass's origin o:
+
+    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C columns
+
+C is 1 for the binomial loss and the number of classes for the multinomial one. Its sums are
+
+    value     sum_i w_i loss_i
+    gradient  sum_i w_i d_ik [x_i - o, 1]                        (C, p + 1)
+    hessian   sum_i w_i h_ikl [x_i - o, 1] [x_i - o, 1]'         (C (p + 1), C (p + 1))
+
+Probes are stacked as columns of one matrix, so many cost one wider product. Penalties and
+scaling never come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+
+from sparklr.arrays import Array
+from sparklr.objective import losses
+
+Family: TypeAlias = Literal["binomial", "multinomial"]
+Matrix: TypeAlias = "Array | sp.csr_matrix"
+
+# A slice of rows should stay in a core's L2 cache between the two products that read it.
+SLICE_BYTES = 512 * 1024
+# Hessians are matrix-matrix products, which bring their own blocking: longer slices.
+HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A point to sum at: coefficients (C, p), offsets (C,), and how many derivatives."""
+
+    family: Family
+    coefficients: Array
+    offsets: Array
+    order: Literal[0, 1, 2]
+
+    @property
+    def columns(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def lengths(self) -> tuple[int, int, int]:
+        """How many numbers the value, the gradient and the Hessian take."""
+        width = self.columns * (self.coefficients.shape[1] + 1)
+        return 1, width if self.order > 0 else 0, width**2 if self.order > 1 else 0
+
+    @property
+    def length(self) -> int:
+        """How many numbers its sums take."""
+        return sum(self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """One probe's sums, as views of one flat array that merges by addition."""
+
+    flat: Array
+    value: Array  # (1,)
+    gradient: Array  # (C, p + 1), empty at order 0
+    hessian: Array  # (C (p + 1), C (p + 1)), empty below order 2
+
+    @staticmethod
+    def of(probe: Probe, flat: Array) -> Sums:
+        """See a flat array of `probe.length` numbers as sums."""
+        first, second, third = np.cumsum(probe.lengths)
+        width = probe.lengths[1]
+        side = int(round(np.sqrt(third - second)))
+        gradient = flat[first:second].reshape(probe.columns if width else 0, -1 if width else 0)
+        return Sums(flat, flat[:first], gradient, flat[second:third].reshape(side, side))
+
+
+class Stack:
+    """Probes made ready to be summed together; holds the totals of the rows added so far."""
+
+    def __init__(self, probes: Sequence[Probe], features: int, origin: Array | None) -> None:
+        # Columns in order: probes that need gradients first, so that these are one block.
+        self.probes = tuple(probes)
+        self.features = features
+        self.origin = origin
+        ranked = sorted(
+            range(len(probes)),
+            key=lambda i: (probes[i].order == 0, probes[i].family, probes[i].columns),
+        )
+        self._places: list[slice] = [slice(0, 0)] * len(probes)
+        end = 0
+        for i in ranked:
+            self._places[i] = slice(end, end + probes[i].columns)
+            end += probes[i].columns
+        self._sloped = sum(probe.columns for probe in probes if probe.order > 0)
+        self._coefficients = np.zeros((features, end))
+        self._offsets = np.zeros(end)
+        for probe, place in zip(self.probes, self._places, strict=True):
+            self._coefficients[:, place] = probe.coefficients.T
+            self._offsets[place] = probe.offsets
+        self._groups = self._group(ranked)
+        self._gradient = np.zeros((features + 1, self._sloped))
+        self._totals = [Sums.of(probe, np.zeros(probe.length)) for probe in self.probes]
+        self._curved = any(probe.order > 1 for probe in probes)
+
+    def _group(self, ranked: Sequence[int]) -> list[list[int]]:
+        """Neighbouring probes alike in loss and columns, so that one call serves them all."""
+        groups: list[list[int]] = []
+        for i in ranked:
+            probe = self.probes[i]
+            last = self.probes[groups[-1][0]] if groups else None
+            alike = last is not None and (
+                (last.family, last.columns, last.order == 0)
+                == (probe.family, probe.columns, probe.order == 0)
+            )
+            if alike:
+                groups[-1].append(i)
+            else:
+                groups.append([i])
+        return groups
+
+    def add(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
+        """Add rows: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None for ones."""
+        rows = matrix.shape[0]
+        widest = max(self.features, self._coefficients.shape[1], 1)
+        size = SLICE_BYTES
+        if self._curved:
+            widest = (self.features + 1) * max(p.columns for p in self.probes if p.order > 1)
+            size = HESSIAN_SLICE_BYTES
+        elif sp.issparse(matrix):
+            widest = max(1, self._coefficients.shape[1], matrix.nnz // max(rows, 1))
+        step = max(size // (8 * widest), 64)
+        for begin in range(0, rows, step):
+            part = slice(begin, begin + step)
+            self._add_slice(matrix[part], labels[part], None if weights is None else weights[part])
+
+    def _add_slice(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
+        offsets, moved = self._offsets, False
+        if self._curved and sp.issparse(matrix):
+            matrix = matrix.toarray()
+        if self.origin is not None and not sp.issparse(matrix):
+            matrix, moved = matrix - self.origin, True
+        elif self.origin is not None:  # sparse rows stay where they are: move the probes
+            offsets = offsets - self.origin @ self._coefficients
+        margins = np.asarray(matrix @ self._coefficients)
+        margins += offsets
+        multipliers = np.empty((len(labels), self._sloped))
+        for group in self._groups:
+            self._add_losses(group, margins, multipliers, matrix, labels, weights)
+        if self._sloped:
+            self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
+            self._gradient[:-1] += matrix.T @ multipliers
+            if self.origin is not None and not moved:
+                self._gradient[:-1] -= np.outer(self.origin, column_sums)
+
+    def _add_losses(
+        self,
+        group: Sequence[int],
+        margins: Array,
+        multipliers: Array,
+        matrix: Array,
+        labels: Array,
+        weights: Array | None,
+    ) -> None:
+        """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
+        first = self.probes[group[0]]
+        place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
+        binomial = first.family == "binomial"
+        each: Array | float = 1.0 if weights is None else weights
+        here = margins[:, place]
+        if binomial:
+            loss, slopes, curvatures = losses.binomial_terms(here, labels)
+        else:
+            classes = labels.astype(np.int64)
+            here = here.reshape(len(labels), len(group), first.columns)
+            loss, slopes = losses.multinomial_terms(here, classes)
+        values = loss.sum(axis=0) if weights is None else weights @ loss
+        for i, value in zip(group, values, strict=True):
+            self._totals[i].value[0] += value
+        if first.order:
+            flat = slopes.reshape(len(labels), -1)
+            multipliers[:, place] = flat if weights is None else flat * weights[:, None]
+        for number, i in enumerate(group):
+            if self.probes[i].order < 2:
+                continue
+            if binomial:
+                _add_binomial_hessian(self._totals[i].hessian, matrix, each * curvatures[:, number])
+            else:
+                chances = losses.softmax_from_multipliers(slopes[:, number : number + 1], classes)
+                _add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
+
+    def totals(self) -> Array:
+        """Every probe's sums so far, one after another in one flat array."""
+        for probe, place, sums in zip(self.probes, self._places, self._totals, strict=True):
+            if probe.order > 0:
+                sums.gradient[:] = self._gradient[:, place].T
+        return np.concatenate([sums.flat for sums in self._totals]) if self._totals else np.zeros(0)
+
+
+def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
+    """The inverse of `Stack.totals`: each probe's sums, in the order of the probes."""
+    ends = np.cumsum([probe.length for probe in probes])
+    return [
+        Sums.of(probe, flat[end - probe.length : end])
+        for probe, end in zip(probes, ends, strict=True)
+    ]
+
+
+def _add_binomial_hessian(hessian: Array, matrix: Array, curvature: Array) -> None:
+    """hessian += sum_i c_i [x_i, 1] [x_i, 1]'."""
+    root = np.sqrt(curvature)
+    rows = np.empty((matrix.shape[0], matrix.shape[1] + 1))
+    np.multiply(matrix, root[:, None], out=rows[:, :-1])
+    rows[:, -1] = root
+    hessian += rows.T @ rows  # numpy sees A'A and computes one triangle only
+
+
+def _add_multinomial_hessian(
+    hessian: Array, matrix: Array, chances: Array, weights: Array | float
+) -> None:
+    """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]', for chances p (n, K)."""
+    count, classes = chances.shape
+    width = matrix.shape[1] + 1
+    rows = np.ones((count, width))
+    rows[:, :-1] = matrix
+    root = np.sqrt(weights)
+    weighted = np.asarray(chances.T * root).T
+    joint = (weighted[:, :, None] * rows[:, None, :]).reshape(count, classes * width)
+    hessian -= joint.T @ joint
+    for k in range(classes):
+        block = slice(k * width, (k + 1) * width)
+        scaled = rows * np.sqrt(chances[:, k] * weights)[:, None]
+        hessian[block, block] += scaled.T @ scaled

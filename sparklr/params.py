@@ -1,0 +1,278 @@
+"""The Params of LogisticRegression, with Spark's names, defaults and rules, and `solver`.
+
+Everything is checked here, in Python and before any job: Spark's own checks sit in its JVM,
+which Spark Connect does not have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pyspark.ml.linalg import Matrix, Vector
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import (
+    HasAggregationDepth,
+    HasElasticNetParam,
+    HasFeaturesCol,
+    HasFitIntercept,
+    HasLabelCol,
+    HasMaxBlockSizeInMB,
+    HasMaxIter,
+    HasPredictionCol,
+    HasProbabilityCol,
+    HasRawPredictionCol,
+    HasRegParam,
+    HasStandardization,
+    HasThreshold,
+    HasThresholds,
+    HasTol,
+    HasWeightCol,
+)
+
+P = TypeVar("P", bound="LogisticRegressionParams")
+
+FAMILIES = ("auto", "binomial", "multinomial")
+SOLVERS = ("auto", "newton", "l-bfgs", "proximal-newton", "owl-qn")
+
+
+def _dummy() -> Any:
+    return Params._dummy()
+
+
+class LogisticRegressionParams(
+    # In the order of Spark's own classifiers, or Python finds no common method order with them.
+    HasProbabilityCol,
+    HasThresholds,
+    HasRawPredictionCol,
+    HasLabelCol,
+    HasFeaturesCol,
+    HasPredictionCol,
+    HasRegParam,
+    HasElasticNetParam,
+    HasMaxIter,
+    HasFitIntercept,
+    HasTol,
+    HasStandardization,
+    HasWeightCol,
+    HasAggregationDepth,
+    HasThreshold,
+    HasMaxBlockSizeInMB,
+):
+    """Params shared by the estimator and the model."""
+
+    threshold: Param[float] = Param(
+        _dummy(),
+        "threshold",
+        "Threshold in binary classification prediction, in range [0, 1]. If threshold and "
+        "thresholds are both set, they must match: thresholds must be [1-p, p] for threshold p.",
+        typeConverter=TypeConverters.toFloat,
+    )
+    family: Param[str] = Param(
+        _dummy(),
+        "family",
+        "The distribution of the label: auto (binomial for two classes or fewer, else "
+        "multinomial), binomial or multinomial.",
+        typeConverter=TypeConverters.toString,
+    )
+    lowerBoundsOnCoefficients: Param[Matrix] = Param(
+        _dummy(),
+        "lowerBoundsOnCoefficients",
+        "Lower bounds on coefficients: a matrix of (1, features) for binomial, "
+        "(classes, features) for multinomial regression.",
+        typeConverter=TypeConverters.toMatrix,
+    )
+    upperBoundsOnCoefficients: Param[Matrix] = Param(
+        _dummy(),
+        "upperBoundsOnCoefficients",
+        "Upper bounds on coefficients: a matrix of (1, features) for binomial, "
+        "(classes, features) for multinomial regression.",
+        typeConverter=TypeConverters.toMatrix,
+    )
+    lowerBoundsOnIntercepts: Param[Vector] = Param(
+        _dummy(),
+        "lowerBoundsOnIntercepts",
+        "Lower bounds on intercepts: 1 for binomial, one a class for multinomial regression.",
+        typeConverter=TypeConverters.toVector,
+    )
+    upperBoundsOnIntercepts: Param[Vector] = Param(
+        _dummy(),
+        "upperBoundsOnIntercepts",
+        "Upper bounds on intercepts: 1 for binomial, one a class for multinomial regression.",
+        typeConverter=TypeConverters.toVector,
+    )
+    solver: Param[str] = Param(
+        _dummy(),
+        "solver",
+        "The method of optimisation: auto, newton, l-bfgs, proximal-newton or owl-qn. The "
+        "first two need a penalty without L1 part; auto chooses by penalty and size.",
+        typeConverter=TypeConverters.toString,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(
+            maxIter=100,
+            regParam=0.0,
+            elasticNetParam=0.0,
+            tol=1e-6,
+            fitIntercept=True,
+            threshold=0.5,
+            family="auto",
+            standardization=True,
+            aggregationDepth=2,
+            maxBlockSizeInMB=0.0,
+            solver="auto",
+        )
+
+    def setThreshold(self: P, value: float) -> P:
+        """Set `threshold`, and clear `thresholds`."""
+        self._set(threshold=value)
+        self.clear(self.thresholds)
+        return self
+
+    def getThreshold(self) -> float:
+        """The threshold, or the one that two `thresholds` amount to."""
+        check_thresholds(self)
+        if not self.isSet(self.thresholds):
+            return float(self.getOrDefault(self.threshold))
+        values = self.getOrDefault(self.thresholds)
+        if len(values) != 2:
+            raise ValueError(
+                f"getThreshold is for binary classification, but thresholds={values} has "
+                f"{len(values)} values. Use getThresholds."
+            )
+        return as_threshold(values)
+
+    def setThresholds(self: P, value: list[float]) -> P:
+        """Set `thresholds`, and clear `threshold`."""
+        self._set(thresholds=value)
+        self.clear(self.threshold)
+        return self
+
+    def getThresholds(self) -> list[float]:
+        """The thresholds, or [1 - t, t] where only `threshold` is set; an error if neither is."""
+        check_thresholds(self)
+        if not self.isSet(self.thresholds) and self.isSet(self.threshold):
+            value = float(self.getOrDefault(self.threshold))
+            return [1.0 - value, value]
+        return list(self.getOrDefault(self.thresholds))
+
+    def getFamily(self) -> str:
+        """The value of `family` or its default."""
+        return str(self.getOrDefault(self.family))
+
+    def getSolver(self) -> str:
+        """The value of `solver` or its default."""
+        return str(self.getOrDefault(self.solver))
+
+    def getLowerBoundsOnCoefficients(self) -> Matrix:
+        """The value of `lowerBoundsOnCoefficients`."""
+        return self.getOrDefault(self.lowerBoundsOnCoefficients)
+
+    def getUpperBoundsOnCoefficients(self) -> Matrix:
+        """The value of `upperBoundsOnCoefficients`."""
+        return self.getOrDefault(self.upperBoundsOnCoefficients)
+
+    def getLowerBoundsOnIntercepts(self) -> Vector:
+        """The value of `lowerBoundsOnIntercepts`."""
+        return self.getOrDefault(self.lowerBoundsOnIntercepts)
+
+    def getUpperBoundsOnIntercepts(self) -> Vector:
+        """The value of `upperBoundsOnIntercepts`."""
+        return self.getOrDefault(self.upperBoundsOnIntercepts)
+
+    def _set(self: P, **kwargs: Any) -> P:
+        """As Spark's, but None leaves a Param unset, and a value outside its range is refused."""
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        before = dict(self._paramMap)
+        super()._set(**given)
+        try:
+            for name in given:
+                check_value(name, self.getOrDefault(name))
+        except ValueError:
+            self._paramMap = before
+            raise
+        return self
+
+
+def as_threshold(values: list[float]) -> float:
+    """The threshold that two thresholds amount to: predict 1 where p1/t1 > p0/t0."""
+    zero, one = values
+    return 1.0 / (1.0 + zero / one) if one != 0 else 0.0
+
+
+def check_thresholds(params: LogisticRegressionParams) -> None:
+    """Refuse `threshold` and `thresholds` that are both set and disagree."""
+    if not (params.isSet(params.threshold) and params.isSet(params.thresholds)):
+        return
+    value = float(params.getOrDefault(params.threshold))
+    values = list(params.getOrDefault(params.thresholds))
+    if len(values) != 2:
+        raise ValueError(
+            f"threshold={value:g} is for binary classification, but thresholds={values} has "
+            f"{len(values)} values. Clear one of the two."
+        )
+    if abs(as_threshold(values) - value) >= 1e-5:
+        raise ValueError(
+            f"threshold={value:g} and thresholds={values} disagree: these thresholds amount "
+            f"to threshold={as_threshold(values):g}. Clear one of the two."
+        )
+
+
+def _at_least_zero(value: Any) -> bool:
+    return bool(value >= 0)
+
+
+def _unit(value: Any) -> bool:
+    return bool(0 <= value <= 1)
+
+
+def _one_of(names: tuple[str, ...]) -> Callable[[Any], bool]:
+    return lambda value: str(value).lower() in names
+
+
+def _are_thresholds(values: Any) -> bool:
+    return len(values) > 1 and all(v >= 0 for v in values) and sum(v == 0 for v in values) < 2
+
+
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "maxIter": (_at_least_zero, "0 or more"),
+    "regParam": (_at_least_zero, "0 or more"),
+    "elasticNetParam": (_unit, "in [0, 1]"),
+    "tol": (_at_least_zero, "0 or more"),
+    "threshold": (_unit, "in [0, 1]"),
+    "thresholds": (_are_thresholds, "two or more numbers, none negative, at most one zero"),
+    "aggregationDepth": (lambda value: bool(value >= 2), "2 or more"),
+    "maxBlockSizeInMB": (_at_least_zero, "0 (automatic) or more"),
+    "family": (_one_of(FAMILIES), f"one of {', '.join(FAMILIES)}"),
+    "solver": (_one_of(SOLVERS), f"one of {', '.join(SOLVERS)}"),
+}
+
+
+def check_value(name: str, value: Any) -> None:
+    """Refuse a Param value outside its range."""
+    if name not in RANGES:
+        return
+    good, rule = RANGES[name]
+    if isinstance(value, float) and (math.isnan(value) or math.isinf(value)):
+        raise ValueError(f"{name}={value} is not allowed: it must be a finite number, {rule}.")
+    if not good(value):
+        raise ValueError(f"{name}={value!r} is not allowed: it must be {rule}.")
+
+
+def check_params(params: LogisticRegressionParams) -> None:
+    """Refuse what cannot be fitted, before any job: `Params.set` and param maps check nothing."""
+    for name in RANGES:
+        if params.isDefined(name):
+            check_value(name, params.getOrDefault(name))
+    check_thresholds(params)
+    for side in ("lower", "upper"):
+        for what in ("Coefficients", "Intercepts"):
+            name = f"{side}BoundsOn{what}"
+            if params.isSet(name):
+                raise NotImplementedError(
+                    f"{name} is set, but bounds are not available in this version. Clear it "
+                    f"with estimator.clear(estimator.{name})."
+                )

@@ -1,0 +1,292 @@
+"""Packing: one partition's rows into blocks, with everything else that one reading can tell.
+
+Arrow batches in, Arrow batches out. For each block a row, and one last row with the
+partition's summary: moments, a random sample, and what is wrong with the rows. Runs inside
+Spark's workers but knows nothing of Spark.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparklr.arrays import Array, BoolArray
+from sparklr.arrow import FeatureRows, read_features, read_numbers
+from sparklr.blocks import Block, Matrix, stack_rows
+from sparklr.objective.moments import Moments, moments_of, no_rows
+from sparklr.passes.complaints import Complaints
+
+SUMMARY = -1  # the position of a partition's summary row
+
+SCHEMA = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("position", pa.int32()),  # of the block in its partition, or SUMMARY
+        ("small", pa.bool_()),  # whether the partition's blocks all fit `PackPlan.small_bytes`
+        ("payload", pa.binary()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PackPlan:
+    """How to pack, the same for every partition."""
+
+    block_bytes: int = 8 * 2**20
+    small_bytes: int = 64 * 2**20
+    sample_rows: int = 10_000
+    sample_bytes: int = 16 * 2**20
+    classes: int | None = None  # from the label column's metadata
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionSummary:
+    """What a partition tells besides its blocks; `features` is None if it has no valid row."""
+
+    partition: int
+    features: int | None
+    blocks: int
+    seen: int  # rows, those of weight 0 included
+    moments: Moments
+    sample: Block
+    keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
+    complaints: Complaints
+
+    def to_bytes(self) -> bytes:
+        """As plain arrays: nothing is ever unpickled."""
+        counts = [-1 if self.features is None else self.features, self.blocks, self.seen]
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            counts=np.array([self.partition, *counts]),
+            keys=self.keys,
+            sample=np.frombuffer(self.sample.to_bytes(), dtype=np.uint8),
+            rules=np.array(list(self.complaints.counts), dtype=str),
+            broken=np.array(list(self.complaints.counts.values()), dtype=np.int64),
+            examples=np.array(list(self.complaints.examples.values()), dtype=str),
+            **{f"moments_{name}": value for name, value in self.moments.to_arrays().items()},
+        )
+        return buffer.getvalue()
+
+    @staticmethod
+    def from_bytes(payload: bytes) -> PartitionSummary:
+        """The inverse of `to_bytes`."""
+        with np.load(io.BytesIO(payload), allow_pickle=False) as file:
+            arrays = dict(file)
+        partition, features, blocks, seen = (int(count) for count in arrays["counts"])
+        moments = {
+            name.removeprefix("moments_"): value
+            for name, value in arrays.items()
+            if name.startswith("moments_")
+        }
+        rules = [str(rule) for rule in arrays["rules"]]
+        complaints = Complaints(
+            dict(zip(rules, (int(count) for count in arrays["broken"]), strict=True)),
+            dict(zip(rules, (str(text) for text in arrays["examples"]), strict=True)),
+        )
+        return PartitionSummary(
+            partition,
+            None if features < 0 else features,
+            blocks,
+            seen,
+            Moments.from_arrays(moments),
+            Block.from_buffer(arrays["sample"]),
+            arrays["keys"],
+            complaints,
+        )
+
+
+def pack_partition(
+    batches: Iterable[Any], partition: int, plan: PackPlan
+) -> Iterator[pa.RecordBatch]:
+    """Pack a partition: batches with columns features, label and perhaps weight."""
+    packer = Packer(partition, plan)
+    held: list[bytes] | None = []  # blocks of a partition that may still turn out small
+    size = position = 0
+    for block in packer.blocks(batches):
+        payload = block.to_bytes()
+        size += len(payload)
+        if held is not None and size <= plan.small_bytes:
+            held.append(payload)
+            continue
+        for earlier in [*(held or []), payload]:
+            yield _row(partition, position, False, earlier)
+            position += 1
+        held = None
+    for payload in held or []:
+        yield _row(partition, position, True, payload)
+        position += 1
+    # The summary is always marked small, so that one filter fetches it with the small blocks.
+    yield _row(partition, SUMMARY, True, packer.summary(position).to_bytes())
+
+
+def _row(partition: int, position: int, small: bool, payload: bytes) -> pa.RecordBatch:
+    columns = [[partition], [position], [small], [payload]]
+    arrays = [pa.array(item, kind) for item, kind in zip(columns, SCHEMA.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+class Packer:
+    """Gathers one partition's rows into blocks and keeps account of them."""
+
+    def __init__(self, partition: int, plan: PackPlan) -> None:
+        self._partition = partition
+        self._plan = plan
+        self._features: int | None = None
+        self._complaints = Complaints()
+        self._moments: Moments | None = None
+        self._seen = 0
+        self._waiting: list[tuple[Matrix, Array, Array | None]] = []
+        self._size = 0
+        self._samples: list[tuple[Array, Block]] = []
+        self._random = np.random.default_rng([20_001, partition])
+
+    def blocks(self, batches: Iterable[Any]) -> Iterator[Block]:
+        """Blocks of about `block_bytes`; after a first complaint rows are only counted."""
+        for batch in batches:
+            rows = self._checked_rows(batch)
+            if self._complaints:
+                self._waiting.clear()
+                continue
+            if rows is not None:
+                self._waiting.append(rows)
+                matrix = rows[0]
+                stored = matrix.size if isinstance(matrix, np.ndarray) else 2 * matrix.nnz
+                self._size += 8 * stored + 16 * matrix.shape[0]
+            if self._size >= self._plan.block_bytes:
+                yield from self._flush()
+        if self._waiting:
+            yield from self._flush()
+
+    def _flush(self) -> Iterator[Block]:
+        """The waiting rows as blocks, none much above `block_bytes` unless one row is."""
+        matrices, labels, weights = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        self._size = 0
+        each = None
+        if weights[0] is not None:
+            each = np.concatenate(weights)
+            each = None if (each == 1.0).all() else each
+        whole = Block(stack_rows(matrices), np.concatenate(labels), each)
+        stored = 12 * whole.matrix.nnz if whole.sparse else 8 * whole.matrix.size
+        pieces = max(1, round(stored / self._plan.block_bytes))
+        ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
+        for begin, end in zip(ends[:-1], ends[1:], strict=True):
+            if begin == end:
+                continue
+            block = whole if pieces == 1 else whole.take(slice(begin, end))
+            here = moments_of(block.matrix, block.labels, block.weights)
+            self._moments = here if self._moments is None else self._moments.merge(here)
+            self._draw(block)
+            yield block
+
+    def _checked_rows(self, batch: Any) -> tuple[Matrix, Array, Array | None] | None:
+        """The batch's rows with weight above zero, or None if there are none or some are bad."""
+        features = read_features(batch.column(0))
+        labels = read_numbers(batch.column(1))
+        weights = read_numbers(batch.column(2)) if batch.num_columns > 2 else None
+        self._seen += len(labels)
+        self._check_features(features)
+        self._check_labels(labels)
+        if weights is not None:
+            self._check_weights(weights)
+        if self._complaints or len(labels) == 0:
+            return None
+        if weights is not None and not (weights > 0).all():
+            kept = weights > 0
+            if not kept.any():
+                return None
+            features, labels, weights = features.keep(kept), labels[kept], weights[kept]
+        return features.matrix(self._features or 0), labels.copy(), weights
+
+    def _check_features(self, rows: FeatureRows) -> None:
+        add = self._complaints.add
+        add("null features", int(rows.null.sum()))
+        add("null element", int(rows.null_element.sum()))
+        present = np.flatnonzero(~rows.null)
+        if len(present) == 0:
+            return
+        if self._features is None:
+            self._features = int(rows.sizes[present[0]])
+            add("no features", int(self._features == 0))
+        other = present[rows.sizes[present] != self._features]
+        if len(other):
+            example = f"{rows.sizes[other[0]]} features instead of {self._features}"
+            add("size", len(other), example)
+        bad = rows.not_finite() & ~rows.null_element
+        if bad.any():
+            add("not finite", int(bad.sum()), rows.first_not_finite())
+
+    def _check_labels(self, labels: Array) -> None:
+        self._check("null label", labels, np.isnan(labels))
+        with np.errstate(invalid="ignore"):
+            whole = np.floor(labels) == labels
+        finite = np.isfinite(labels)
+        self._check("label not whole", labels, ~np.isnan(labels) & (~whole | ~finite))
+        self._check("label negative", labels, finite & whole & (labels < 0))
+        if self._plan.classes is not None:
+            self._check("label too large", labels, finite & whole & (labels >= self._plan.classes))
+
+    def _check_weights(self, weights: Array) -> None:
+        self._check("null weight", weights, np.isnan(weights))
+        self._check("weight negative", weights, weights < 0)
+        self._check("weight infinite", weights, weights == np.inf)
+
+    def _check(self, rule: str, values: Array, broken: BoolArray) -> None:
+        if broken.any():
+            value = values[broken][0]
+            self._complaints.add(rule, int(broken.sum()), "" if np.isnan(value) else f"{value:g}")
+
+    def _draw(self, block: Block) -> None:
+        """Give each row a random key and keep those with the smallest."""
+        keys = self._random.random(block.rows)
+        most = self._most(block)
+        if block.rows > most:
+            chosen = np.sort(np.argpartition(keys, most)[:most])
+            keys, block = keys[chosen], block.take(chosen)
+        self._samples.append((keys, block))
+        if sum(len(keys) for keys, _ in self._samples) > 2 * most:
+            self._samples = [smallest_keys(self._samples, most)]
+
+    def _most(self, block: Block) -> int:
+        stored = 12 * block.matrix.nnz if block.sparse else 8 * block.matrix.size
+        by_bytes = int(self._plan.sample_bytes * block.rows / max(stored, 1))
+        return max(1, min(self._plan.sample_rows, by_bytes))
+
+    def summary(self, blocks: int) -> PartitionSummary:
+        """What was seen, once all rows have been read."""
+        features = self._features
+        moments = self._moments if self._moments is not None else no_rows(features or 0)
+        nothing = Block(np.zeros((0, features or 0)), np.zeros(0), None)
+        keys, sample = np.zeros(0), nothing
+        if self._samples and not self._complaints:
+            keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
+        return PartitionSummary(
+            self._partition, features, blocks, self._seen, moments, sample, keys, self._complaints
+        )
+
+
+def smallest_keys(samples: list[tuple[Array, Block]], most: int) -> tuple[Array, Block]:
+    """The `most` rows with the smallest keys among all samples: a sample of all their rows."""
+    keys = np.concatenate([keys for keys, _ in samples])
+    whole = stack_blocks([block for _, block in samples])
+    if len(keys) <= most:
+        return keys, whole
+    chosen = np.sort(np.argpartition(keys, most)[:most])
+    return keys[chosen], whole.take(chosen)
+
+
+def stack_blocks(blocks: list[Block]) -> Block:
+    """The rows of all blocks as one."""
+    weights = None
+    if any(block.weights is not None for block in blocks):
+        weights = np.concatenate(
+            [np.ones(b.rows) if b.weights is None else b.weights for b in blocks]
+        )
+    matrix = stack_rows([block.matrix for block in blocks])
+    return Block(matrix, np.concatenate([block.labels for block in blocks]), weights)

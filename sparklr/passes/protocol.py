@@ -1,0 +1,65 @@
+"""What a pass is: one reading of all rows that sums for every probe at once.
+
+This file knows neither where rows live nor what the sums are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.blocks import Block
+from sparklr.objective.moments import Moments
+from sparklr.objective.sums import Probe, Sums, split_totals
+
+MEGABYTE = 2**20
+
+
+class Passes(Protocol):
+    """Rows that can be read again and again."""
+
+    @property
+    def moments(self) -> Moments:
+        """Of all rows with weight above zero."""
+
+    @property
+    def sample(self) -> Block:
+        """A random sample of the rows, or all of them if they are few."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the rows are in this process, so that a pass costs no Spark job."""
+
+    def total(self, probes: Sequence[Probe]) -> Array:
+        """One reading: the sums of every probe, one after another."""
+
+
+def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[list[Sums], int]:
+    """The sums of every probe, and the number of readings that took.
+
+    One reading, unless the sums of one partition would take more than `budget` bytes.
+    """
+    sums: list[Sums] = []
+    readings = 0
+    for part in _within(probes, budget):
+        sums += split_totals(part, passes.total(part))
+        readings += 1
+    return sums, readings
+
+
+def _within(probes: Sequence[Probe], budget: int) -> Iterator[Sequence[Probe]]:
+    """Runs of probes whose sums fit the budget; a probe too large by itself goes alone."""
+    part: list[Probe] = []
+    size = 0
+    for probe in probes:
+        needed = probe.length * np.dtype(np.float64).itemsize
+        if part and size + needed > budget:
+            yield part
+            part, size = [], 0
+        part.append(probe)
+        size += needed
+    if part:
+        yield part

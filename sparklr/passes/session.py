@@ -1,0 +1,78 @@
+"""A Spark session of our own, so that no setting of the user's session is ever touched.
+
+Packing is fastest with small Arrow batches and passes need one block a batch, but
+`spark.sql.execution.arrow.maxRecordsPerBatch` belongs to a session. Setting it in the user's
+own, even for a moment, would be seen by their other threads. So the frame is moved: a global
+temporary view hands its plan to a new session with the same settings, and is dropped before
+any job runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger("sparklr")
+
+RECORDS_PER_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
+BYTES_PER_BATCH = "spark.sql.execution.arrow.maxBytesPerBatch"
+
+
+class PrivateFrame:
+    """A frame whose Arrow batch size is ours to set, where the platform lets us."""
+
+    def __init__(self, frame: DataFrame) -> None:
+        moved = _move(frame)
+        self.frame = frame if moved is None else moved
+        self._own = moved is not None
+
+    def batch(self, *, records: int, size: int | None = None) -> None:
+        """Let the next jobs' Arrow batches hold at most `records` rows and about `size` bytes."""
+        if not self._own:
+            return
+        conf = self.frame.sparkSession.conf
+        conf.set(RECORDS_PER_BATCH, str(records))
+        if size is not None and conf.get(BYTES_PER_BATCH, None) is not None:
+            conf.set(BYTES_PER_BATCH, str(size))
+
+    @property
+    def limits_bytes(self) -> bool:
+        """Whether this Spark can bound a batch by its bytes (4.1 and later)."""
+        return self._own and self.frame.sparkSession.conf.get(BYTES_PER_BATCH, None) is not None
+
+
+def _move(frame: DataFrame) -> DataFrame | None:
+    """The same frame in a new session with equal settings; None where that is not possible."""
+    user = frame.sparkSession
+    name = f"sparklr_{uuid.uuid4().hex}"
+    try:
+        own = user.newSession()
+        _copy_settings(user, own)
+        frame.createGlobalTempView(name)
+        try:
+            database = user.conf.get("spark.sql.globalTempDatabase", "global_temp")
+            return own.table(f"{database}.{name}")
+        finally:
+            user.catalog.dropGlobalTempView(name)
+    except Exception as reason:
+        # Connect has no newSession and shared clusters no global views. What is lost is speed.
+        log.info("fitting in the user's own session: %s", str(reason).split("\n", 1)[0])
+        return None
+
+
+def _copy_settings(user: SparkSession, own: SparkSession) -> None:
+    """Give `own` every setting that was changed in the user's session."""
+    theirs, ours = _settings(user), _settings(own)
+    for key, value in theirs.items():
+        if ours.get(key) != value and own.conf.isModifiable(key):
+            own.conf.set(key, value)
+
+
+def _settings(session: SparkSession) -> dict[str, str]:
+    conf: Any = session.conf
+    if hasattr(conf, "getAll"):  # Spark 4.0
+        return dict(conf.getAll)
+    return {row["key"]: row["value"] for row in session.sql("SET").collect()}

@@ -1,0 +1,242 @@
+"""From specs to coefficients: choose a solver for each problem and run all in lockstep.
+
+Knows specs, problems, solvers and the protocol of a pass; not where rows live.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from sparklr.arrays import Array
+from sparklr.objective.moments import Moments
+from sparklr.objective.sums import Probe
+from sparklr.passes.local import LocalPasses
+from sparklr.passes.protocol import MEGABYTE, Passes, read_round
+from sparklr.problem import Problem, SolverName, Spec
+from sparklr.solvers import (
+    Answer,
+    Preconditioner,
+    Query,
+    Solution,
+    Solver,
+    Stop,
+    lbfgs,
+    lockstep,
+    newton,
+    owlqn,
+    proximal_newton,
+)
+
+log = logging.getLogger("sparklr")
+
+Key = TypeVar("Key", bound=Hashable)
+
+# Up to this many numbers a Hessian costs less than the passes it saves: 2 n p^2 flops against
+# some ten readings of n p numbers.
+HESSIAN_SIZE = 500
+# Up to here the sample's Hessian is worth its Cholesky factor as a preconditioner.
+PRECONDITIONER_SIZE = 3_000
+# Beyond this a Hessian on the driver would take more than half a gigabyte.
+HESSIAN_LIMIT = 8_000
+# Rows needed for each row of the sample before a start from the sample's optimum pays.
+WARM_START_RATIO = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What came out: coefficients (C, p), intercepts (C,), the history and how it was got."""
+
+    coefficients: Array
+    intercepts: Array
+    history: tuple[float, ...]
+    solver: str
+    reason: str
+    converged: bool
+
+
+def check_solver(spec: Spec) -> None:
+    """Refuse a solver that cannot do what the penalty asks."""
+    if spec.solver in ("newton", "l-bfgs") and spec.regParam * spec.elasticNetParam > 0:
+        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
+        raise ValueError(
+            f"solver='{spec.solver}' needs a smooth penalty, but "
+            f"elasticNetParam={spec.elasticNetParam:g} with regParam={spec.regParam:g} adds an "
+            f"L1 term. Use solver='{other}' or 'auto', or set elasticNetParam=0."
+        )
+
+
+def choose_solver(problem: Problem) -> SolverName:
+    """The solver a spec names, or the one its penalty and size ask for."""
+    name = problem.spec.solver
+    if name in ("newton", "proximal-newton") and problem.size > HESSIAN_LIMIT:
+        raise ValueError(
+            f"solver='{name}' holds a Hessian of {problem.size} x {problem.size} numbers on the "
+            f"driver; the limit is {HESSIAN_LIMIT}. Use solver='auto'."
+        )
+    if name != "auto":
+        return name
+    if problem.penalty.smooth:
+        return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
+    return "proximal-newton" if problem.size <= HESSIAN_SIZE else "owl-qn"
+
+
+def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
+    """The fit where only one label occurs and an intercept may run to infinity; else None."""
+    if not spec.fitIntercept or len(moments.labels) != 1:
+        return None
+    label = int(moments.labels[0])
+    columns = 1 if spec.family == "binomial" else classes
+    intercepts = np.zeros(columns)
+    if columns == 1 and spec.family == "binomial":
+        intercepts[0] = np.inf if label == 1 else -np.inf
+    else:
+        intercepts[label] = np.inf
+    log.warning(
+        "All labels are %d: the coefficients are zero and the intercept is infinite.", label
+    )
+    return Fit(
+        np.zeros((columns, moments.features)), intercepts, (0.0,), "none",
+        "no training: all labels are equal", True,
+    )  # fmt: skip
+
+
+def fit_all(
+    specs: Mapping[Key, Spec], passes: Passes, classes: int, *, budget: int = 256 * MEGABYTE
+) -> tuple[dict[Key, Fit], int]:
+    """Fit every spec on the same rows, in lockstep; also the number of passes that took."""
+    fits: dict[Key, Fit] = {}
+    problems: dict[Key, Problem] = {}
+    names: dict[Key, SolverName] = {}
+    for key, spec in specs.items():
+        check_solver(spec)
+        known = constant_label_fit(spec, passes.moments, classes)
+        if known is not None:
+            fits[key] = known
+            continue
+        problems[key] = Problem.of(spec, passes.moments, classes)
+        names[key] = choose_solver(problems[key])
+    solvers = {key: _begin(problems[key], names[key], passes, budget) for key in problems}
+    solutions, readings = _run(solvers, problems, passes, budget)
+    for key, solution in solutions.items():
+        coefficients, intercepts = problems[key].coefficients(solution.point)
+        fits[key] = Fit(
+            coefficients,
+            intercepts,
+            solution.history,
+            names[key],
+            solution.reason.value,
+            solution.reason.converged,
+        )
+        log.info("%s: %d steps, %s", names[key], solution.steps, solution.reason.value)
+    return {key: fits[key] for key in specs}, readings
+
+
+def _run(
+    solvers: Mapping[Key, Solver], problems: Mapping[Key, Problem], passes: Passes, budget: int
+) -> tuple[dict[Key, Solution], int]:
+    """Run solvers in lockstep over passes; also the number of readings."""
+    readings = 0
+
+    def answer(queries: Mapping[Key, Query]) -> Mapping[Key, Answer]:
+        nonlocal readings
+        probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
+        sums, count = read_round(passes, list(probes.values()), budget)
+        readings += count
+        return {
+            key: problems[key].answer(queries[key], its)
+            for key, its in zip(probes, sums, strict=True)
+        }
+
+    return lockstep(solvers, answer), readings
+
+
+def _begin(problem: Problem, name: SolverName, passes: Passes, budget: int) -> Solver:
+    """The solver of a problem, from the start that promises the fewest passes."""
+    spec = problem.spec
+    stop = Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
+    start = problem.start()
+    warm = start
+    sample = LocalPasses((passes.sample,), passes.moments, passes.sample)
+    enough = passes.moments.rows >= WARM_START_RATIO * max(passes.sample.rows, 1)
+    if enough and spec.maxIter > 0:
+        warm = _sample_optimum(problem, name, sample, budget)
+    precondition = _precondition(problem, name, sample, warm, budget)
+    make = _maker(problem, name, precondition)
+    if warm is start:
+        return make(start, stop)
+    return _warm_started(problem, make, warm, stop)
+
+
+def _maker(
+    problem: Problem, name: SolverName, precondition: Preconditioner
+) -> Callable[[Array, Stop], Solver]:
+    l1 = problem.penalty.l1
+    if name == "newton":
+        return lambda start, stop: newton(start, stop=stop)
+    if name == "proximal-newton":
+        return lambda start, stop: proximal_newton(start, l1, stop=stop)
+    if name == "l-bfgs":
+        return lambda start, stop: lbfgs(start, precondition=precondition, stop=stop)
+    return lambda start, stop: owlqn(start, l1, precondition=precondition, stop=stop)
+
+
+def _sample_optimum(
+    problem: Problem, name: SolverName, sample: LocalPasses, budget: int
+) -> Array:
+    """The optimum of the sample alone, to rough accuracy: its error is the sampling error."""
+    on_sample = problem.on_weight(sample.blocks[0].total_weight)
+    precondition = _precondition(problem, name, sample, problem.start(), budget)
+    solver = _maker(problem, name, precondition)(problem.start(), Stop(1e-6, 1e-8, 50))
+    solutions, _ = _run({0: solver}, {0: on_sample}, sample, budget)
+    return solutions[0].point
+
+
+def _precondition(
+    problem: Problem, name: SolverName, sample: LocalPasses, point: Array, budget: int
+) -> Preconditioner:
+    """The inverse of the sample's Hessian where its factor is affordable, else of a diagonal."""
+    diagonal = problem.start_curvature()
+    if name == "l-bfgs" and problem.size <= PRECONDITIONER_SIZE:
+        on_sample = problem.on_weight(sample.blocks[0].total_weight)
+        query = Query(point, 2)
+        sums, _ = read_round(sample, [on_sample.probe(query)], budget)
+        hessian = on_sample.answer(query, sums[0]).second()
+        # What a sample of m rows cannot see of the curvature is made up for by a little of
+        # the diagonal, so that the preconditioner is never singular.
+        share = min(1.0, problem.size / max(sample.blocks[0].rows, 1)) * 1e-2 + 1e-8
+        hessian[np.diag_indices_from(hessian)] += share * diagonal
+        try:
+            factor = cho_factor(hessian, lower=True)
+        except LinAlgError:
+            return lambda vector: vector / diagonal
+        return lambda vector: np.asarray(cho_solve(factor, vector))
+    return lambda vector: vector / diagonal
+
+
+def _warm_started(
+    problem: Problem, make: Callable[[Array, Stop], Solver], warm: Array, stop: Stop
+) -> Solver:
+    """A solver that begins at `warm`, or at the plain start if that should be the better one.
+
+    The history begins with the plain start's value, as if it had stepped from there.
+    """
+    first = problem.start_value()
+    solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
+    query = next(solver)
+    answer = yield query
+    if not answer.value + float(problem.penalty.l1 @ np.abs(warm)) < first:
+        solver.close()
+        return (yield from make(problem.start(), stop))
+    while True:
+        try:
+            query = solver.send(answer)
+        except StopIteration as finished:
+            solution: Solution = finished.value
+            return Solution(solution.point, (first, *solution.history), solution.reason)
+        answer = yield query

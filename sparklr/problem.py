@@ -1,0 +1,159 @@
+"""One fit as a problem for a solver: what to probe for a query, and what sums answer it.
+
+With weights w_i of total W, in the coordinates of `Scaling`,
+
+    f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
+
+and the solver adds the l1 part. Penalty and scaling live here, on the driver; workers only sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.objective.moments import Moments
+from sparklr.objective.penalties import Penalty
+from sparklr.objective.scaling import Scaling
+from sparklr.objective.sums import Family, Probe, Sums
+from sparklr.solvers import Answer, Query
+
+SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a fit asks for, free of Spark; the names are those of the Params."""
+
+    family: Family
+    regParam: float = 0.0
+    elasticNetParam: float = 0.0
+    fitIntercept: bool = True
+    standardization: bool = True
+    maxIter: int = 100
+    tol: float = 1e-6
+    solver: SolverName = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A spec on rows with known moments."""
+
+    spec: Spec
+    scaling: Scaling
+    penalty: Penalty
+    gauge: Array  # strength per coordinate of one margin; zero where nothing is free to move
+    squares: Array  # mean square of each scaled coordinate of one margin
+    weight: float
+    class_weights: Array
+
+    @staticmethod
+    def of(spec: Spec, moments: Moments, classes: int) -> Problem:
+        """The problem a spec poses."""
+        columns = 1 if spec.family == "binomial" else classes
+        scaling = Scaling.of(moments, columns, intercept=spec.fitIntercept)
+        penalty = Penalty.elastic_net(
+            scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
+        )
+        gauge = np.zeros(scaling.shape[1])
+        if columns > 1:
+            # Adding one number to all classes' coefficients of a feature changes no
+            # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
+            # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
+            gauge[: len(scaling.active)] = 0.0 if spec.regParam > 0 else 1.0 / columns
+            gauge[len(scaling.active) :] = 1.0 / columns
+        away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
+        return Problem(
+            spec,
+            scaling,
+            penalty,
+            gauge,
+            np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
+            moments.weight,
+            moments.histogram(max(classes, 2)),
+        )
+
+    @property
+    def size(self) -> int:
+        """How many numbers the solver looks for."""
+        return self.scaling.shape[0] * self.scaling.shape[1]
+
+    def on_weight(self, weight: float) -> Problem:
+        """The same problem for rows, a sample of these, whose weights add up to `weight`."""
+        return replace(self, weight=weight)
+
+    def start(self) -> Array:
+        """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
+        point = np.zeros(self.scaling.shape)
+        if self.spec.fitIntercept:
+            if self.scaling.columns == 1:
+                point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
+            else:
+                # log1p, so that a class without rows still starts at a finite number
+                intercepts = np.log1p(self.class_weights)
+                point[:, -1] = intercepts - intercepts.mean()
+        return point.ravel()
+
+    def start_value(self) -> float:
+        """The objective at `start`, known without a pass: every row has the same margins."""
+        margins = self.start().reshape(self.scaling.shape)[:, -1:]
+        if not self.spec.fitIntercept:
+            margins = np.zeros((self.scaling.columns, 1))
+        if self.scaling.columns == 1:
+            margins = np.array([[0.0], margins[0]])
+        logs = margins[:, 0] - np.logaddexp.reduce(margins[:, 0])
+        shares = self.class_weights / self.weight
+        return float(-(shares @ logs))
+
+    def start_curvature(self) -> Array:
+        """The Hessian's diagonal at `start`, known without a pass; the preconditioner of last resort.
+
+        There every row has the same probabilities, so the loss's part is their variance
+        times the mean square of the (scaled, centred) feature.
+        """
+        shares = np.full(max(self.scaling.columns, 2), 1.0 / max(self.scaling.columns, 2))
+        if self.spec.fitIntercept:
+            shares = np.maximum(self.class_weights / self.weight, 1e-6)
+        spread = (shares * (1 - shares))[: self.scaling.columns]
+        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.columns
+        return matrix.ravel() + self.penalty.l2
+
+    def probe(self, query: Query) -> Probe:
+        """What a pass must sum to answer the query."""
+        coefficients, offsets = self.scaling.to_rows(query.point)
+        return Probe(self.spec.family, coefficients, offsets, query.order)
+
+    def answer(self, query: Query, sums: Sums) -> Answer:
+        """The answer that these sums give."""
+        point, order = query.point, query.order
+        value = float(sums.value[0]) / self.weight + 0.5 * float(self.penalty.l2 @ point**2)
+        matrix = point.reshape(self.scaling.shape)
+        drift = matrix.sum(axis=0)
+        pull = self.gauge / self.scaling.columns * drift
+        value += 0.5 * float(pull @ drift)
+        gradient = hessian = None
+        if order > 0:
+            gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
+            gradient += np.tile(pull, self.scaling.columns)
+        if order > 1:
+            hessian = self.scaling.hessian(sums.hessian) / self.weight
+            hessian[np.diag_indices_from(hessian)] += self.penalty.l2
+            if self.gauge.any():
+                columns = self.scaling.columns
+                hessian += np.kron(
+                    np.ones((columns, columns)), np.diag(self.gauge / self.scaling.columns)
+                )
+        return Answer(value, gradient, hessian)
+
+    def coefficients(self, point: Array) -> tuple[Array, Array]:
+        """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
+        coefficients, intercepts = self.scaling.to_coefficients(point)
+        if self.scaling.columns > 1:
+            if self.spec.regParam == 0:
+                coefficients -= coefficients.mean(axis=0)
+            if self.spec.fitIntercept:
+                intercepts = intercepts - intercepts.mean()
+        return coefficients, intercepts

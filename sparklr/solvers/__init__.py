@@ -1,0 +1,24 @@
+"""Solvers: what to ask next. Plain numpy and scipy; they know nothing of rows or Spark."""
+
+from sparklr.solvers.curvature import Preconditioner
+from sparklr.solvers.lbfgs import lbfgs
+from sparklr.solvers.lockstep import lockstep
+from sparklr.solvers.newton import newton, proximal_newton
+from sparklr.solvers.owlqn import owlqn
+from sparklr.solvers.protocol import Answer, Order, Query, Reason, Solution, Solver, Stop
+
+__all__ = [
+    "Answer",
+    "Order",
+    "Preconditioner",
+    "Query",
+    "Reason",
+    "Solution",
+    "Solver",
+    "Stop",
+    "lbfgs",
+    "lockstep",
+    "newton",
+    "owlqn",
+    "proximal_newton",
+]

@@ -1,0 +1,61 @@
+"""What a quasi-Newton method remembers: the last pairs (s, y) of step and change of gradient."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from sparklr.arrays import Array
+
+# Applies an approximate inverse Hessian to a vector; must be linear and positive definite.
+Preconditioner: TypeAlias = Callable[[Array], Array]
+
+
+def identity(vector: Array) -> Array:
+    """The preconditioner that knows nothing."""
+    return vector
+
+
+class Curvature:
+    """An inverse Hessian from the last `memory` pairs, on top of a preconditioner P.
+
+    H = the BFGS updates of gamma * P, with gamma = s'y / y'Py of the newest pair.
+    """
+
+    def __init__(self, precondition: Preconditioner = identity, memory: int = 10) -> None:
+        self._precondition = precondition
+        self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
+        self._gamma = 1.0
+
+    @property
+    def empty(self) -> bool:
+        return not self._pairs
+
+    def remember(self, step: Array, change: Array) -> None:
+        """Add a pair, unless its curvature is zero but for rounding."""
+        product = float(step @ change)
+        floor = np.finfo(np.float64).eps * float(np.linalg.norm(step) * np.linalg.norm(change))
+        if product > floor:
+            self._pairs.append((step, change, product))
+            self._gamma = product / float(change @ self._precondition(change))
+
+    def forget(self) -> None:
+        """Drop every pair: back to the preconditioner alone."""
+        self._pairs.clear()
+        self._gamma = 1.0
+
+    def apply(self, vector: Array) -> Array:
+        """H @ vector by the two-loop recursion (Nocedal 1980)."""
+        vector = vector.copy()
+        weights = []
+        for step, change, product in reversed(self._pairs):
+            weight = float(step @ vector) / product
+            weights.append(weight)
+            vector -= weight * change
+        vector = self._gamma * self._precondition(vector)
+        for (step, change, product), weight in zip(self._pairs, reversed(weights), strict=True):
+            vector = vector + (weight - float(change @ vector) / product) * step
+        return vector
