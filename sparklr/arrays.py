@@ -1,11 +1,14 @@
-"""The one array type all layers share. Knows nothing else."""
+"""The array types all layers share. Knows nothing else."""
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
-from typing import TypeAlias
 
 Array: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+# An Array of two dimensions or scipy's csr_matrix, which comes without types.
+Matrix: TypeAlias = Any

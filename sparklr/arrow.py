@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sparklr.arrays import Array, BoolArray, IntArray
-from sparklr.blocks import Matrix, csr
+from sparklr.arrays import Array, BoolArray, IntArray, Matrix
+from sparklr.blocks import csr
 
 DENSE = 1
 
@@ -105,7 +105,7 @@ def _read_vectors(column: Any) -> FeatureRows:
 
 
 def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
-    """All elements of a list array one after another, each row's length, which elements are null."""
+    """All elements of a list array one after another, the rows' lengths, null elements."""
     offsets = lists.offsets.to_numpy()
     elements = lists.values.slice(offsets[0], offsets[-1] - offsets[0])
     null = elements.is_null().to_numpy(zero_copy_only=False) if elements.null_count else None

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array
-
-Matrix: TypeAlias = "Array | sp.csr_matrix"
+from sparklr.arrays import Array, Matrix
 
 # Below this share of values that are not zero, CSR is smaller than dense and its products faster.
 SPARSE_BELOW = 0.2
@@ -89,7 +87,7 @@ class Block:
 
         def take(kind: type, count: int) -> Any:
             nonlocal at
-            array = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
+            array: Any = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
             at += array.nbytes + -array.nbytes % ALIGNMENT
             return array
 

@@ -17,6 +17,7 @@ from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 from sparklr.arrays import Array
 from sparklr.columns import check_output_columns, features_column, find_column, output_columns
@@ -54,9 +55,7 @@ class LogisticRegressionModel(
         cls, coefficients: Array, intercepts: Array, classes: int, *, multinomial: bool
     ) -> LogisticRegressionModel:
         """A model of these numbers, stored as Spark stores them."""
-        return cls(
-            compress_matrix(coefficients), compress_vector(intercepts), classes, multinomial
-        )
+        return cls(compress_matrix(coefficients), compress_vector(intercepts), classes, multinomial)
 
     @property
     def coefficientMatrix(self) -> Matrix:
@@ -83,7 +82,7 @@ class LogisticRegressionModel(
     def intercept(self) -> float:
         """Intercept of a binomial model."""
         self._refuse_multinomial("intercept", "interceptVector")
-        return float(self._intercept_vector[0])
+        return float(dense_vector(self._intercept_vector)[0])
 
     def _refuse_multinomial(self, name: str, other: str) -> None:
         if self._is_multinomial:
@@ -226,7 +225,7 @@ def _score_udf(scorer: Scorer) -> Any:
                 }
             )
 
-    return F.pandas_udf(score_pandas, SCORES)
+    return pandas_udf(score_pandas, SCORES)  # type: ignore[call-overload]  # knows no list columns
 
 
 def _from_pandas(batch: Any) -> pa.Array:

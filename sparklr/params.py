@@ -157,7 +157,7 @@ class LogisticRegressionParams(
         if not self.isSet(self.thresholds) and self.isSet(self.threshold):
             value = float(self.getOrDefault(self.threshold))
             return [1.0 - value, value]
-        return list(self.getOrDefault(self.thresholds))
+        return [float(value) for value in self.getOrDefault("thresholds")]
 
     def getFamily(self) -> str:
         """The value of `family` or its default."""
@@ -208,7 +208,7 @@ def check_thresholds(params: LogisticRegressionParams) -> None:
     if not (params.isSet(params.threshold) and params.isSet(params.thresholds)):
         return
     value = float(params.getOrDefault(params.threshold))
-    values = list(params.getOrDefault(params.thresholds))
+    values = [float(value) for value in params.getOrDefault("thresholds")]
     if len(values) != 2:
         raise ValueError(
             f"threshold={value:g} is for binary classification, but thresholds={values} has "

@@ -54,7 +54,13 @@ class ModelWriter(MLWriter):
             model.coefficientMatrix,
             model._is_multinomial,
         )
-        names = ["numClasses", "numFeatures", "interceptVector", "coefficientMatrix", "isMultinomial"]
+        names = [
+            "numClasses",
+            "numFeatures",
+            "interceptVector",
+            "coefficientMatrix",
+            "isMultinomial",
+        ]
         frame = session.createDataFrame([row], names)
         frame = frame.withColumns({name: F.col(name).cast("int") for name in names[:2]})
         frame.coalesce(1).write.parquet(f"{path}/data")
@@ -89,7 +95,10 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
         if row is None:
             raise ValueError(f"'{path}/data' is empty: this is not a whole model. Save it again.")
         model = self._cls(
-            row["coefficientMatrix"], row["interceptVector"], row["numClasses"], row["isMultinomial"]
+            row["coefficientMatrix"],
+            row["interceptVector"],
+            row["numClasses"],
+            row["isMultinomial"],
         )
         _set_params(model, metadata)
         return model
@@ -123,8 +132,8 @@ def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any
         )
     if metadata.get("sparklrFormat", 0) > FORMAT:
         raise ValueError(
-            f"'{path}' was saved in format {metadata['sparklrFormat']} by a newer sparklr; this one "
-            f"reads up to format {FORMAT}. Upgrade sparklr to load it."
+            f"'{path}' was saved in format {metadata['sparklrFormat']} by a newer sparklr; this "
+            f"one reads up to format {FORMAT}. Upgrade sparklr to load it."
         )
     return metadata
 
@@ -149,7 +158,7 @@ def _to_json(value: Any) -> Any:
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "matrix" in value:
         rows = np.array(value["matrix"], dtype=np.float64)
-        return DenseMatrix(*rows.shape, rows.ravel(order="F"))
+        return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel(order="F"))
     if isinstance(value, dict) and "vector" in value:
         return DenseVector(value["vector"])
     return value

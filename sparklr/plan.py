@@ -186,9 +186,7 @@ def _maker(
     return lambda start, stop: owlqn(start, l1, precondition=precondition, stop=stop)
 
 
-def _sample_optimum(
-    problem: Problem, name: SolverName, sample: LocalPasses, budget: int
-) -> Array:
+def _sample_optimum(problem: Problem, name: SolverName, sample: LocalPasses, budget: int) -> Array:
     """The optimum of the sample alone, to rough accuracy: its error is the sampling error."""
     on_sample = problem.on_weight(sample.blocks[0].total_weight)
     precondition = _precondition(problem, name, sample, problem.start(), budget)

@@ -109,7 +109,7 @@ class Problem:
         return float(-(shares @ logs))
 
     def start_curvature(self) -> Array:
-        """The Hessian's diagonal at `start`, known without a pass; the preconditioner of last resort.
+        """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
 
         There every row has the same probabilities, so the loss's part is their variance
         times the mean square of the (scaled, centred) feature.

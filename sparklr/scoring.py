@@ -1,7 +1,7 @@
 """Predictions for rows in memory, by Spark's rules. Runs on the driver and in workers; no Spark.
 
-    binomial     raw = [-m, m],   probability = [1 - sigmoid(m), sigmoid(m)],  1 iff m > cut
-    multinomial  raw = margins,   probability = softmax,  argmax of probability / threshold
+binomial     raw = [-m, m],   probability = [1 - sigmoid(m), sigmoid(m)],  1 iff m > cut
+multinomial  raw = margins,   probability = softmax,  argmax of probability / threshold
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Matrix
 from sparklr.arrow import read_features
-from sparklr.blocks import Matrix
 
 Scores = tuple[Array, Array, Array]
 
@@ -60,13 +59,13 @@ class Scorer:
         if not self.multinomial:
             with np.errstate(divide="ignore"):
                 cut = np.log(self.threshold) - np.log1p(-self.threshold)
-            return (raw[:, 1] > cut).astype(np.float64)
+            return np.asarray(raw[:, 1] > cut, dtype=np.float64)
         if self.thresholds is None:
-            return raw.argmax(axis=1).astype(np.float64)
+            return np.asarray(raw.argmax(axis=1), dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = probability / np.array(self.thresholds)
         scaled[np.isnan(scaled)] = -np.inf
-        return scaled.argmax(axis=1).astype(np.float64)
+        return np.asarray(scaled.argmax(axis=1), dtype=np.float64)
 
     def scores(self, matrix: Matrix) -> Scores:
         """Raw predictions (n, classes), probabilities (n, classes), predictions (n,)."""

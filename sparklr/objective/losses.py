@@ -43,9 +43,7 @@ def multinomial_terms(margins: Array, labels: IntArray) -> tuple[Array, Array]:
     own = np.exp(-top)
     others = exponentials.sum(axis=2)
     settled = top == 0.0  # the label leads: log1p keeps the small sum of the others
-    loss = np.where(
-        settled, np.log1p(others), top + np.log(np.where(settled, 1.0, own + others))
-    )
+    loss = np.where(settled, np.log1p(others), top + np.log(np.where(settled, 1.0, own + others)))
     total = own + others
     multipliers = exponentials / total[:, :, None]
     multipliers[rows, :, labels] = -others / total
@@ -53,7 +51,7 @@ def multinomial_terms(margins: Array, labels: IntArray) -> tuple[Array, Array]:
 
 
 def softmax_from_multipliers(multipliers: Array, labels: IntArray) -> Array:
-    """Class probabilities (n, q, K) from `multinomial_terms`' multipliers, which it may overwrite."""
+    """Class probabilities (n, q, K) from the multipliers, which are overwritten."""
     rows = np.arange(len(labels))
     multipliers[rows, :, labels] += 1.0
     return multipliers

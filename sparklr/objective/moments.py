@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, IntArray, Matrix
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
 FAR = 30.0
@@ -67,11 +67,9 @@ class Moments:
             return self if other.rows == 0 else other
         weight = self.weight + other.weight
         away = other.mean - self.mean
-        labels, where = np.unique(
-            np.concatenate((self.labels, other.labels)), return_inverse=True
-        )
-        label_weights = np.bincount(
-            where, weights=np.concatenate((self.label_weights, other.label_weights))
+        labels, where = np.unique(np.concatenate((self.labels, other.labels)), return_inverse=True)
+        label_weights = _totals(
+            where, np.concatenate((self.label_weights, other.label_weights)), len(labels)
         )
         return replace(
             self,
@@ -103,12 +101,21 @@ def no_rows(features: int) -> Moments:
     """The moments of no rows."""
     zeros, none = np.zeros(features), np.zeros(0)
     return Moments(
-        0, 0.0, 0.0, zeros, zeros, np.full(features, np.inf), np.full(features, -np.inf), 0, none, none
+        0,
+        0.0,
+        0.0,
+        zeros,
+        zeros,
+        np.full(features, np.inf),
+        np.full(features, -np.inf),
+        0,
+        none,
+        none,
     )
 
 
-def moments_of(matrix: Array | sp.csr_matrix, labels: Array, weights: Array | None) -> Moments:
-    """The moments of rows in memory: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None."""
+def moments_of(matrix: Matrix, labels: Array, weights: Array | None) -> Moments:
+    """The moments of rows in memory: matrix (n, p), labels (n,), weights (n,) or None for 1s."""
     if matrix.shape[0] == 0:
         return no_rows(matrix.shape[1])
     each = np.ones(len(labels)) if weights is None else weights
@@ -125,8 +132,13 @@ def moments_of(matrix: Array | sp.csr_matrix, labels: Array, weights: Array | No
         maximum=maximum,
         nonzeros=nonzeros,
         labels=distinct.astype(np.float64),
-        label_weights=np.bincount(where, weights=each),
+        label_weights=_totals(where, each, len(distinct)),
     )
+
+
+def _totals(places: IntArray, values: Array, count: int) -> Array:
+    """The sum of the values at each place 0..count-1."""
+    return np.bincount(places, weights=values, minlength=count).astype(np.float64, copy=False)
 
 
 def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, Array, int]:
@@ -145,20 +157,18 @@ def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, A
     )
 
 
-def _sparse_spread(
-    matrix: sp.csr_matrix, weights: Array
-) -> tuple[Array, Array, Array, Array, int]:
+def _sparse_spread(matrix: Matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
     rows, features = matrix.shape
     total = weights.sum()
     each = np.repeat(weights, np.diff(matrix.indptr))
     columns, data = matrix.indices, matrix.data
 
     def by_column(values: Array) -> Array:
-        return np.bincount(columns, weights=values, minlength=features)
+        return _totals(columns, values, features)
 
     stored = np.bincount(columns, minlength=features)
     mean = by_column(each * data) / total
-    # A column with no implicit zero has its mean counted from a stored value, so a constant is exact.
+    # A column without implicit zeros is counted from a stored value, so a constant is exact.
     anchor = np.zeros(features)
     anchor[columns] = data
     anchor[stored < rows] = 0.0

@@ -16,6 +16,7 @@ scaling never come here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -23,11 +24,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Matrix
 from sparklr.objective import losses
 
 Family: TypeAlias = Literal["binomial", "multinomial"]
-Matrix: TypeAlias = "Array | sp.csr_matrix"
 
 # A slice of rows should stay in a core's L2 cache between the two products that read it.
 SLICE_BYTES = 512 * 1024
@@ -72,9 +72,9 @@ class Sums:
     @staticmethod
     def of(probe: Probe, flat: Array) -> Sums:
         """See a flat array of `probe.length` numbers as sums."""
-        first, second, third = np.cumsum(probe.lengths)
+        first, second, third = (int(end) for end in np.cumsum(probe.lengths))
         width = probe.lengths[1]
-        side = int(round(np.sqrt(third - second)))
+        side = math.isqrt(third - second)
         gradient = flat[first:second].reshape(probe.columns if width else 0, -1 if width else 0)
         return Sums(flat, flat[:first], gradient, flat[second:third].reshape(side, side))
 

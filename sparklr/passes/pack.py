@@ -10,14 +10,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from sparklr.arrays import Array, BoolArray
+from sparklr.arrays import Array, BoolArray, Matrix
 from sparklr.arrow import FeatureRows, read_features, read_numbers
-from sparklr.blocks import Block, Matrix, stack_rows
+from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.passes.complaints import Complaints
 
@@ -60,17 +61,18 @@ class PartitionSummary:
     def to_bytes(self) -> bytes:
         """As plain arrays: nothing is ever unpickled."""
         counts = [-1 if self.features is None else self.features, self.blocks, self.seen]
+        arrays: dict[str, Any] = {
+            "counts": np.array([self.partition, *counts]),
+            "keys": self.keys,
+            "sample": np.frombuffer(self.sample.to_bytes(), dtype=np.uint8),
+            "rules": np.array(list(self.complaints.counts), dtype=str),
+            "broken": np.array(list(self.complaints.counts.values()), dtype=np.int64),
+            "examples": np.array(list(self.complaints.examples.values()), dtype=str),
+        }
+        moments = self.moments.to_arrays()
+        arrays |= {f"moments_{name}": value for name, value in moments.items()}
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            counts=np.array([self.partition, *counts]),
-            keys=self.keys,
-            sample=np.frombuffer(self.sample.to_bytes(), dtype=np.uint8),
-            rules=np.array(list(self.complaints.counts), dtype=str),
-            broken=np.array(list(self.complaints.counts.values()), dtype=np.int64),
-            examples=np.array(list(self.complaints.examples.values()), dtype=str),
-            **{f"moments_{name}": value for name, value in self.moments.to_arrays().items()},
-        )
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @staticmethod
@@ -176,7 +178,7 @@ class Packer:
         stored = 12 * whole.matrix.nnz if whole.sparse else 8 * whole.matrix.size
         pieces = max(1, round(stored / self._plan.block_bytes))
         ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
-        for begin, end in zip(ends[:-1], ends[1:], strict=True):
+        for begin, end in pairwise(ends):
             if begin == end:
                 continue
             block = whole if pieces == 1 else whole.take(slice(begin, end))

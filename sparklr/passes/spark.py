@@ -34,7 +34,6 @@ from sparklr.passes.pack import (
     PartitionSummary,
     pack_partition,
     smallest_keys,
-    stack_blocks,
 )
 from sparklr.passes.protocol import MEGABYTE, Passes
 from sparklr.passes.session import PrivateFrame
@@ -127,13 +126,11 @@ def _gather(
 ) -> Passes:
     """Run the packing job; bring home summaries and the blocks of small partitions."""
     table = collect_arrow(packed.where("small"))
-    rows = sorted(
-        zip(*(table[name].to_pylist() for name in ("partition", "position")), range(len(table)))
-    )
+    positions = table["position"].to_numpy()
     summaries, blocks = [], []
-    for _, position, at in rows:
-        payload = table["payload"][at].as_buffer()
-        if position == SUMMARY:
+    for at in np.lexsort((positions, table["partition"].to_numpy())):
+        payload = table["payload"][int(at)].as_buffer()
+        if positions[at] == SUMMARY:
             summaries.append(PartitionSummary.from_bytes(payload.to_pybytes()))
         else:
             blocks.append(Block.from_buffer(payload))

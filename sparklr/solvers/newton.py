@@ -16,7 +16,7 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
-from sparklr.solvers.quadratic import minimise_with_l1, solve_symmetric
+from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 
 # (point, gradient, Hessian) -> the model's minimising step, or None if the model has no minimum
 Model: TypeAlias = Callable[[Array, Array, Array], Array | None]
@@ -27,7 +27,9 @@ HALVINGS = 30
 
 def newton(start: Array, *, stop: Stop = Stop()) -> Solver:
     """Minimise a smooth f: the model's minimum is -H^-1 g."""
-    return _descend(start, np.zeros_like(start), lambda _, g, hessian: _newton_step(g, hessian), stop)
+    return _descend(
+        start, np.zeros_like(start), lambda _, g, hessian: _newton_step(g, hessian), stop
+    )
 
 
 def proximal_newton(start: Array, l1: Array, *, stop: Stop = Stop()) -> Solver:
@@ -59,7 +61,9 @@ def _descend(start: Array, l1: Array, model: Model, stop: Stop) -> Solver:
         slope = float(gradient @ step + l1 @ (np.abs(point + step) - np.abs(point)))
         promised = -(slope + 0.5 * float(step @ hessian @ step))
         if promised <= stop.limit(history[-1]):
-            return Solution(point, tuple(history), Reason.CONVERGED)
+            solved = _solves_model(point, step, gradient, hessian, l1)
+            reason = Reason.CONVERGED if solved else Reason.NO_DECREASE
+            return Solution(point, tuple(history), reason)
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
         accepted = yield from _backtrack(point, history[-1], step, slope, l1)
@@ -70,6 +74,14 @@ def _descend(start: Array, l1: Array, model: Model, stop: Stop) -> Solver:
             )
         point, here, value = accepted
         history.append(value)
+
+
+def _solves_model(point: Array, step: Array, gradient: Array, hessian: Array, l1: Array) -> bool:
+    """Whether the step reaches the model's minimum: else a small promise proves nothing."""
+    before = np.abs(pseudo_gradient(point, gradient, l1)).max(initial=0)
+    after = np.abs(pseudo_gradient(point + step, gradient + hessian @ step, l1)).max(initial=0)
+    scale = np.abs(gradient).max(initial=0) + l1.max(initial=0)
+    return bool(after <= 1e-3 * before + 1e-9 * scale)
 
 
 def _backtrack(

@@ -33,7 +33,7 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """f and its derivatives at a query's point: gradient (n,) from order 1, hessian (n, n) from 2."""
+    """f at a query's point, its gradient (n,) from order 1 and its Hessian (n, n) from order 2."""
 
     value: float
     gradient: Array | None = None
@@ -77,7 +77,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a solver stopped, why, and the objective (with its l1 term) at the start and every step."""
+    """Where a solver stopped, why, and the objective, l1 included, at the start and each step."""
 
     point: Array
     history: tuple[float, ...]
@@ -111,5 +111,5 @@ class Stop:
 
 Solver: TypeAlias = Generator[Query, Answer, Solution]
 
-# A decrease of the objective smaller than this share of it drowns in the rounding of sums over rows.
+# A decrease smaller than this share of the objective drowns in the rounding of sums over rows.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)

@@ -12,6 +12,8 @@ from sparklr.arrays import Array, BoolArray
 
 # Relative size under which an eigenvalue of a correlation-scaled matrix counts as zero.
 SINGULAR = 1e-12
+# Share of a slope that a singular matrix may leave unexplained by rounding alone.
+UNSEEN = 1e-6
 
 
 def solve_symmetric(matrix: Array, right: Array) -> Array:
@@ -81,14 +83,22 @@ def _move_to_predicted_minimum(
 ) -> Array:
     """The move to the minimum over the active coordinates if none of them changes its sign.
 
-    A zero that would leave to the side it was not sent to is held, and the rest solved anew.
+    Where the curvature vanishes but the slope does not (one number added to all classes'
+    coefficients changes no probability, but an l1 norm), the move is down that slope, and
+    the kinks end it. A zero that would leave to the side it was not sent to is held, and the
+    rest solved anew.
     """
     leaving = leaving.copy()
     moved = np.zeros_like(z)
     while True:
         active = np.flatnonzero((z != 0) | leaving)
+        matrix, wanted = hessian[np.ix_(active, active)], -residual[active]
+        step = solve_symmetric(matrix, wanted)
+        flat = wanted - matrix @ step
+        if np.abs(flat).max(initial=0) > UNSEEN * np.abs(wanted).max(initial=0):
+            step = flat
         moved[:] = 0.0
-        moved[active] = solve_symmetric(hessian[np.ix_(active, active)], -residual[active])
+        moved[active] = step
         astray = leaving & (moved * residual >= 0)
         if not astray.any():
             return moved

@@ -1,0 +1,47 @@
+# The Python that .venv is made with, as in `make PYTHON=python3.12 test`.
+PYTHON ?= python3
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv java demo test lint types clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv: $(INSTALLED) ## make the virtual environment, with all that the other targets need
+
+# A group can be installed since pip 25.1, and the pip that venv brings may be older.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	  || { echo "sparklr needs Python 3.10 to 3.13, and '$(PYTHON)' is none of them: name one, as in 'make PYTHON=python3.11 .venv'." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+java: ## check that Spark will find a Java it can run on
+	@bash .ci/java.sh
+
+# Driver and workers must run the same Python, whatever the shell around them is set to.
+demo test: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
+demo test: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
+
+demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.png
+	$(BIN)/python -m benchmarks.demo
+
+test: java $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## check types
+	$(BIN)/mypy
+
+clean: ## remove what the other targets leave behind, except .venv
+	rm -rf build dist spark-warehouse metastore_db derby.log
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

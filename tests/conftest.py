@@ -1,0 +1,56 @@
+"""One small Spark session for the whole suite."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A local session on two cores with few shuffle partitions."""
+    from pyspark.sql import SparkSession
+
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("sparklr-tests")
+        .config("spark.driver.memory", "3g")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.default.parallelism", "2")
+        # Spark's own bound-constrained fits have crashed on native BLAS.
+        .config(
+            "spark.driver.extraJavaOptions",
+            "-Ddev.ludovic.netlib.blas.nativeLib=none "
+            "-Ddev.ludovic.netlib.lapack.nativeLib=none "
+            "-Ddev.ludovic.netlib.arpack.nativeLib=none",
+        )
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def nothing_left(spark: Any) -> Iterator[None]:
+    """Fails if a test leaves a persisted frame, a changed setting, a view or a thread behind."""
+    import threading
+
+    def state() -> tuple[int, dict[str, str], list[str], int]:
+        settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
+        views = [t.name for t in spark.catalog.listTables("global_temp")]
+        persisted = spark.sparkContext._jsc.sc().getPersistentRDDs().size()
+        return persisted, settings, views, threading.active_count()
+
+    before = state()
+    yield
+    assert state() == before
