@@ -1,0 +1,30 @@
+"""Small frames that several tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pyspark.ml.linalg import Vectors
+
+
+def classified(spark: Any, classes: int = 2, rows: int = 200, features: int = 3) -> Any:
+    """A cached frame of features (vector), x0.. (numbers), label and weight, from a fixed seed."""
+    random = np.random.default_rng(12)
+    matrix = random.normal(size=(rows, features)) * np.array([1.0, 5.0, 0.2])[:features]
+    truth = random.normal(size=(features, classes)) / np.array([1.0, 5.0, 0.2])[:features, None]
+    labels = (matrix @ truth + random.gumbel(size=(rows, classes))).argmax(axis=1)
+    weights = random.integers(1, 4, rows)
+    data = [
+        (Vectors.dense(row), *(float(value) for value in row), float(label), float(weight))
+        for row, label, weight in zip(matrix, labels, weights, strict=True)
+    ]
+    names = ["features", *(f"x{j}" for j in range(features)), "label", "weight"]
+    frame = spark.createDataFrame(data, names).coalesce(2).cache()
+    frame.count()
+    return frame
+
+
+def dense(frame: Any, column: str) -> Any:
+    """A vector column as a matrix, in the order of the frame."""
+    return np.stack([row[0].toArray() for row in frame.select(column).collect()])

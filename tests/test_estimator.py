@@ -1,0 +1,195 @@
+"""The estimator among Spark's own stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pyspark.ml import Pipeline
+from pyspark.ml.classification import LogisticRegression, OneVsRest
+from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
+from pyspark.ml.feature import StandardScaler, VectorAssembler
+from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
+from pyspark.sql import functions as F
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from tests.frames import classified, dense
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture(scope="module")
+def two(spark: Any) -> Iterator[Any]:
+    frame = classified(spark)
+    yield frame
+    frame.unpersist()
+
+
+@pytest.fixture(scope="module")
+def three(spark: Any) -> Iterator[Any]:
+    frame = classified(spark, classes=3)
+    yield frame
+    frame.unpersist()
+
+
+def test_model_keeps_uid_and_params(two: Any) -> None:
+    estimator = LogisticRegressionEstimator(regParam=0.1, threshold=0.3)
+    model = estimator.fit(two)
+    assert model.uid == estimator.uid
+    assert model.getRegParam() == 0.1
+    assert model.getThreshold() == 0.3
+    assert model.numClasses == 2
+    assert model.numFeatures == 3
+
+
+def test_history_and_iterations(two: Any) -> None:
+    summary = LogisticRegressionEstimator().fit(two).summary
+    history = summary.objectiveHistory
+    assert summary.totalIterations == len(history) - 1 > 0
+    assert all(after <= before for before, after in zip(history, history[1:], strict=False))
+    assert summary.converged
+
+
+def test_the_same_fit_twice_is_the_same_to_the_bit(spark: Any, three: Any) -> None:
+    for megabytes in ("128", "0"):
+        spark.conf.set("spark.sparklr.localMB", megabytes)
+        try:
+            first, second = (LogisticRegressionEstimator().fit(three) for _ in range(2))
+        finally:
+            spark.conf.unset("spark.sparklr.localMB")
+        assert_array_equal(first.coefficientMatrix.toArray(), second.coefficientMatrix.toArray())
+        assert_array_equal(first.interceptVector.toArray(), second.interceptVector.toArray())
+
+
+@pytest.mark.parametrize("kind", ["array<double>", "array<float>", "array<int>"])
+def test_array_features_equal_vectors(two: Any, kind: str) -> None:
+    whole = two.select(
+        F.array(*(F.round(F.col(f"x{j}") * 10) for j in range(3))).cast(kind).alias("features"),
+        "label",
+    )
+    vectors = VectorAssembler(inputCols=["a", "b", "c"], outputCol="features").transform(
+        whole.select(*(whole.features[j].alias(name) for j, name in enumerate("abc")), "label")
+    )
+    ours, expected = (LogisticRegressionEstimator().fit(frame) for frame in (whole, vectors))
+    assert_allclose(ours.coefficients.toArray(), expected.coefficients.toArray(), rtol=1e-12)
+    assert_allclose(
+        dense(ours.transform(whole), "probability"),
+        dense(expected.transform(vectors), "probability"),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("kind", ["int", "bigint", "float", "decimal(3,1)", "tinyint"])
+def test_labels_of_any_numeric_type(two: Any, kind: str) -> None:
+    frame = two.withColumn("label", F.col("label").cast(kind))
+    ours = LogisticRegressionEstimator(regParam=0.1).fit(frame)
+    expected = LogisticRegressionEstimator(regParam=0.1).fit(two)
+    assert_array_equal(ours.coefficients.toArray(), expected.coefficients.toArray())
+
+
+def test_param_maps_in_fit(two: Any) -> None:
+    estimator = LogisticRegressionEstimator(regParam=0.5)
+    one = estimator.fit(two, {estimator.regParam: 0.1})
+    assert_allclose(
+        one.coefficients.toArray(),
+        LogisticRegressionEstimator(regParam=0.1).fit(two).coefficients.toArray(),
+    )
+    several = estimator.fit(two, [{estimator.regParam: 0.1}, {estimator.regParam: 1.0}])
+    assert_array_equal(several[0].coefficients.toArray(), one.coefficients.toArray())
+    assert [model.getRegParam() for model in several] == [0.1, 1.0]
+
+
+def test_in_a_pipeline(two: Any) -> None:
+    stages = [
+        VectorAssembler(inputCols=["x0", "x1", "x2"], outputCol="raw"),
+        StandardScaler(inputCol="raw", outputCol="scaled"),
+        LogisticRegressionEstimator(featuresCol="scaled", regParam=0.1),
+    ]
+    model = Pipeline(stages=stages).fit(two)
+    reference = LogisticRegression(featuresCol="scaled", regParam=0.1, tol=1e-10)
+    expected = Pipeline(stages=[*stages[:2], reference]).fit(two)
+    assert isinstance(model.stages[-1], LogisticRegressionModel)
+    assert_allclose(
+        dense(model.transform(two), "probability"),
+        dense(expected.transform(two), "probability"),
+        atol=1e-5,
+    )
+
+
+def test_cross_validation_chooses_as_with_spark(two: Any) -> None:
+    def metrics(estimator: Any) -> list[float]:
+        grid = ParamGridBuilder().addGrid(estimator.regParam, [0.01, 0.3]).build()
+        validator = CrossValidator(
+            estimator=estimator,
+            estimatorParamMaps=grid,
+            evaluator=BinaryClassificationEvaluator(metricName="areaUnderPR"),
+            numFolds=2,
+            seed=5,
+            parallelism=2,
+        )
+        return list(validator.fit(two).avgMetrics)
+
+    ours = metrics(LogisticRegressionEstimator(tol=1e-9))
+    assert_allclose(ours, metrics(LogisticRegression(tol=1e-9)), atol=1e-6)
+
+
+def test_a_threshold_grid_counts(two: Any) -> None:
+    """Param maps reach `transform` only if model and estimator share their uid."""
+    estimator = LogisticRegressionEstimator()
+    grid = ParamGridBuilder().addGrid(estimator.threshold, [0.0, 0.5]).build()
+    split = TrainValidationSplit(
+        estimator=estimator,
+        estimatorParamMaps=grid,
+        evaluator=MulticlassClassificationEvaluator(metricName="accuracy"),
+        seed=3,
+    )
+    model = split.fit(two)
+    assert model.validationMetrics[0] < model.validationMetrics[1]
+    assert model.bestModel.getThreshold() == 0.5
+
+
+def test_one_vs_rest(three: Any) -> None:
+    ours = OneVsRest(classifier=LogisticRegressionEstimator(regParam=0.01)).fit(three)
+    spark_own = OneVsRest(classifier=LogisticRegression(regParam=0.01, tol=1e-10)).fit(three)
+    for mine, theirs in zip(ours.models, spark_own.models, strict=True):
+        assert_allclose(mine.coefficients.toArray(), theirs.coefficients.toArray(), atol=1e-4)
+    predictions = [
+        [row.prediction for row in model.transform(three).select("prediction").collect()]
+        for model in (ours, spark_own)
+    ]
+    assert np.mean(np.equal(*predictions)) > 0.99
+
+
+def test_weight_column_and_empty_name(two: Any) -> None:
+    weighted = LogisticRegressionEstimator(weightCol="weight").fit(two)
+    plain = LogisticRegressionEstimator().fit(two)
+    empty = LogisticRegressionEstimator(weightCol="").fit(two)
+    assert_array_equal(plain.coefficients.toArray(), empty.coefficients.toArray())
+    assert np.abs(weighted.coefficients.toArray() - plain.coefficients.toArray()).max() > 1e-3
+
+
+def test_column_names_with_dots_and_nested_columns(two: Any) -> None:
+    odd = two.select(
+        F.col("features").alias("my.features"), F.struct(F.col("label").alias("y")).alias("s")
+    )
+    ours = LogisticRegressionEstimator(featuresCol="my.features", labelCol="s.y").fit(odd)
+    expected = LogisticRegressionEstimator().fit(two)
+    assert_array_equal(ours.coefficients.toArray(), expected.coefficients.toArray())
+    assert ours.transform(odd).columns[:2] == odd.columns
+
+
+@pytest.mark.parametrize("solver", ["newton", "l-bfgs", "proximal-newton", "owl-qn"])
+def test_every_solver_finds_the_same(two: Any, solver: str) -> None:
+    expected = LogisticRegressionEstimator(regParam=0.01, tol=1e-9).fit(two)
+    ours = LogisticRegressionEstimator(regParam=0.01, tol=1e-9, solver=solver).fit(two)
+    assert ours.summary.solver == solver
+    assert_allclose(ours.coefficients.toArray(), expected.coefficients.toArray(), atol=1e-4)
+
+
+def test_block_size_changes_nothing_but_blocks(two: Any) -> None:
+    small = LogisticRegressionEstimator(maxBlockSizeInMB=0.001, aggregationDepth=3).fit(two)
+    plain = LogisticRegressionEstimator().fit(two)
+    assert_allclose(small.coefficients.toArray(), plain.coefficients.toArray(), rtol=1e-9)

@@ -1,0 +1,212 @@
+"""The model: scoring rows, one by one and by the frame, saving and loading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import chispa
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.linalg import DenseMatrix, Vectors
+from pyspark.sql import functions as F
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from tests.frames import classified, dense
+
+
+@pytest.fixture(scope="module")
+def two(spark: Any) -> Iterator[Any]:
+    frame = classified(spark)
+    yield frame
+    frame.unpersist()
+
+
+@pytest.fixture(scope="module")
+def three(spark: Any) -> Iterator[Any]:
+    frame = classified(spark, classes=3)
+    yield frame
+    frame.unpersist()
+
+
+@pytest.fixture(scope="module")
+def binary(two: Any) -> LogisticRegressionModel:
+    return LogisticRegressionEstimator(regParam=0.01).fit(two)
+
+
+@pytest.fixture(scope="module")
+def ternary(three: Any) -> LogisticRegressionModel:
+    return LogisticRegressionEstimator(regParam=0.01).fit(three)
+
+
+def test_one_row_is_scored_as_a_frame_is(
+    two: Any, three: Any, binary: LogisticRegressionModel, ternary: LogisticRegressionModel
+) -> None:
+    for frame, model in ((two, binary), (three, ternary)):
+        for row in model.transform(frame).limit(3).collect():
+            assert_allclose(model.predictRaw(row.features), row.rawPrediction, rtol=1e-13)
+            assert_allclose(model.predictProbability(row.features), row.probability, rtol=1e-13)
+            assert model.predict(row.features) == row.prediction
+            sparse = Vectors.sparse(3, {j: v for j, v in enumerate(row.features)})
+            assert_allclose(model.predictRaw(sparse), row.rawPrediction, rtol=1e-13)
+            assert_allclose(model.predictRaw(np.array(row.features)), row.rawPrediction, rtol=1e-13)
+
+
+def test_scores_follow_from_the_coefficients(two: Any, binary: LogisticRegressionModel) -> None:
+    margins = dense(two, "features") @ binary.coefficients.toArray() + binary.intercept
+    scored = binary.transform(two)
+    assert_allclose(dense(scored, "rawPrediction"), np.column_stack((-margins, margins)))
+    chance = 1 / (1 + np.exp(-margins))
+    assert_allclose(dense(scored, "probability")[:, 1], chance, rtol=1e-12)
+    expected = [(float(margin > 0),) for margin in margins]
+    names = two.sparkSession.createDataFrame(expected, ["prediction"])
+    chispa.assert_df_equality(
+        scored.select("prediction"), names, ignore_nullable=True, ignore_metadata=True
+    )
+
+
+@pytest.mark.parametrize("shown", list(product([True, False], repeat=3)))
+def test_an_empty_name_leaves_the_column_out(
+    two: Any, binary: LogisticRegressionModel, shown: tuple[bool, bool, bool]
+) -> None:
+    columns = ["rawPrediction", "probability", "prediction"]
+    model = binary.copy()
+    for column, wanted in zip(columns, shown, strict=True):
+        model._set(**{f"{column}Col": column if wanted else ""})
+    scored = model.transform(two)
+    assert scored.columns == two.columns + [c for c, w in zip(columns, shown, strict=True) if w]
+    if shown[2]:
+        everything = binary.transform(two).select("prediction").collect()
+        assert scored.select("prediction").collect() == everything
+
+
+def test_rows_go_to_python_once(two: Any, binary: LogisticRegressionModel) -> None:
+    plan = binary.transform(two)._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("ArrowEvalPython") == 1
+
+
+def test_a_changed_threshold_counts_at_once(two: Any, binary: LogisticRegressionModel) -> None:
+    model = binary.copy()
+    row = two.first().features
+    assert {model.setThreshold(t).predict(row) for t in (0.0, 1.0)} == {0.0, 1.0}
+    assert model.setThreshold(0.0).predict(row) == 1.0
+    counts = [
+        model.setThreshold(t).transform(two).agg(F.sum("prediction")).first()[0]
+        for t in (0.0, 0.5, 1.0)
+    ]
+    assert counts[0] == two.count()
+    assert counts[0] > counts[1] > counts[2] == 0
+
+
+def test_thresholds_of_three_classes(three: Any, ternary: LogisticRegressionModel) -> None:
+    model = ternary.copy().setThresholds([0.0, 1.0, 1.0])
+    assert {row.prediction for row in model.transform(three).collect()} == {0.0}
+    even = ternary.copy().setThresholds([1.0, 1.0, 1.0]).transform(three).select("prediction")
+    assert even.collect() == ternary.transform(three).select("prediction").collect()
+    with pytest.raises(ValueError, match=r"2 values, but the model has 3 classes"):
+        ternary.copy().setThresholds([1.0, 1.0]).transform(three)
+
+
+def test_null_features_give_null_scores(two: Any, binary: LogisticRegressionModel) -> None:
+    frame = two.limit(4).withColumn("features", F.when(F.col("x0") > 0, F.col("features")))
+    for row in binary.transform(frame).collect():
+        assert (row.prediction is None) == (row.features is None)
+        assert (row.probability is None) == (row.features is None)
+
+
+def test_binary_and_multinomial_accessors(
+    binary: LogisticRegressionModel, ternary: LogisticRegressionModel
+) -> None:
+    assert binary.coefficientMatrix.numRows == 1
+    assert_array_equal(binary.coefficientMatrix.toArray()[0], binary.coefficients.toArray())
+    assert binary.interceptVector[0] == binary.intercept
+    for name in ("coefficients", "intercept"):
+        with pytest.raises(ValueError, match="multinomial"):
+            getattr(ternary, name)
+
+
+def test_wrong_number_of_features(two: Any, binary: LogisticRegressionModel) -> None:
+    with pytest.raises(ValueError, match="2 features, but the model was fitted on 3"):
+        binary.predict(Vectors.dense(1.0, 2.0))
+
+
+def test_existing_output_column_is_refused(two: Any, binary: LogisticRegressionModel) -> None:
+    with pytest.raises(ValueError, match="predictionCol='prediction'"):
+        binary.transform(two.withColumn("prediction", F.lit(1.0)))
+
+
+def test_model_round_trip(tmp_path: Path, two: Any, three: Any, binary: Any, ternary: Any) -> None:
+    for number, (frame, model) in enumerate(((two, binary), (three, ternary))):
+        path = str(tmp_path / f"model{number}")
+        model.save(path)
+        loaded = LogisticRegressionModel.load(path)
+        assert loaded.uid == model.uid
+        assert loaded.getRegParam() == model.getRegParam()
+        assert loaded.numClasses == model.numClasses
+        assert loaded.coefficientMatrix == model.coefficientMatrix
+        assert loaded.interceptVector == model.interceptVector
+        assert not loaded.hasSummary
+        with pytest.raises(RuntimeError, match="No training summary"):
+            _ = loaded.summary
+        assert loaded.transform(frame).collect() == model.transform(frame).collect()
+
+
+def test_estimator_round_trip_with_matrix_params(spark: Any, tmp_path: Path) -> None:
+    estimator = LogisticRegressionEstimator(regParam=0.1, thresholds=[0.3, 0.7], weightCol="w")
+    estimator.setLowerBoundsOnCoefficients(DenseMatrix(2, 2, [0.0, -np.inf, 2.0, 3.0]))
+    estimator.setUpperBoundsOnIntercepts(Vectors.dense(np.inf))
+    path = str(tmp_path / "estimator")
+    estimator.save(path)
+    loaded = LogisticRegressionEstimator.load(path)
+    assert loaded.uid == estimator.uid
+    assert loaded.extractParamMap() == estimator.extractParamMap()
+
+
+def test_overwrite(spark: Any, tmp_path: Path, binary: LogisticRegressionModel) -> None:
+    path = str(tmp_path / "model")
+    binary.save(path)
+    binary.write().overwrite().save(path)
+    assert LogisticRegressionModel.load(path).coefficients == binary.coefficients
+
+
+def test_a_pipeline_next_to_jvm_stages_round_trips(tmp_path: Path, two: Any) -> None:
+    frame = two.withColumn("text", F.when(F.col("label") > 0, "yes").otherwise("no"))
+    stages = [
+        StringIndexer(inputCol="text", outputCol="target"),
+        VectorAssembler(inputCols=["x0", "x1", "x2"], outputCol="inputs"),
+        LogisticRegressionEstimator(featuresCol="inputs", labelCol="target"),
+    ]
+    pipeline = Pipeline(stages=stages)
+    pipeline.save(str(tmp_path / "pipeline"))
+    fitted = Pipeline.load(str(tmp_path / "pipeline")).fit(frame)
+    fitted.save(str(tmp_path / "fitted"))
+    loaded = PipelineModel.load(str(tmp_path / "fitted"))
+    assert isinstance(loaded.stages[-1], LogisticRegressionModel)
+    assert loaded.transform(frame).collect() == fitted.transform(frame).collect()
+
+
+def test_wrong_class_and_newer_format_are_refused(
+    spark: Any, tmp_path: Path, binary: LogisticRegressionModel
+) -> None:
+    path = tmp_path / "model"
+    binary.save(str(path))
+    with pytest.raises(ValueError, match="holds a sparklr.model.LogisticRegressionModel"):
+        LogisticRegressionEstimator.load(str(path))
+    part = next((path / "metadata").glob("part-*"))
+    metadata = json.loads(part.read_text())
+    part.write_text(json.dumps({**metadata, "sparklrFormat": 99}))
+    for crc in (path / "metadata").glob(".*.crc"):
+        crc.unlink()
+    with pytest.raises(ValueError, match="format 99 by a newer sparklr"):
+        LogisticRegressionModel.load(str(path))
+
+
+def test_repr(binary: LogisticRegressionModel) -> None:
+    expected = f"LogisticRegressionModel: uid={binary.uid}, numClasses=2, numFeatures=3"
+    assert repr(binary) == expected
