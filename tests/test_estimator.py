@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_history_and_iterations(two: Any) -> None:
     summary = LogisticRegressionEstimator().fit(two).summary
     history = summary.objectiveHistory
     assert summary.totalIterations == len(history) - 1 > 0
-    assert all(after <= before for before, after in zip(history, history[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(history))
     assert summary.converged
 
 

@@ -53,7 +53,7 @@ def test_one_row_is_scored_as_a_frame_is(
             assert_allclose(model.predictRaw(row.features), row.rawPrediction, rtol=1e-13)
             assert_allclose(model.predictProbability(row.features), row.probability, rtol=1e-13)
             assert model.predict(row.features) == row.prediction
-            sparse = Vectors.sparse(3, {j: v for j, v in enumerate(row.features)})
+            sparse = Vectors.sparse(3, dict(enumerate(row.features)))
             assert_allclose(model.predictRaw(sparse), row.rawPrediction, rtol=1e-13)
             assert_allclose(model.predictRaw(np.array(row.features)), row.rawPrediction, rtol=1e-13)
 
@@ -131,7 +131,7 @@ def test_binary_and_multinomial_accessors(
             getattr(ternary, name)
 
 
-def test_wrong_number_of_features(two: Any, binary: LogisticRegressionModel) -> None:
+def test_wrong_number_of_features(binary: LogisticRegressionModel) -> None:
     with pytest.raises(ValueError, match="2 features, but the model was fitted on 3"):
         binary.predict(Vectors.dense(1.0, 2.0))
 
@@ -157,7 +157,8 @@ def test_model_round_trip(tmp_path: Path, two: Any, three: Any, binary: Any, ter
         assert loaded.transform(frame).collect() == model.transform(frame).collect()
 
 
-def test_estimator_round_trip_with_matrix_params(spark: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("spark")
+def test_estimator_round_trip_with_matrix_params(tmp_path: Path) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.1, thresholds=[0.3, 0.7], weightCol="w")
     estimator.setLowerBoundsOnCoefficients(DenseMatrix(2, 2, [0.0, -np.inf, 2.0, 3.0]))
     estimator.setUpperBoundsOnIntercepts(Vectors.dense(np.inf))
@@ -168,7 +169,7 @@ def test_estimator_round_trip_with_matrix_params(spark: Any, tmp_path: Path) -> 
     assert loaded.extractParamMap() == estimator.extractParamMap()
 
 
-def test_overwrite(spark: Any, tmp_path: Path, binary: LogisticRegressionModel) -> None:
+def test_overwrite(tmp_path: Path, binary: LogisticRegressionModel) -> None:
     path = str(tmp_path / "model")
     binary.save(path)
     binary.write().overwrite().save(path)
@@ -192,11 +193,11 @@ def test_a_pipeline_next_to_jvm_stages_round_trips(tmp_path: Path, two: Any) -> 
 
 
 def test_wrong_class_and_newer_format_are_refused(
-    spark: Any, tmp_path: Path, binary: LogisticRegressionModel
+    tmp_path: Path, binary: LogisticRegressionModel
 ) -> None:
     path = tmp_path / "model"
     binary.save(str(path))
-    with pytest.raises(ValueError, match="holds a sparklr.model.LogisticRegressionModel"):
+    with pytest.raises(ValueError, match=r"holds a sparklr\.model\.LogisticRegressionModel"):
         LogisticRegressionEstimator.load(str(path))
     part = next((path / "metadata").glob("part-*"))
     metadata = json.loads(part.read_text())

@@ -15,6 +15,7 @@ OURS_ONLY = {"solver"}
 
 @pytest.fixture(scope="module")
 def spark_own(spark: Any) -> LogisticRegression:
+    assert spark is not None  # Spark's own class needs a session behind it
     return LogisticRegression()
 
 

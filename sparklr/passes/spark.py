@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +127,8 @@ def _gather(
     packed: DataFrame, private: PrivateFrame, names: dict[str, str], storage: Storage
 ) -> Passes:
     """Run the packing job; bring home summaries and the blocks of small partitions."""
-    table = collect_arrow(packed.where("small"))
+    with _wording_worker_trouble():
+        table = collect_arrow(packed.where("small"))
     positions = table["position"].to_numpy()
     summaries, blocks = [], []
     for at in np.lexsort((positions, table["partition"].to_numpy())):
@@ -144,6 +147,24 @@ def _gather(
     private.batch(records=1)  # a block a batch: no task ever holds more than one
     stored = packed.where(F.col("position") >= 0).select("partition", "position", "payload")
     return SparkPasses(stored, moments, sample, len(summaries), storage)
+
+
+@contextmanager
+def _wording_worker_trouble() -> Iterator[None]:
+    """Say in a sentence what a worker without our packages says in a page."""
+    try:
+        yield
+    except Exception as trouble:
+        text = str(trouble)
+        lacking = re.search(r"No module named '(sparklr|numpy|scipy|pandas|pyarrow)'", text)
+        if lacking or "PYTHON_VERSION_MISMATCH" in text:
+            what = f"have no {lacking[1]}" if lacking else "run another version of Python"
+            raise RuntimeError(
+                f"Spark's workers {what}. Install sparklr where they run; on one machine, set the "
+                f"environment variable PYSPARK_PYTHON to {sys.executable} before the Spark "
+                "session starts."
+            ) from trouble
+        raise
 
 
 def _judge(summaries: Sequence[PartitionSummary], names: dict[str, str]) -> tuple[Moments, Block]:
