@@ -25,6 +25,8 @@ from sparklr.summary import LogisticRegressionTrainingSummary
 # Settings of the Spark session, in megabytes; see docs/design.md.
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
+# Half a gigabyte of coefficients: beyond it, labels are surely identifiers and not classes.
+MOST_COEFFICIENTS = 2**26
 
 
 class LogisticRegressionEstimator(
@@ -198,7 +200,8 @@ class LogisticRegressionEstimator(
         with open_passes(rows.frame, rows.names, self._storage(rows)) as passes:
             classes = self._classes(rows, passes.moments)
             spec = self._spec(self._family(classes))
-            fits, readings = fit_all({0: spec}, passes, classes, budget=self._budget(dataset))
+            budget = _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
+            fits, readings = fit_all({0: spec}, passes, classes, budget=budget)
         fit = fits[0]
         model = LogisticRegressionModel._of(
             fit.coefficients, fit.intercepts, classes, multinomial=spec.family == "multinomial"
@@ -224,7 +227,15 @@ class LogisticRegressionEstimator(
 
     def _classes(self, rows: TrainingRows, moments: Moments) -> int:
         """One more than the largest label, unless the column's metadata say more."""
-        return rows.classes or int(moments.labels[-1]) + 1
+        classes = rows.classes or int(moments.labels[-1]) + 1
+        if classes * (moments.features + 1) > MOST_COEFFICIENTS:
+            raise ValueError(
+                f"Column '{self.getLabelCol()}': the largest label is {classes - 1}, which makes "
+                f"{classes} classes of {moments.features} features, more than {MOST_COEFFICIENTS} "
+                "coefficients. Index the labels 0, 1, 2, ... with "
+                "pyspark.ml.feature.StringIndexer."
+            )
+        return classes
 
     def _family(self, classes: int) -> str:
         family = self.getFamily().lower()
@@ -241,9 +252,8 @@ class LogisticRegressionEstimator(
         session = rows.frame.sparkSession
         plain = Storage()
         block = int(self.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes
-        local = session.conf.get(LOCAL_MB, None)
         return Storage(
-            local_bytes=plain.local_bytes if local is None else int(float(local) * MEGABYTE),
+            local_bytes=_megabytes(rows.frame, LOCAL_MB, plain.local_bytes),
             block_bytes=block,
             depth=self.getAggregationDepth(),
             slots=jvm.task_slots(session),
@@ -251,6 +261,16 @@ class LogisticRegressionEstimator(
             classes=rows.classes,
         )
 
-    def _budget(self, dataset: DataFrame) -> int:
-        budget = dataset.sparkSession.conf.get(ROUND_MB, None)
-        return int(float(budget or 256) * MEGABYTE)
+
+def _megabytes(frame: DataFrame, setting: str, default: int) -> int:
+    """A setting of the session in bytes."""
+    text = frame.sparkSession.conf.get(setting, None)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{setting}={text} is not allowed: it must be a number of megabytes.")
+    return int(value * MEGABYTE)

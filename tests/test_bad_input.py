@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseMatrix, Vectors, VectorUDT
+from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr import LogisticRegressionEstimator
 
 ROWS = 6
 LAST = ROWS - 1  # the row that is spoilt
 NAN, INF = float("nan"), float("inf")
-SCHEMA = StructType([StructField("features", VectorUDT()), StructField("label", DoubleType())])
 
 
 @pytest.fixture(scope="module")
@@ -270,21 +268,18 @@ def test_wrong_rows_are_refused_as_they_are_packed(spark: Any, good: Any, name: 
 
 @pytest.mark.usefixtures("nothing_left")
 def test_sizes_that_differ_between_partitions_are_refused(spark: Any) -> None:
-    rows = [(Vectors.dense(1.0, float(number)), float(number % 2)) for number in range(3)]
-    rows += [(Vectors.sparse(3, {0: 1.0}), float(number % 2)) for number in range(3)]
-    frame = spark.createDataFrame(spark.sparkContext.parallelize(rows, 2), SCHEMA)
+    wider = F.when(F.col("id") < 3, F.array(F.lit(1.0), "id")).otherwise(F.array("id", "id", "id"))
+    label = (F.col("id") % 2).alias("label")
+    frame = spark.range(0, 6, 1, 2).select(array_to_vector(wider).alias("features"), label)
     words = (FEATURES, "3 features instead of 2", "same number")
-    assert_plain(refusal(frame, Bad("", F.col, ())), words)
+    assert_plain(refusal(frame, Bad("", F.col, words)), words)
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("partitions", [0, 2])
-def test_no_rows_are_refused(spark: Any, partitions: int) -> None:
-    nothing = spark.sparkContext.emptyRDD()
-    if partitions:
-        nothing = spark.sparkContext.parallelize([], partitions)
-    frame = spark.createDataFrame(nothing, SCHEMA)
-    assert_plain(refusal(frame, Bad("", F.col, ())), ("empty", "no rows", "at least one"))
+@pytest.mark.parametrize("condition", ["id < 0", "false"])
+def test_no_rows_are_refused(good: Any, condition: str) -> None:
+    words = ("empty", "no rows", "at least one")
+    assert_plain(refusal(good.where(condition), Bad("", F.col, words)), words)
 
 
 MISSING = {
@@ -373,6 +368,12 @@ def test_a_value_out_of_range_is_refused_where_it_is_set(
     assert not estimator.isSet(name) or estimator.getOrDefault(name) == 0.5
 
 
+def _set_and_fit(frame: Any, name: str, value: Any) -> None:
+    estimator = LogisticRegressionEstimator()
+    estimator.set(estimator.getParam(name), value)
+    estimator.fit(frame)
+
+
 @pytest.mark.parametrize(("name", "value", "rule"), OUT_OF_RANGE)
 def test_a_value_out_of_range_that_slipped_in_is_refused_before_any_job(
     spark: Any, good: Any, name: str, value: Any, rule: str
@@ -381,7 +382,7 @@ def test_a_value_out_of_range_that_slipped_in_is_refused_before_any_job(
     estimator, jobs = LogisticRegressionEstimator(), jobs_started(spark)
     wrong = {estimator.getParam(name): value}
     ways: list[Callable[[], Any]] = [
-        lambda: estimator.copy().set(estimator.getParam(name), value).fit(good),
+        lambda: _set_and_fit(good, name, value),
         lambda: estimator.copy(wrong).fit(good),
         lambda: estimator.fit(good, wrong),
         lambda: estimator.fit(good, [wrong]),
