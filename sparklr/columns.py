@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, NumericType, StructField
+from pyspark.sql.types import ArrayType, DataType, NumericType, StructField, StructType
 
 from sparklr.params import LogisticRegressionParams
 
@@ -26,65 +26,86 @@ class TrainingRows:
     classes: int | None
 
 
+@dataclass(frozen=True)
+class FoundColumn:
+    """A column of the user's frame: its name as given, its field, and the way to select it."""
+
+    name: str
+    field: StructField
+    column: Column
+
+
 def training_rows(dataset: DataFrame, params: LogisticRegressionParams) -> TrainingRows:
     """Select what a fit needs, or say which column is missing or of the wrong type."""
     check_output_columns(dataset, params)
     features = find_column(dataset, params.getFeaturesCol(), "featuresCol")
     label = find_column(dataset, params.getLabelCol(), "labelCol")
-    _check_numeric(label, params.getLabelCol(), "labelCol")
+    _check_numeric(label, "labelCol")
     names = {"features": params.getFeaturesCol(), "label": params.getLabelCol()}
     columns = [
-        features_column(features, params.getFeaturesCol()).alias("features"),
-        _column(dataset, params.getLabelCol()).cast("double").alias("label"),
+        features_column(features).alias("features"),
+        label.column.cast("double").alias("label"),
     ]
-    weight = params.getWeightCol() if params.isSet(params.weightCol) else ""
-    if weight:
-        _check_numeric(find_column(dataset, weight, "weightCol"), weight, "weightCol")
-        columns.append(_column(dataset, weight).cast("double").alias("weight"))
-        names["weight"] = weight
-    return TrainingRows(
-        dataset.select(*columns), names, _vector_width(features), _label_classes(label)
-    )
+    if params.isSet(params.weightCol) and params.getWeightCol():
+        weight = find_column(dataset, params.getWeightCol(), "weightCol")
+        _check_numeric(weight, "weightCol")
+        columns.append(weight.column.cast("double").alias("weight"))
+        names["weight"] = weight.name
+    frame = dataset.select(*columns)
+    return TrainingRows(frame, names, _vector_width(features.field), _label_classes(label.field))
 
 
-def find_column(dataset: DataFrame, name: str, param: str) -> StructField:
-    """The field of a column, which may be nested, or an error that lists what there is."""
-    if name in dataset.columns:
-        return dataset.schema[name]
-    try:
-        found = dataset.select(F.col(name)).schema.fields[0]
-    except Exception:
-        # Spark's own analysis error lists the same with less of a remedy.
+def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:
+    """A column by its name, or by a path into nested ones; else an error that lists what there is.
+
+    The schema is walked by hand: letting Spark fail to resolve the name would log a page of
+    its JVM's stack trace.
+    """
+    parts = [name]
+    field = _field(dataset.schema, name)
+    if field is None and "." in name:
+        parts = name.split(".")
+        field = _field(dataset.schema, parts[0])
+        for part in parts[1:]:
+            field = None if field is None else _field(field.dataType, part)
+    if field is None:
         raise ValueError(
             f"Column '{name}' does not exist. The data set has: {', '.join(dataset.columns)}. "
             f"Set {param} to one of them."
-        ) from None
-    return found
+        )
+    quoted = ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+    return FoundColumn(name, field, F.col(quoted))
 
 
-def _column(dataset: DataFrame, name: str) -> Column:
-    return F.col(f"`{name}`") if name in dataset.columns else F.col(name)
+def _field(kind: DataType, name: str) -> StructField | None:
+    """The field of this name; if there is none, one that differs in case only, as Spark does."""
+    if not isinstance(kind, StructType):
+        return None
+    if name in kind.names:
+        return kind[name]
+    alike = [field for field in kind.fields if field.name.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
 
 
-def features_column(field: StructField, name: str) -> Column:
+def features_column(features: FoundColumn) -> Column:
     """The features as Arrow can carry them: an unwrapped vector, or an array of doubles."""
-    column = F.col(f"`{name}`") if field.name == name else F.col(name)
-    if isinstance(field.dataType, VectorUDT):
-        return F.unwrap_udt(column)
-    if isinstance(field.dataType, ArrayType) and _numeric(field.dataType.elementType):
-        return column.cast("array<double>")
+    kind = features.field.dataType
+    if isinstance(kind, VectorUDT):
+        return F.unwrap_udt(features.column)
+    if isinstance(kind, ArrayType) and _numeric(kind.elementType):
+        return features.column.cast("array<double>")
     raise TypeError(
-        f"Column '{name}' is of type {field.dataType.simpleString()}, but featuresCol must be a "
+        f"Column '{features.name}' is of type {kind.simpleString()}, but featuresCol must be a "
         "vector or an array of numbers. Gather numeric columns with "
         "pyspark.ml.feature.VectorAssembler."
     )
 
 
-def _check_numeric(field: StructField, name: str, param: str) -> None:
-    if not _numeric(field.dataType):
+def _check_numeric(found: FoundColumn, param: str) -> None:
+    if not _numeric(found.field.dataType):
         raise TypeError(
-            f"Column '{name}' is of type {field.dataType.simpleString()}, but {param} must be "
-            "numeric. Cast it, or index text with pyspark.ml.feature.StringIndexer."
+            f"Column '{found.name}' is of type {found.field.dataType.simpleString()}, but {param} "
+            "must be numeric. Cast it, or index text with pyspark.ml.feature.StringIndexer."
         )
 
 

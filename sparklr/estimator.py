@@ -14,7 +14,7 @@ from sparklr import jvm
 from sparklr.columns import TrainingRows, training_rows
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
-from sparklr.params import LogisticRegressionParams, check_params, check_thresholds
+from sparklr.params import LogisticRegressionParams, check_params
 from sparklr.passes.protocol import MEGABYTE
 from sparklr.passes.spark import Storage, open_passes
 from sparklr.persistence import EstimatorReader, ParamsWriter
@@ -89,8 +89,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
     ) -> None:
         super().__init__()
-        self._set(**self._input_kwargs)
-        check_thresholds(self)
+        self._set_together(self._input_kwargs)
 
     @keyword_only
     def setParams(
@@ -120,8 +119,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
-        self._set(**self._input_kwargs)
-        check_thresholds(self)
+        self._set_together(self._input_kwargs)
         return self
 
     def setMaxIter(self, value: int) -> LogisticRegressionEstimator:
@@ -197,6 +195,8 @@ class LogisticRegressionEstimator(
         check_params(self)
         check_solver(self._spec("binomial"))
         rows = training_rows(dataset, self)
+        if rows.classes is not None:
+            self._family(rows.classes)
         with open_passes(rows.frame, rows.names, self._storage(rows)) as passes:
             classes = self._classes(rows, passes.moments)
             spec = self._spec(self._family(classes))

@@ -163,8 +163,7 @@ class LogisticRegressionModel(
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_thresholds(self)
         check_output_columns(dataset, self)
-        name = self.getFeaturesCol()
-        features = features_column(find_column(dataset, name, "featuresCol"), name)
+        features = features_column(find_column(dataset, self.getFeaturesCol(), "featuresCol"))
         wanted = output_columns(self)
         if not wanted:
             return dataset

@@ -196,6 +196,16 @@ class LogisticRegressionParams(
             raise
         return self
 
+    def _set_together(self, values: dict[str, Any]) -> None:
+        """Set all of these, or none of them if a value or the thresholds are refused."""
+        before = dict(self._paramMap)
+        try:
+            self._set(**values)
+            check_thresholds(self)
+        except (TypeError, ValueError):
+            self._paramMap = before
+            raise
+
 
 def as_threshold(values: list[float]) -> float:
     """The threshold that two thresholds amount to: predict 1 where p1/t1 > p0/t0."""

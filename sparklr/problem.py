@@ -89,7 +89,7 @@ class Problem:
         """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            if self.scaling.columns == 1:
+            if self.spec.family == "binomial":
                 point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
             else:
                 # log1p, so that a class without rows still starts at a finite number
@@ -102,10 +102,10 @@ class Problem:
         margins = self.start().reshape(self.scaling.shape)[:, -1:]
         if not self.spec.fitIntercept:
             margins = np.zeros((self.scaling.columns, 1))
-        if self.scaling.columns == 1:
+        if self.spec.family == "binomial":
             margins = np.array([[0.0], margins[0]])
         logs = margins[:, 0] - np.logaddexp.reduce(margins[:, 0])
-        shares = self.class_weights / self.weight
+        shares = self.class_weights[: len(logs)] / self.weight
         return float(-(shares @ logs))
 
     def start_curvature(self) -> Array:
@@ -119,7 +119,7 @@ class Problem:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
         spread = (shares * (1 - shares))[: self.scaling.columns]
         matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.columns
-        return matrix.ravel() + self.penalty.l2
+        return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
     def probe(self, query: Query) -> Probe:
         """What a pass must sum to answer the query."""
@@ -151,7 +151,7 @@ class Problem:
     def coefficients(self, point: Array) -> tuple[Array, Array]:
         """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
         coefficients, intercepts = self.scaling.to_coefficients(point)
-        if self.scaling.columns > 1:
+        if self.spec.family == "multinomial":
             if self.spec.regParam == 0:
                 coefficients -= coefficients.mean(axis=0)
             if self.spec.fitIntercept:

@@ -45,11 +45,13 @@ def nothing_left(spark: Any) -> Iterator[None]:
     """Fails if a test leaves a persisted frame, a changed setting, a view or a thread behind."""
     import threading
 
-    def state() -> tuple[int, dict[str, str], list[str], int]:
+    def state() -> tuple[int, int, dict[str, str], list[str], int]:
         settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
-        views = [t.name for t in spark.catalog.listTables("global_temp")]
+        views = [table.name for table in spark.catalog.listTables("global_temp")]
         persisted = spark.sparkContext._jsc.sc().getPersistentRDDs().size()
-        return persisted, settings, views, threading.active_count()
+        # Also frames that are marked for keeping but were never read.
+        marked = spark._jsparkSession.sharedState().cacheManager().numCachedEntries()
+        return persisted, marked, settings, views, threading.active_count()
 
     before = state()
     yield

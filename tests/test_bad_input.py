@@ -199,7 +199,7 @@ BY_ROWS = {
     "sizes differ": Bad(
         "features",
         last_vector(1, 2, 3),
-        (FEATURES, "1 row has", "size", "3 features instead of 2", "same number"),
+        (FEATURES, "1 row has", "size", "size 3 instead of 2", "same number"),
     ),
     "no features": Bad(
         "features", lambda _: array_to_vector(F.array().cast("array<double>")), (FEATURES, "size 0")
@@ -271,7 +271,7 @@ def test_sizes_that_differ_between_partitions_are_refused(spark: Any) -> None:
     wider = F.when(F.col("id") < 3, F.array(F.lit(1.0), "id")).otherwise(F.array("id", "id", "id"))
     label = (F.col("id") % 2).alias("label")
     frame = spark.range(0, 6, 1, 2).select(array_to_vector(wider).alias("features"), label)
-    words = (FEATURES, "3 features instead of 2", "same number")
+    words = (FEATURES, "size 3 instead of 2", "same number")
     assert_plain(refusal(frame, Bad("", F.col, words)), words)
 
 

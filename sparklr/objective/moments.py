@@ -175,7 +175,8 @@ def _sparse_spread(matrix: Matrix, weights: Array) -> tuple[Array, Array, Array,
     if anchor.any():
         full = stored == rows
         mean[full] = (anchor + by_column(each * (data - anchor[columns])) / total)[full]
-    implicit = np.maximum(total - by_column(each), 0.0)
+    # Exactly zero for a full column: rounding times a far mean squared would swamp its spread.
+    implicit = np.where(stored < rows, np.maximum(total - by_column(each), 0.0), 0.0)
     spread = by_column(each * (data - mean[columns]) ** 2) + implicit * mean**2
     minimum = np.where(stored < rows, 0.0, np.inf)
     maximum = np.where(stored < rows, 0.0, -np.inf)

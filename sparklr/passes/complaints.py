@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from sparklr.objective.moments import Moments
+
 # rule -> (whose column, what the rows hold, what to do); in the order in which they are told
 RULES: dict[str, tuple[str, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
@@ -73,3 +77,19 @@ class Complaints:
         example = f" (first: {self.examples[rule]})" if self.examples[rule] else ""
         rows = "1 row has" if count == 1 else f"{count} rows have"
         return f"Column '{columns[role]}': {rows} {what}{example}. To fit, {remedy}."
+
+
+def check_magnitudes(moments: Moments, columns: dict[str, str]) -> None:
+    """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
+    bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
+    if len(bad):
+        low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]
+        raise ValueError(
+            f"Column '{columns['features']}': feature {bad[0]} runs from {low:g} to {high:g}, and "
+            "the squares of such values overflow. Rescale it, e.g. divide by 1e100."
+        )
+    if moments.rows and not 1e-150 < moments.weight < 1e150:
+        raise ValueError(
+            f"Column '{columns['weight']}': the weights add up to {moments.weight:g}, beyond what "
+            "can be computed with. Multiply all by one number; only their ratios count."
+        )

@@ -215,10 +215,11 @@ class Packer:
             return
         if self._features is None:
             self._features = int(rows.sizes[present[0]])
-            add("no features", int(self._features == 0))
+        if self._features == 0:
+            add("no features", int((rows.sizes[present] == 0).sum()))
         other = present[rows.sizes[present] != self._features]
         if len(other):
-            example = f"{rows.sizes[other[0]]} features instead of {self._features}"
+            example = f"size {rows.sizes[other[0]]} instead of {self._features}"
             add("size", len(other), example)
         bad = rows.not_finite() & ~rows.null_element
         if bad.any():

@@ -51,12 +51,13 @@ def _move(frame: DataFrame) -> DataFrame | None:
     try:
         own = user.newSession()
         _copy_settings(user, own)
+        database = user.conf.get("spark.sql.globalTempDatabase", "global_temp")
         frame.createGlobalTempView(name)
         try:
-            database = user.conf.get("spark.sql.globalTempDatabase", "global_temp")
             return own.table(f"{database}.{name}")
         finally:
-            user.catalog.dropGlobalTempView(name)
+            # The catalog's own dropGlobalTempView would also uncache the user's frame.
+            user.sql(f"DROP VIEW IF EXISTS {database}.{name}")
     except Exception as reason:
         # Connect has no newSession and shared clusters no global views. What is lost is speed.
         log.info("fitting in the user's own session: %s", str(reason).split("\n", 1)[0])

@@ -11,6 +11,7 @@ import logging
 import math
 import re
 import sys
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, no_rows
 from sparklr.objective.sums import Probe, Stack
-from sparklr.passes.complaints import Complaints
+from sparklr.passes.complaints import Complaints, check_magnitudes
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.pack import (
     SUMMARY,
@@ -76,10 +77,16 @@ def open_passes(rows: DataFrame, names: dict[str, str], storage: Storage) -> Ite
     # A partition's share: with unknown slots, small enough for hundreds of partitions.
     share = storage.local_bytes // (storage.slots or 256)
     # Likewise its share of the sample: four times the even one, as partitions differ in size.
-    rows_each = int(np.clip(4 * SAMPLE_ROWS // (storage.slots or 256), 200, SAMPLE_ROWS))
-    plan = PackPlan(storage.block_bytes, share, rows_each, classes=storage.classes)
+    tasks = storage.slots or 64
+    plan = PackPlan(
+        storage.block_bytes,
+        share,
+        sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
+        sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
+        classes=storage.classes,
+    )
     frame = private.frame if storage.slots is None else private.frame.coalesce(storage.slots)
-    packed = frame.mapInArrow(_Pack(plan), PACKED)
+    packed = frame.mapInArrow(_Pack(plan, uuid.uuid4().hex), PACKED)
     persisted = _persist(packed)
     try:
         private.batch(records=_pack_records(private, storage.width), size=PACK_BATCH_BYTES)
@@ -110,9 +117,14 @@ def _persist(frame: DataFrame) -> bool:
 
 @dataclass(frozen=True)
 class _Pack:
-    """The packing task."""
+    """The packing task.
+
+    The token tells two fits of one frame apart: Spark keeps equal plans once, and whichever fit
+    ended first would drop the other's blocks.
+    """
 
     plan: PackPlan
+    token: str
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return pack_partition(batches, _partition(), self.plan)
@@ -177,7 +189,8 @@ def _judge(summaries: Sequence[PartitionSummary], names: dict[str, str]) -> tupl
         if summary.features is None:
             continue
         if features is not None and summary.features != features:
-            complaints.add("size", 1, f"{summary.features} features instead of {features}")
+            example = f"size {summary.features} instead of {features}"
+            complaints.add("size", summary.seen, example)
         elif not complaints:
             features = summary.features
             moments = moments.merge(summary.moments)
@@ -190,6 +203,7 @@ def _judge(summaries: Sequence[PartitionSummary], names: dict[str, str]) -> tupl
             f"Column '{names['weight']}': all weights are zero, so no row counts. "
             "Give at least one row a weight above zero."
         )
+    check_magnitudes(moments, names)
     samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
     _, sample = smallest_keys(samples, SAMPLE_ROWS)
     return moments, sample

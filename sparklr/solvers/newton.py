@@ -81,7 +81,9 @@ def _solves_model(point: Array, step: Array, gradient: Array, hessian: Array, l1
     before = np.abs(pseudo_gradient(point, gradient, l1)).max(initial=0)
     after = np.abs(pseudo_gradient(point + step, gradient + hessian @ step, l1)).max(initial=0)
     scale = np.abs(gradient).max(initial=0) + l1.max(initial=0)
-    return bool(after <= 1e-3 * before + 1e-9 * scale)
+    # A slope this small moves no coordinate by a unit in the last place of its size, or of 1.
+    noise = ROUNDING * (np.abs(hessian) @ np.maximum(np.abs(point), 1.0)).max(initial=0)
+    return bool(after <= 1e-3 * before + 1e-9 * scale + noise)
 
 
 def _backtrack(

@@ -57,7 +57,7 @@ def minimise_with_l1(point: Array, gradient: Array, hessian: Array, l1: Array) -
         leaving = (z == 0) & (residual != 0)
         if only is not None:
             leaving &= np.arange(len(z)) == only
-        moved = _move_to_predicted_minimum(z, residual, leaving, hessian)
+        moved = _move_to_predicted_minimum(z, residual, leaving, hessian, l1)
         length, stops = _search_line(z, moved, slope, hessian, l1)
         if length > 0:
             z = z + length * moved
@@ -79,7 +79,7 @@ def pseudo_gradient(z: Array, slope: Array, l1: Array) -> Array:
 
 
 def _move_to_predicted_minimum(
-    z: Array, residual: Array, leaving: BoolArray, hessian: Array
+    z: Array, residual: Array, leaving: BoolArray, hessian: Array, l1: Array
 ) -> Array:
     """The move to the minimum over the active coordinates if none of them changes its sign.
 
@@ -95,8 +95,12 @@ def _move_to_predicted_minimum(
         matrix, wanted = hessian[np.ix_(active, active)], -residual[active]
         step = solve_symmetric(matrix, wanted)
         flat = wanted - matrix @ step
-        if np.abs(flat).max(initial=0) > UNSEEN * np.abs(wanted).max(initial=0):
-            step = flat
+        # Only an l1 term can leave such a slope, and one of its own size: less is rounding.
+        least = UNSEEN * max(np.abs(wanted).max(initial=0), 1e-3 * l1.max(initial=0))
+        if l1.any() and np.abs(flat).max(initial=0) > least:
+            # Back from the coordinates of unit diagonal, in which `solve_symmetric` projects.
+            diagonal = np.diagonal(matrix)
+            step = flat / np.where(diagonal > 0, diagonal, 1.0)
         moved[:] = 0.0
         moved[active] = step
         astray = leaving & (moved * residual >= 0)

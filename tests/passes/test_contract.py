@@ -1,0 +1,151 @@
+"""Passes over rows in this process and passes as Spark jobs keep one contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparklr.arrays import Array
+from sparklr.objective.sums import Probe
+from sparklr.passes import spark as jobs
+from sparklr.passes.local import LocalPasses
+from sparklr.passes.protocol import read_round
+from sparklr.passes.spark import SparkPasses, Storage
+from tests.passes.contract import (
+    CASES,
+    Opened,
+    PassesContract,
+    Rows,
+    assert_sums,
+    opened,
+    probes_of,
+)
+
+# Small blocks, so that a partition has several.
+BLOCK_BYTES = 2_000
+LOCAL = Storage(block_bytes=BLOCK_BYTES, slots=2)
+JOBS = Storage(local_bytes=0, block_bytes=BLOCK_BYTES, slots=2)
+
+
+KINDS: dict[str, tuple[Storage, type]] = {
+    "local": (LOCAL, LocalPasses),  # few rows: they came to the driver
+    "jobs": (JOBS, SparkPasses),  # many rows: they stayed on the executors
+}
+# Whether a case's blocks are sparse.
+STORED = {
+    "dense": {False},
+    "sparse": {True},
+    "both": {False, True},
+    "far dense": {False},
+    "far sparse": {True},
+}
+
+
+@pytest.fixture(scope="module", params=[(kind, name) for kind in KINDS for name in CASES], ids=str)
+def case(request: Any, spark: Any) -> Iterator[Opened]:
+    """Each case, read by each kind of passes."""
+    kind, name = request.param
+    storage, expected = KINDS[kind]
+    with opened(spark, CASES[name](), storage) as case:
+        assert type(case.passes) is expected
+        assert case.passes.local == (kind == "local")
+        assert (case.passes.moments.origin is not None) == name.startswith("far")
+        if isinstance(case.passes, LocalPasses):
+            assert {block.sparse for block in case.passes.blocks} == STORED[name]
+        yield case
+
+
+class TestPasses(PassesContract):
+    """The whole contract, for all kinds of passes."""
+
+
+PARTITIONS = 7
+
+
+@pytest.fixture(scope="module")
+def spread(spark: Any) -> Iterator[Opened]:
+    """Rows over seven partitions that nothing brings together."""
+    storage = replace(JOBS, slots=None)
+    with opened(spark, CASES["both"](), storage, PARTITIONS) as case:
+        assert isinstance(case.passes, SparkPasses)
+        assert case.passes.partitions == PARTITIONS
+        yield case
+
+
+@pytest.fixture
+def received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many partial sums the driver received in each pass."""
+    counts: list[int] = []
+    collect = jobs.collect_arrow
+
+    def count(frame: Any) -> Any:
+        table = collect(frame)
+        counts.append(len(table))
+        return table
+
+    monkeypatch.setattr(jobs, "collect_arrow", count)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("merge_bytes", "depth", "arriving"),
+    [
+        (2**40, 2, 7),  # few and small: straight to the driver
+        (0, 2, 3),  # one level, by ceil(7^(1/2)) = 3
+        (0, 3, 2),  # two levels, by ceil(7^(1/3)) = 2 each
+    ],
+)
+def test_partial_sums_merge_in_a_tree(
+    spread: Opened, received: list[int], merge_bytes: int, depth: int, arriving: int
+) -> None:
+    assert isinstance(spread.passes, SparkPasses)
+    storage = replace(spread.passes.storage, merge_bytes=merge_bytes, depth=depth)
+    passes = replace(spread.passes, storage=storage)
+    probes = spread.probes("mixed")
+    first = passes.total(probes)
+    assert_sums(first, probes, spread.rows, passes.moments.origin)
+    assert passes.total(probes).tobytes() == first.tobytes()
+    assert received == [arriving, arriving]
+
+
+@pytest.mark.parametrize("storage", [LOCAL, JOBS], ids=["local", "jobs"])
+def test_empty_partitions_add_nothing(spark: Any, storage: Storage) -> None:
+    whole = CASES["sparse"]()
+    few = Rows(whole.matrix[:3], whole.labels[:3], np.array([1.0, 0.0, 2.0]), whole.sparse[:3])
+    with opened(spark, few, replace(storage, slots=None), PARTITIONS) as case:
+        assert case.passes.moments.rows == 2
+        assert_sums(case.total("mixed"), case.probes("mixed"), few, case.passes.moments.origin)
+
+
+class Recorded:
+    """Passes that only note what they are asked."""
+
+    moments = sample = None
+    local = True
+
+    def __init__(self) -> None:
+        self.parts: list[list[Probe]] = []
+
+    def total(self, probes: Sequence[Probe]) -> Array:
+        self.parts.append(list(probes))
+        return np.concatenate([np.full(probe.length, id(probe) % 1000.0) for probe in probes])
+
+
+def test_a_round_is_split_only_where_its_sums_exceed_the_budget() -> None:
+    probes = probes_of("mixed", CASES["dense"]())
+    sizes = [8 * probe.length for probe in probes]
+    for budget in (0, max(sizes), sum(sizes) // 2, sum(sizes) - 1, sum(sizes)):
+        passes: Any = Recorded()
+        sums, readings = read_round(passes, probes, budget)
+        assert readings == len(passes.parts)
+        assert (readings == 1) == (budget >= sum(sizes))
+        assert [probe for part in passes.parts for probe in part] == probes
+        for part in passes.parts:
+            assert len(part) == 1 or 8 * sum(probe.length for probe in part) <= budget
+        for probe, its in zip(probes, sums, strict=True):
+            assert len(its.flat) == probe.length
+            assert (its.flat == id(probe) % 1000.0).all()

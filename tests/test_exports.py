@@ -1,0 +1,38 @@
+"""The public names. A change here is a change for every user."""
+
+from __future__ import annotations
+
+import sparklr
+import sparklr.solvers
+
+
+def test_the_package_exports_these_names_and_no_others() -> None:
+    assert sparklr.__all__ == [
+        "LogisticRegressionEstimator",
+        "LogisticRegressionModel",
+        "LogisticRegressionTrainingSummary",
+    ]
+
+
+def test_the_solvers_export_these_names_and_no_others() -> None:
+    assert sparklr.solvers.__all__ == [
+        "Answer",
+        "Order",
+        "Preconditioner",
+        "Query",
+        "Reason",
+        "Solution",
+        "Solver",
+        "Stop",
+        "lbfgs",
+        "lockstep",
+        "newton",
+        "owlqn",
+        "proximal_newton",
+    ]
+
+
+def test_every_exported_name_exists() -> None:
+    for package in (sparklr, sparklr.solvers):
+        for name in package.__all__:
+            assert hasattr(package, name), name
