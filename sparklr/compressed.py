@@ -21,7 +21,7 @@ ARRAY_HEADER = 12  # bytes the JVM adds to an array, as Spark counts them
 def compress_vector(values: Array) -> Vector:
     """Spark's `Vector.compressed`."""
     kept = np.flatnonzero(values)
-    if 1.5 * (len(kept) + 1.0) < len(values):
+    if 12 * len(kept) + 2 * ARRAY_HEADER < 8 * len(values) + 8:
         return SparseVector(len(values), kept, values[kept])
     return DenseVector(values)
 

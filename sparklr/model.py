@@ -55,7 +55,11 @@ class LogisticRegressionModel(
         cls, coefficients: Array, intercepts: Array, classes: int, *, multinomial: bool
     ) -> LogisticRegressionModel:
         """A model of these numbers, stored as Spark stores them."""
-        return cls(compress_matrix(coefficients), compress_vector(intercepts), classes, multinomial)
+        stored = compress_vector(intercepts)
+        if multinomial and np.isinf(intercepts).any():  # the model of a single label
+            kept = np.flatnonzero(intercepts)
+            stored = SparseVector(len(intercepts), kept, intercepts[kept])
+        return cls(compress_matrix(coefficients), stored, classes, multinomial)
 
     @property
     def coefficientMatrix(self) -> Matrix:
@@ -171,8 +175,7 @@ class LogisticRegressionModel(
         scores = f"sparklr_{uuid4().hex}"
         scored = dataset.select("*", _score_udf(self._scorer)(features).alias(scores))
         present = F.col(scores).isNotNull()
-        classes = max(self.numClasses, 2)
-        group = {"ml_attr": {"num_attrs": classes}}
+        group = {"ml_attr": {"num_attrs": self.numClasses}}
         outputs = []
         if "rawPredictionCol" in wanted:
             raw = F.when(present, array_to_vector(F.col(f"{scores}.raw")))
@@ -181,7 +184,7 @@ class LogisticRegressionModel(
             chance = F.when(present, array_to_vector(F.col(f"{scores}.probability")))
             outputs.append(chance.alias(wanted["probabilityCol"], metadata=group))
         if "predictionCol" in wanted:
-            label = {"ml_attr": {"type": "nominal", "num_vals": classes}}
+            label = {"ml_attr": {"type": "nominal", "num_vals": self.numClasses}}
             prediction = F.col(f"{scores}.prediction")
             outputs.append(prediction.alias(wanted["predictionCol"], metadata=label))
         return scored.select("*", *outputs).drop(scores)

@@ -106,6 +106,12 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
     )  # fmt: skip
 
 
+def _nothing_to_fit(problem: Problem) -> Fit:
+    coefficients, intercepts = problem.coefficients(problem.start())
+    why = "no training: no feature varies, and there is no intercept to fit"
+    return Fit(coefficients, intercepts, (problem.start_value(),), "none", why, True)
+
+
 def fit_all(
     specs: Mapping[Key, Spec], passes: Passes, classes: int, *, budget: int = 256 * MEGABYTE
 ) -> tuple[dict[Key, Fit], int]:
@@ -119,7 +125,11 @@ def fit_all(
         if known is not None:
             fits[key] = known
             continue
-        problems[key] = Problem.of(spec, passes.moments, classes)
+        problem = Problem.of(spec, passes.moments, classes)
+        if problem.size == 0:
+            fits[key] = _nothing_to_fit(problem)
+            continue
+        problems[key] = problem
         names[key] = choose_solver(problems[key])
     solvers = {key: _begin(problems[key], names[key], passes, budget) for key in problems}
     solutions, readings = _run(solvers, problems, passes, budget)

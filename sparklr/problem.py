@@ -63,8 +63,11 @@ class Problem:
             # Adding one number to all classes' coefficients of a feature changes no
             # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
             # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
-            gauge[: len(scaling.active)] = 0.0 if spec.regParam > 0 else 1.0 / columns
-            gauge[len(scaling.active) :] = 1.0 / columns
+            # With an L2 penalty it is there too, and helps where the penalty is very weak; an
+            # L1 term has its minimum elsewhere.
+            gauge[:] = 1.0 / columns
+            if not penalty.smooth:
+                gauge[: len(scaling.active)] = 0.0
         away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
         return Problem(
             spec,

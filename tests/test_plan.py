@@ -339,9 +339,9 @@ def test_a_sample_nearly_as_large_as_the_rows_is_no_warm_start() -> None:
     assert start_values[1] != cold
 
 
-@pytest.mark.parametrize("budget", [1, 3000, 2**30])
+@pytest.mark.parametrize("budget", [1, 500, 2**30])
 def test_a_budget_splits_a_round_and_nothing_else(budget: int) -> None:
-    """The same sums, bit for bit where each probe is read alone anyway, in more readings."""
+    """The same sums in more readings, none of them of several probes over the budget."""
     passes = CountedPasses(pass_over(make_rows(11, 70, 5), pieces=2))
     rng = np.random.default_rng(0)
     probes = [
@@ -358,8 +358,7 @@ def test_a_budget_splits_a_round_and_nothing_else(budget: int) -> None:
         assert passes.readings == [1] * len(probes)
         for probe, its in zip(probes, sums, strict=True):
             assert_array_equal(its.flat, passes.inner.total([probe]))
-    if budget == 2**30:
-        assert readings == 1
+    assert readings == {1: len(probes), 500: 4, 2**30: 1}[budget]
     (whole, _) = read_round(passes.inner, probes, 2**30)
     for one, other in zip(sums, whole, strict=True):
         assert_allclose(one.flat, other.flat, rtol=1e-12, atol=1e-12)

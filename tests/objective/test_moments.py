@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -125,6 +125,12 @@ def test_a_constant_has_no_variance(
     assert moments.variance[0] == 0
     assert moments.variance[1] > 0
     assert moments.mean[0] == pytest.approx(value, rel=1e-14)
+
+
+def test_rounding_in_the_spread_of_a_constant_is_not_variance() -> None:
+    moments = moments_of(np.array([[0.1, 1.0], [0.1, 2.0]]), np.zeros(2), None)
+    rounded = replace(moments, spread=np.array([1e-17, 0.5]))
+    assert_array_equal(rounded.variance, [0.0, 0.5])
 
 
 @storage
