@@ -26,10 +26,12 @@ def spark() -> Iterator[Any]:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
+        # Every test is a few small queries: compiling them costs more than running them.
+        .config("spark.sql.codegen.wholeStage", "false")
         # Spark's own bound-constrained fits have crashed on native BLAS.
         .config(
             "spark.driver.extraJavaOptions",
-            "-Ddev.ludovic.netlib.blas.nativeLib=none "
+            "-XX:TieredStopAtLevel=1 -Ddev.ludovic.netlib.blas.nativeLib=none "
             "-Ddev.ludovic.netlib.lapack.nativeLib=none "
             "-Ddev.ludovic.netlib.arpack.nativeLib=none",
         )

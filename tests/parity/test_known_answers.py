@@ -124,7 +124,7 @@ def test_the_slope_vanishes_at_the_solution(
     classes: int, penalty: dict[str, float], intercept: bool
 ) -> None:
     """Karush, Kuhn and Tucker, with more features than rows where there is a penalty."""
-    rows, width = (40, 70) if penalty else (90, 3)
+    rows, width = (30, 45) if penalty else (90, 3)
     features, labels, weights = some_rows(classes, rows, width)
     setting = setting_for(classes, **penalty, fitIntercept=intercept)
     found = fit(features, labels, weights, setting=setting, classes=classes)
@@ -237,7 +237,7 @@ def test_more_features_than_rows_with_l2_lies_in_the_rows_span(
 
 @families
 @intercepts
-@pytest.mark.parametrize("width", [2, 60], ids=["tall", "wide"])
+@pytest.mark.parametrize("width", [2, 36], ids=["tall", "wide"])
 @pytest.mark.parametrize("tol", [1e-6, 1e-12], ids=["default", "tight"])
 def test_separable_rows_without_penalty(
     classes: int, intercept: bool, width: int, tol: float
@@ -257,7 +257,7 @@ def test_separable_rows_without_penalty(
 
 
 @families
-@pytest.mark.parametrize("width", [2, 60], ids=["tall", "wide"])
+@pytest.mark.parametrize("width", [2, 36], ids=["tall", "wide"])
 @pytest.mark.parametrize("strength", [1e-4, 0.1])
 def test_separable_rows_with_l2_match_scipy(classes: int, width: int, strength: float) -> None:
     features, labels = separable(classes, width)
