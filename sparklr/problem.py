@@ -115,7 +115,8 @@ class Problem:
         """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
 
         There every row has the same probabilities, so the loss's part is their variance
-        times the mean square of the (scaled, centred) feature.
+        times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
+        by which unbiased variances and log1p of the class weights differ from that.
         """
         shares = np.full(max(self.scaling.columns, 2), 1.0 / max(self.scaling.columns, 2))
         if self.spec.fitIntercept:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, eigh
+from scipy.linalg.lapack import dpocon
 
 from sparklr.arrays import Array, BoolArray
 
-# Relative size under which an eigenvalue of a correlation-scaled matrix counts as zero.
+# Relative size under which an eigenvalue of a matrix of unit diagonal counts as zero.
 SINGULAR = 1e-12
 # Share of a slope that a singular matrix may leave unexplained by rounding alone.
 UNSEEN = 1e-6
@@ -27,16 +28,28 @@ def solve_symmetric(matrix: Array, right: Array) -> Array:
     scale = np.zeros_like(diagonal)
     np.divide(1.0, np.sqrt(diagonal, where=diagonal > 0, out=scale), where=diagonal > 0, out=scale)
     scaled = matrix * scale[:, None] * scale
-    try:
-        factor = cholesky(scaled, lower=True)
-    except LinAlgError:
-        factor = np.zeros((1, 1))
-    if np.square(np.diagonal(factor)).min(initial=1.0) > SINGULAR:
+    factor = _safe_factor(scaled)
+    if factor is not None:
         return np.asarray(scale * cho_solve((factor, True), scale * right))
     values, vectors = eigh(scaled)
     kept = values > SINGULAR * values[-1] * len(values)
     vectors = vectors[:, kept]
     return np.asarray(scale * (vectors @ ((vectors.T @ (scale * right)) / values[kept])))
+
+
+def _safe_factor(matrix: Array) -> Array | None:
+    """The lower Cholesky factor, or None where the matrix is singular but for rounding.
+
+    LAPACK's estimate of the condition decides: a small pivot does not show every singular matrix.
+    """
+    if len(matrix) == 0:
+        return matrix
+    try:
+        factor = cholesky(matrix, lower=True)
+    except LinAlgError:
+        return None
+    reciprocal, _ = dpocon(factor, np.abs(matrix).sum(axis=0).max(), uplo="L")
+    return np.asarray(factor) if reciprocal > SINGULAR else None
 
 
 def minimise_with_l1(point: Array, gradient: Array, hessian: Array, l1: Array) -> Array | None:
@@ -52,7 +65,8 @@ def minimise_with_l1(point: Array, gradient: Array, hessian: Array, l1: Array) -
     only: int | None = None  # the one zero to free, when freeing all at once goes astray
     for _ in range(2 * len(z) + 50):
         residual = pseudo_gradient(z, slope, l1)
-        if np.abs(residual).max(initial=0) <= tolerance:
+        rounding = 4 * np.finfo(np.float64).eps * (np.abs(hessian) @ np.abs(z)).max(initial=0)
+        if np.abs(residual).max(initial=0) <= max(tolerance, rounding):
             break
         leaving = (z == 0) & (residual != 0)
         if only is not None:
