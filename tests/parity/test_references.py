@@ -195,7 +195,7 @@ def test_printed_fits(spark: Any, case: dict[str, Any], vectors: str) -> None:
     weights = columns.pop(case["weight"]) if case["weight"] else None
     features = np.column_stack(list(columns.values()))
     frame = frame_of(spark, features, labels, weights, sparse=vectors == "sparse")
-    estimator = LogisticRegressionEstimator(family=case["family"], tol=1e-9)
+    estimator = LogisticRegressionEstimator(family=case["family"])
     if weights is not None:
         estimator.setWeightCol("weight")
     model = estimator.fit(frame)
