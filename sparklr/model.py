@@ -13,7 +13,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
+from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector, VectorUDT
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -167,14 +167,17 @@ class LogisticRegressionModel(
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_thresholds(self)
         check_output_columns(dataset, self)
-        features = features_column(find_column(dataset, self.getFeaturesCol(), "featuresCol"))
+        found = find_column(dataset, self.getFeaturesCol(), "featuresCol")
+        features, vectors = features_column(found), isinstance(found.field.dataType, VectorUDT)
         wanted = output_columns(self)
         if not wanted:
             return dataset
         # One column for all three, so that rows go to Python once; it never leaves this frame.
         scores = f"sparklr_{uuid4().hex}"
-        scored = dataset.select("*", _score_udf(self._scorer)(features).alias(scores))
-        present = F.col(scores).isNotNull()
+        scored = dataset.select(
+            "*", _score_udf(self._scorer, vectors=vectors)(features).alias(scores)
+        )
+        present = F.col(f"{scores}.prediction").isNotNull()
         group = {"ml_attr": {"num_attrs": self.numClasses}}
         outputs = []
         if "rawPredictionCol" in wanted:
@@ -205,7 +208,7 @@ class LogisticRegressionModel(
         )
 
 
-def _score_udf(scorer: Scorer) -> Any:
+def _score_udf(scorer: Scorer, *, vectors: bool) -> Any:
     """A function of the features column that scores it, Arrow in and out where Spark can."""
     if hasattr(F, "arrow_udf"):  # Spark 4.1
 
@@ -218,15 +221,16 @@ def _score_udf(scorer: Scorer) -> Any:
     def score_pandas(batches: Iterator[Any]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             scores = scorer.score_column(_from_pandas(batch))
-            yield pd.DataFrame(
-                {
-                    scores.type.field(i).name: pd.Series(
-                        scores.field(i), dtype=pd.ArrowDtype(scores.type.field(i).type)
-                    )
-                    for i in range(3)
-                }
-            )
+            names = [field.name for field in scores.type]
+            columns = [scores.field(name).to_pandas() for name in names]
+            yield pd.DataFrame(dict(zip(names, columns, strict=True)))
 
+    # Spark reads the kind of function off its types: an unwrapped vector comes as a frame.
+    batch: Any = pd.DataFrame if vectors else pd.Series
+    score_pandas.__annotations__ = {
+        "batches": Iterator[batch],
+        "return": Iterator[pd.DataFrame],
+    }
     return pandas_udf(score_pandas, SCORES)  # type: ignore[call-overload]  # knows no list columns
 
 

@@ -51,8 +51,10 @@ def nothing_left(spark: Any) -> Iterator[None]:
         settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
         views = [table.name for table in spark.catalog.listTables("global_temp")]
         persisted = spark.sparkContext._jsc.sc().getPersistentRDDs().size()
-        # Also frames that are marked for keeping but were never read.
-        marked = spark._jsparkSession.sharedState().cacheManager().numCachedEntries()
+        # Also frames that are marked for keeping but were never read; Spark 3 cannot count them.
+        manager = spark._jsparkSession.sharedState().cacheManager()
+        counted = int(spark.version.split(".")[0]) >= 4
+        marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
         return persisted, marked, settings, views, threading.active_count()
 
     before = state()
