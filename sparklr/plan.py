@@ -91,19 +91,16 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
     if not spec.fitIntercept or len(moments.labels) != 1:
         return None
     label = int(moments.labels[0])
-    columns = 1 if spec.family == "binomial" else classes
-    intercepts = np.zeros(columns)
-    if columns == 1 and spec.family == "binomial":
-        intercepts[0] = np.inf if label == 1 else -np.inf
+    if spec.family == "binomial":
+        intercepts = np.array([np.inf if label == 1 else -np.inf])
     else:
-        intercepts[label] = np.inf
+        intercepts = np.where(np.arange(classes) == label, np.inf, 0.0)
     log.warning(
         "All labels are %d: the coefficients are zero and the intercept is infinite.", label
     )
-    return Fit(
-        np.zeros((columns, moments.features)), intercepts, (0.0,), "none",
-        "no training: all labels are equal", True,
-    )  # fmt: skip
+    coefficients = np.zeros((len(intercepts), moments.features))
+    why = "no training: all labels are equal"
+    return Fit(coefficients, intercepts, (0.0,), "none", why, True)
 
 
 def _nothing_to_fit(problem: Problem) -> Fit:
