@@ -42,6 +42,26 @@ def spark() -> Iterator[Any]:
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def two(spark: Any) -> Iterator[Any]:
+    """A cached frame of two classes."""
+    from tests.frames import classified
+
+    frame = classified(spark)
+    yield frame
+    frame.unpersist()
+
+
+@pytest.fixture(scope="session")
+def three(spark: Any) -> Iterator[Any]:
+    """A cached frame of three classes."""
+    from tests.frames import classified
+
+    frame = classified(spark, classes=3)
+    yield frame
+    frame.unpersist()
+
+
 @pytest.fixture
 def nothing_left(spark: Any) -> Iterator[None]:
     """Fails if a test leaves a persisted frame, a changed setting, a view or a thread behind."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,23 +16,9 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationS
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from tests.frames import classified, dense
+from tests.frames import dense
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture(scope="module")
-def two(spark: Any) -> Iterator[Any]:
-    frame = classified(spark)
-    yield frame
-    frame.unpersist()
-
-
-@pytest.fixture(scope="module")
-def three(spark: Any) -> Iterator[Any]:
-    frame = classified(spark, classes=3)
-    yield frame
-    frame.unpersist()
 
 
 def test_model_keeps_uid_and_params(two: Any) -> None:

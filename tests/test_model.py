@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,7 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from tests.frames import classified, dense
-
-
-@pytest.fixture(scope="module")
-def two(spark: Any) -> Iterator[Any]:
-    frame = classified(spark)
-    yield frame
-    frame.unpersist()
-
-
-@pytest.fixture(scope="module")
-def three(spark: Any) -> Iterator[Any]:
-    frame = classified(spark, classes=3)
-    yield frame
-    frame.unpersist()
+from tests.frames import dense
 
 
 @pytest.fixture(scope="module")
