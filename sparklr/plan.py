@@ -127,7 +127,7 @@ def fit_all(
             fits[key] = _nothing_to_fit(problem)
             continue
         problems[key] = problem
-        names[key] = choose_solver(problems[key])
+        names[key] = choose_solver(problem)
     solvers = {key: _begin(problems[key], names[key], passes, budget) for key in problems}
     solutions, readings = _run(solvers, problems, passes, budget)
     for key, solution in solutions.items():

@@ -67,19 +67,16 @@ def nothing_left(spark: Any) -> Iterator[None]:
     """Fails if a test leaves a persisted frame, a changed setting, a view or a thread behind."""
     import threading
 
+    from tests.frames import kept
+
     # CrossValidator leaves the threads of its pool to the garbage collector.
     of_a_pool = ("(worker)", "(_handle_workers)", "(_handle_tasks)", "(_handle_results)")
 
-    def state() -> tuple[int, int, dict[str, str], list[str], list[str]]:
+    def state() -> tuple[tuple[int, int], dict[str, str], list[str], list[str]]:
         settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
         views = [table.name for table in spark.catalog.listTables("global_temp")]
-        persisted = spark.sparkContext._jsc.sc().getPersistentRDDs().size()
-        # Also frames that are marked for keeping but were never read; Spark 3 cannot count them.
-        manager = spark._jsparkSession.sharedState().cacheManager()
-        counted = int(spark.version.split(".")[0]) >= 4
-        marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
         threads = [t.name for t in threading.enumerate() if not t.name.endswith(of_a_pool)]
-        return persisted, marked, settings, views, sorted(threads)
+        return kept(spark), settings, views, sorted(threads)
 
     before = state()
     yield

@@ -1,4 +1,4 @@
-"""Small frames that several tests share."""
+"""Small frames that several tests share, and what Spark keeps of frames."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def classified(spark: Any, classes: int = 2, rows: int = 200, features: int = 3)
 def dense(frame: Any, column: str) -> Any:
     """A vector column as a matrix, in the order of the frame."""
     return np.stack([row[0].toArray() for row in frame.select(column).collect()])
+
+
+def kept(spark: Any) -> tuple[int, int]:
+    """How much Spark holds: persisted data, and frames it would persist once they are read."""
+    context = spark.sparkContext._jsc.sc()
+    manager = spark._jsparkSession.sharedState().cacheManager()
+    counted = int(spark.version.split(".")[0]) >= 4  # Spark 3 cannot count them
+    marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
+    return context.getPersistentRDDs().size(), marked

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
+from tests.frames import kept
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -24,15 +25,6 @@ def frame(spark: Any) -> Any:
     label = (F.rand(1) + F.col("id") / 80 > 1.0).cast("double")
     features = array_to_vector(F.array(F.col("id") / 80, F.randn(2)))
     return spark.range(0, 80, 1, 2).select(features.alias("features"), label.alias("label"))
-
-
-def kept(spark: Any) -> tuple[int, int]:
-    """How much Spark holds: persisted data, and frames it would persist once they are read."""
-    context = spark.sparkContext._jsc.sc()
-    manager = spark._jsparkSession.sharedState().cacheManager()
-    counted = int(spark.version.split(".")[0]) >= 4  # Spark 3 cannot count them
-    marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
-    return context.getPersistentRDDs().size(), marked
 
 
 @pytest.fixture
