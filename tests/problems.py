@@ -22,7 +22,7 @@ from sparklr.objective.sums import split_totals
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.problem import Problem, Spec
-from sparklr.solvers import Answer, Query, Solution, Solver
+from sparklr.solvers import Answer, Box, Query, Solution, Solver
 
 Ask: TypeAlias = Callable[[Query], Answer]
 
@@ -37,6 +37,7 @@ class Case:
     find: Callable[[], Array]
     l1: Array | None = None
     unique: bool = True  # whether only one point attains the optimum
+    box: Box | None = None
 
     @cached_property
     def point(self) -> Array:
@@ -139,10 +140,11 @@ def find_smooth(ask: Ask, start: Array) -> Array:
     return np.asarray(found.x)
 
 
-def find_with_l1(ask: Ask, start: Array, l1: Array) -> Array:
-    """The minimum of f + l1'|x| by scipy's L-BFGS-B, on x = u - v with u and v not negative."""
+def find_with_l1(ask: Ask, start: Array, l1: Array, box: Box | None = None) -> Array:
+    """The minimum of f + l1'|x| in the box by scipy's L-BFGS-B, on x = u - v, u, v >= 0."""
     size = len(start)
     free = l1 == 0
+    box = box or Box.endless(size)
 
     def split(both: Array) -> tuple[float, Array]:
         answer = ask(Query(both[:size] - both[size:], 1))
@@ -150,8 +152,17 @@ def find_with_l1(ask: Ask, start: Array, l1: Array) -> Array:
         value = answer.value + float(l1 @ (both[:size] + both[size:]))
         return value, np.concatenate((gradient + l1, l1 - gradient))
 
-    positive = [(None if is_free else 0.0, None) for is_free in free]
-    negative = [(0.0, 0.0 if is_free else None) for is_free in free]
+    # The smaller of u and v is zero, so that each has the part of the bounds on its side.
+    positive = zip(
+        np.where(free, box.lower, np.maximum(box.lower, 0)),
+        np.where(free, box.upper, np.maximum(box.upper, 0)),
+        strict=True,
+    )
+    negative = zip(
+        np.where(free, 0.0, np.maximum(-box.upper, 0)),
+        np.where(free, 0.0, np.maximum(-box.lower, 0)),
+        strict=True,
+    )
     found = minimize(
         split,
         np.concatenate(
@@ -159,10 +170,10 @@ def find_with_l1(ask: Ask, start: Array, l1: Array) -> Array:
         ),
         jac=True,
         method="L-BFGS-B",
-        bounds=positive + negative,
+        bounds=[*positive, *negative],
         options={"ftol": 0.0, "gtol": 1e-10, "maxiter": 20_000, "maxfun": 40_000, "maxcor": 30},
     )
-    return np.asarray(found.x[:size] - found.x[size:])
+    return box.clip(found.x[:size] - found.x[size:])
 
 
 def _quadratic(name: str, matrix: Array, linear: Array) -> Case:

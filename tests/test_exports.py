@@ -8,15 +8,24 @@ import sparklr.solvers
 
 def test_the_package_exports_these_names_and_no_others() -> None:
     assert sparklr.__all__ == [
+        "BinaryLogisticRegressionSummary",
+        "BinaryLogisticRegressionTrainingSummary",
+        "LogisticRegression",
         "LogisticRegressionEstimator",
         "LogisticRegressionModel",
+        "LogisticRegressionSummary",
         "LogisticRegressionTrainingSummary",
     ]
+
+
+def test_spark_s_own_name_is_another_of_the_estimator() -> None:
+    assert sparklr.LogisticRegression is sparklr.LogisticRegressionEstimator
 
 
 def test_the_solvers_export_these_names_and_no_others() -> None:
     assert sparklr.solvers.__all__ == [
         "Answer",
+        "Box",
         "Order",
         "Preconditioner",
         "Query",

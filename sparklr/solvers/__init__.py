@@ -1,5 +1,6 @@
 """Solvers: what to ask next. Plain numpy and scipy; they know nothing of rows or Spark."""
 
+from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import Preconditioner
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.lockstep import lockstep
@@ -9,6 +10,7 @@ from sparklr.solvers.protocol import Answer, Order, Query, Reason, Solution, Sol
 
 __all__ = [
     "Answer",
+    "Box",
     "Order",
     "Preconditioner",
     "Query",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, BoolArray
 
 # Applies an approximate inverse Hessian to a vector; must be linear and positive definite.
 Preconditioner: TypeAlias = Callable[[Array], Array]
@@ -46,6 +46,19 @@ class Curvature:
         """Drop every pair: back to the preconditioner alone."""
         self._pairs.clear()
         self._gamma = 1.0
+
+    def within(self, free: BoolArray) -> Curvature:
+        """The same memory of the free coordinates alone, as if the others were constants.
+
+        If the steps left those alone, the pairs are exact ones of the smaller problem.
+        """
+        part = Curvature(
+            lambda vector: np.where(free, self._precondition(np.where(free, vector, 0.0)), 0.0),
+            self._pairs.maxlen or 0,
+        )
+        for step, change, _ in self._pairs:
+            part.remember(np.where(free, step, 0.0), np.where(free, change, 0.0))
+        return part
 
     def apply(self, vector: Array) -> Array:
         """H @ vector by the two-loop recursion (Nocedal 1980)."""

@@ -3,6 +3,9 @@
 Inside one orthant f + sum_j l1_j |x_j| is smooth with gradient v, the pseudo-gradient. A
 step takes d = -H v, drops the coordinates of d that do not descend, and sets to exactly zero
 each coordinate that would leave the orthant.
+
+Bounds are kept in the same way (Bertsekas 1982): a coordinate that its bound holds has no part
+in v, H or d, and each that would leave the box is put on its bound.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Generator
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import Curvature, Preconditioner, identity
 from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import pseudo_gradient
@@ -24,15 +28,22 @@ def owlqn(
     start: Array,
     l1: Array,
     *,
+    box: Box | None = None,
     precondition: Preconditioner = identity,
     memory: int = 10,
     stop: Stop = Stop(),
 ) -> Solver:
-    """Minimise f + sum_j l1_j |x_j| from first derivatives.
+    """Minimise f + sum_j l1_j |x_j| over the box, from first derivatives.
 
     The preconditioner should be diagonal: a dense one turns descent coordinates into
     ascent ones, and those are dropped.
     """
+    return _descend(start, l1, Box.around(start, box), precondition, memory, stop)
+
+
+def _descend(
+    start: Array, l1: Array, box: Box, precondition: Preconditioner, memory: int, stop: Stop
+) -> Solver:
     point, here = start, (yield Query(start, order=1))
     history = [here.value + float(l1 @ np.abs(point))]
     if not here.finite:
@@ -41,8 +52,8 @@ def owlqn(
     gained = np.inf
     while True:
         value = history[-1]
-        slope = pseudo_gradient(point, here.first(), l1)
-        step = _descent_step(point, slope, l1, curvature)
+        slope = pseudo_gradient(point, here.first(), l1, box)
+        step = _descent_step(point, slope, l1, box, curvature)
         limit = stop.limit(value)
         promised = -float(slope @ step) / 2
         if not slope.any() or (promised <= limit and gained <= 10 * limit):
@@ -52,7 +63,7 @@ def owlqn(
         first = 1.0
         if curvature.empty and precondition is identity:
             first = min(1.0, 1.0 / float(np.linalg.norm(step)))
-        accepted = yield from _search_orthant(point, value, slope, step, l1, first)
+        accepted = yield from _search_orthant(point, value, slope, step, l1, box, first)
         if accepted is None and not curvature.empty:
             curvature.forget()
             gained = np.inf
@@ -68,29 +79,32 @@ def owlqn(
         history.append(total)
 
 
-def _descent_step(point: Array, slope: Array, l1: Array, curvature: Curvature) -> Array:
-    """-H v, without the coordinates at zero that it would send to the wrong side.
+def _descent_step(point: Array, slope: Array, l1: Array, box: Box, curvature: Curvature) -> Array:
+    """-H v, without the coordinates at zero or a bound that it would send to the wrong side.
 
     The method as published drops every coordinate that does not itself descend. On correlated
     features that throws away what the memory knows, so it is done only where the milder rule
     does not give a clear descent.
     """
-    full = -curvature.apply(slope)
-    astray = (l1 > 0) & (full * slope >= 0)
-    step = np.where(astray & (point == 0), 0.0, full)
+    bound = box.touches(point)
+    held = bound & (slope == 0)
+    full = -(curvature.within(~held) if held.any() else curvature).apply(slope)
+    astray = ((l1 > 0) | bound) & (full * slope >= 0)
+    step = np.where(astray & ((point == 0) | bound), 0.0, full)
     if slope @ step <= -1e-3 * float(np.linalg.norm(slope) * np.linalg.norm(step)):
         return step
     return np.where(astray, 0.0, full)
 
 
 def _search_orthant(
-    point: Array, value: float, slope: Array, step: Array, l1: Array, length: float
+    point: Array, value: float, slope: Array, step: Array, l1: Array, box: Box, length: float
 ) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
     """Halve the step until the projected trial has enough decrease; None if none has."""
     orthant = np.where(point == 0, -np.sign(slope), np.sign(point))
     for _ in range(TRIALS):
         trial = point + length * step
         trial[(l1 > 0) & (trial * orthant <= 0)] = 0.0
+        trial = box.clip(trial)
         expected = float(slope @ (trial - point))
         if abs(expected) <= ROUNDING * abs(value):
             return None

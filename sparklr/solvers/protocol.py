@@ -5,7 +5,8 @@ It minimises
 
     f(x) + sum_j l1_j |x_j|        (x a vector of n numbers)
 
-where the world answers for the smooth f only, and l1 is known to the solver.
+where the world answers for the smooth f only, and l1 is known to the solver, as is the `Box`
+that x must lie in, if there is one.
 This file knows nothing of rows, classes, penalties' names or Spark.
 """
 
