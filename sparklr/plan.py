@@ -58,6 +58,7 @@ class Fit:
     solver: str
     reason: str
     converged: bool
+    loss: float  # at the end, without penalty
 
 
 def check_solver(spec: Spec) -> None:
@@ -68,6 +69,12 @@ def check_solver(spec: Spec) -> None:
             f"solver='{spec.solver}' needs a smooth penalty, but "
             f"elasticNetParam={spec.elasticNetParam:g} with regParam={spec.regParam:g} adds an "
             f"L1 term. Use solver='{other}' or 'auto', or set elasticNetParam=0."
+        )
+    if spec.solver in ("newton", "l-bfgs") and spec.bounds is not None:
+        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
+        raise ValueError(
+            f"solver='{spec.solver}' cannot keep coefficients within bounds. Use "
+            f"solver='{other}' or 'auto', or clear the bounds."
         )
 
 
@@ -81,7 +88,7 @@ def choose_solver(problem: Problem) -> SolverName:
         )
     if name != "auto":
         return name
-    if problem.penalty.smooth:
+    if problem.penalty.smooth and problem.box is None:
         return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
     return "proximal-newton" if problem.size <= HESSIAN_SIZE else "owl-qn"
 
@@ -95,18 +102,21 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
         intercepts = np.array([np.inf if label == 1 else -np.inf])
     else:
         intercepts = np.where(np.arange(classes) == label, np.inf, 0.0)
-    log.warning(
-        "All labels are %d: the coefficients are zero and the intercept is infinite.", label
-    )
     coefficients = np.zeros((len(intercepts), moments.features))
+    if spec.bounds is not None:
+        coefficients, within = spec.bounds.clip(coefficients, intercepts)
+        if np.isfinite(within[np.isinf(intercepts)]).any():
+            return None
+        intercepts = within
+    log.warning("All labels are %d: nothing is trained and the intercept is infinite.", label)
     why = "no training: all labels are equal"
-    return Fit(coefficients, intercepts, (0.0,), "none", why, True)
+    return Fit(coefficients, intercepts, (0.0,), "none", why, True, 0.0)
 
 
-def _nothing_to_fit(problem: Problem) -> Fit:
+def _nothing_to_fit(problem: Problem, value: float) -> Fit:
     coefficients, intercepts = problem.coefficients(problem.start())
     why = "no training: no feature varies, and there is no intercept to fit"
-    return Fit(coefficients, intercepts, (problem.start_value(),), "none", why, True)
+    return Fit(coefficients, intercepts, (value,), "none", why, True, value)
 
 
 def fit_all(
@@ -123,8 +133,9 @@ def fit_all(
             fits[key] = known
             continue
         problem = Problem.of(spec, passes.moments, classes)
-        if problem.size == 0:
-            fits[key] = _nothing_to_fit(problem)
+        value = problem.start_value()
+        if problem.size == 0 and value is not None:
+            fits[key] = _nothing_to_fit(problem, value)
             continue
         problems[key] = problem
         names[key] = choose_solver(problem)
@@ -139,6 +150,7 @@ def fit_all(
             names[key],
             solution.reason.value,
             solution.reason.converged,
+            problems[key].loss(solution.point, solution.history[-1]),
         )
         log.info("%s: %d steps, %s", names[key], solution.steps, solution.reason.value)
     return {key: fits[key] for key in specs}, readings
@@ -167,30 +179,30 @@ def _begin(problem: Problem, name: SolverName, passes: Passes, budget: int) -> S
     """The solver of a problem, from the start that promises the fewest passes."""
     spec = problem.spec
     stop = Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
-    start = problem.start()
+    start, value = problem.start(), problem.start_value()
     warm = start
     sample = LocalPasses((passes.sample,), passes.moments, passes.sample)
     enough = passes.moments.rows >= WARM_START_RATIO * max(passes.sample.rows, 1)
-    if enough and spec.maxIter > 0:
+    if enough and spec.maxIter > 0 and spec.initial is None and value is not None:
         warm = _sample_optimum(problem, name, sample, budget)
     precondition = _precondition(problem, name, sample, warm, budget)
     make = _maker(problem, name, precondition)
-    if warm is start:
+    if warm is start or value is None:
         return make(start, stop)
-    return _warm_started(problem, make, warm, stop)
+    return _warm_started(problem, make, warm, value, stop)
 
 
 def _maker(
     problem: Problem, name: SolverName, precondition: Preconditioner
 ) -> Callable[[Array, Stop], Solver]:
-    l1 = problem.penalty.l1
+    l1, box = problem.penalty.l1, problem.box
     if name == "newton":
         return lambda start, stop: newton(start, stop=stop)
     if name == "proximal-newton":
-        return lambda start, stop: proximal_newton(start, l1, stop=stop)
+        return lambda start, stop: proximal_newton(start, l1, box=box, stop=stop)
     if name == "l-bfgs":
         return lambda start, stop: lbfgs(start, precondition=precondition, stop=stop)
-    return lambda start, stop: owlqn(start, l1, precondition=precondition, stop=stop)
+    return lambda start, stop: owlqn(start, l1, box=box, precondition=precondition, stop=stop)
 
 
 def _sample_optimum(problem: Problem, name: SolverName, sample: LocalPasses, budget: int) -> Array:
@@ -225,13 +237,16 @@ def _precondition(
 
 
 def _warm_started(
-    problem: Problem, make: Callable[[Array, Stop], Solver], warm: Array, stop: Stop
+    problem: Problem,
+    make: Callable[[Array, Stop], Solver],
+    warm: Array,
+    first: float,
+    stop: Stop,
 ) -> Solver:
     """A solver that begins at `warm`, or at the plain start if that should be the better one.
 
-    The history begins with the plain start's value, as if it had stepped from there.
+    The history begins with `first`, the plain start's value, as if it had stepped from there.
     """
-    first = problem.start_value()
     solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
     query = next(solver)
     answer = yield query

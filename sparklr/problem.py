@@ -15,11 +15,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import Scaling
 from sparklr.objective.sums import Family, Probe, Sums
-from sparklr.solvers import Answer, Query
+from sparklr.solvers import Answer, Box, Query
 
 SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
 
@@ -36,6 +37,8 @@ class Spec:
     maxIter: int = 100
     tol: float = 1e-6
     solver: SolverName = "auto"
+    bounds: Bounds | None = None
+    initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +52,20 @@ class Problem:
     squares: Array  # mean square of each scaled coordinate of one margin
     weight: float
     class_weights: Array
+    box: Box | None  # the bounds in the solvers' coordinates
 
     @staticmethod
     def of(spec: Spec, moments: Moments, classes: int) -> Problem:
         """The problem a spec poses."""
         columns = 1 if spec.family == "binomial" else classes
-        scaling = Scaling.of(moments, columns, intercept=spec.fitIntercept)
+        bounds = spec.bounds
+        scaling = Scaling.of(moments, columns, intercept=spec.fitIntercept, bounds=bounds)
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
         )
+        box = None
+        if bounds is not None:
+            box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
         gauge = np.zeros(scaling.shape[1])
         if columns > 1:
             # Adding one number to all classes' coefficients of a feature changes no
@@ -68,6 +76,9 @@ class Problem:
             gauge[:] = 1.0 / columns
             if not penalty.smooth:
                 gauge[: len(scaling.active)] = 0.0
+            if box is not None:  # nor can a bounded coefficient follow the others
+                bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
+                gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
         away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
         return Problem(
             spec,
@@ -77,6 +88,7 @@ class Problem:
             np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
             moments.weight,
             moments.histogram(max(classes, 2)),
+            box,
         )
 
     @property
@@ -89,27 +101,38 @@ class Problem:
         return replace(self, weight=weight)
 
     def start(self) -> Array:
+        """The point to start at, within the bounds: the initial model's, or else the plain one."""
+        if self.spec.initial is None:
+            point = self._plain_start()
+        else:
+            point = self.scaling.to_point(*self.spec.initial)
+        return point if self.box is None else self.box.clip(point)
+
+    def _plain_start(self) -> Array:
         """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
             if self.spec.family == "binomial":
-                point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
+                with np.errstate(divide="ignore"):  # one label alone: then a bound is finite
+                    point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
             else:
                 # log1p, so that a class without rows still starts at a finite number
                 intercepts = np.log1p(self.class_weights)
                 point[:, -1] = intercepts - intercepts.mean()
         return point.ravel()
 
-    def start_value(self) -> float:
-        """The objective at `start`, known without a pass: every row has the same margins."""
-        margins = self.start().reshape(self.scaling.shape)[:, -1:]
-        if not self.spec.fitIntercept:
-            margins = np.zeros((self.scaling.columns, 1))
+    def start_value(self) -> float | None:
+        """The objective at `start`, if known without a pass: where every row has equal margins."""
+        start = self.start()
+        matrix = start.reshape(self.scaling.shape)
+        if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
+            return None
+        margins = matrix[:, -1:] if self.spec.fitIntercept else np.zeros((len(matrix), 1))
         if self.spec.family == "binomial":
             margins = np.array([[0.0], margins[0]])
         logs = margins[:, 0] - np.logaddexp.reduce(margins[:, 0])
         shares = self.class_weights[: len(logs)] / self.weight
-        return float(-(shares @ logs))
+        return float(-(shares @ logs)) + self._gauge_at(start)[1]
 
     def start_curvature(self) -> Array:
         """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
@@ -134,10 +157,8 @@ class Problem:
         """The answer that these sums give."""
         point, order = query.point, query.order
         value = float(sums.value[0]) / self.weight + 0.5 * float(self.penalty.l2 @ point**2)
-        matrix = point.reshape(self.scaling.shape)
-        drift = matrix.sum(axis=0)
-        pull = self.gauge / self.scaling.columns * drift
-        value += 0.5 * float(pull @ drift)
+        pull, pulled = self._gauge_at(point)
+        value += pulled
         gradient = hessian = None
         if order > 0:
             gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
@@ -152,9 +173,21 @@ class Problem:
                 )
         return Answer(value, gradient, hessian)
 
+    def _gauge_at(self, point: Array) -> tuple[Array, float]:
+        """The gauge's gradient for one margin, the same for all, and its value."""
+        drift = point.reshape(self.scaling.shape).sum(axis=0)
+        pull = self.gauge / self.scaling.columns * drift
+        return pull, 0.5 * float(pull @ drift)
+
+    def loss(self, point: Array, objective: float) -> float:
+        """The mean loss alone, at a point with this objective."""
+        return objective - self.penalty.value(point) - self._gauge_at(point)[1]
+
     def coefficients(self, point: Array) -> tuple[Array, Array]:
         """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
         coefficients, intercepts = self.scaling.to_coefficients(point)
+        if self.spec.bounds is not None:  # never centred; scaling back may round across a bound
+            return self.spec.bounds.clip(coefficients, intercepts)
         if self.spec.family == "multinomial":
             if self.spec.regParam == 0:
                 coefficients -= coefficients.mean(axis=0)

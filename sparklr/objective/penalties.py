@@ -34,6 +34,10 @@ class Penalty:
         l1 = np.concatenate((strength * mixing * size, none))
         return Penalty(np.tile(l2, scaling.columns), np.tile(l1, scaling.columns))
 
+    def value(self, point: Array) -> float:
+        """What a point costs."""
+        return float(0.5 * self.l2 @ point**2 + self.l1 @ np.abs(point))
+
     @property
     def smooth(self) -> bool:
         """Whether no coordinate has an l1 term."""

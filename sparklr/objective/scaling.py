@@ -3,9 +3,10 @@
     margin_k = intercept_k + sum_j scaled_kj (x_j - centre_j) / deviation_j
              = offset_k   + sum_j coefficients_kj (x_j - origin_j)
 
-over the features with a deviation above zero; the others' coefficients are exactly zero.
-Centring only moves the intercept, so the rows are never changed; without an intercept
-there is no centre. Knows nothing of losses and penalties.
+over the features with a deviation above zero; the others' coefficients are held, at zero or
+at the bound nearest to it. Centring only moves the intercept, so the rows are never changed;
+without an intercept there is no centre, nor where an intercept has a bound, which would bound
+a sum of coordinates. Knows nothing of losses and penalties.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparklr.arrays import Array, IntArray
+from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
 
 
@@ -27,23 +29,28 @@ class Scaling:
     intercept: bool
     active: IntArray  # features with a deviation above zero
     deviation: Array  # of the active features
-    centre: Array  # of all features; zero without intercept
+    centre: Array  # of all features; zero where there is none
     origin: Array  # what the pass counts features from
+    held: Array | float = 0.0  # coefficients (C, p) of the features without deviation
 
     @staticmethod
-    def of(moments: Moments, columns: int, *, intercept: bool) -> Scaling:
+    def of(
+        moments: Moments, columns: int, *, intercept: bool, bounds: Bounds | None = None
+    ) -> Scaling:
         """The scaling that these moments ask for."""
         deviation = np.sqrt(moments.variance)
         active = np.flatnonzero(deviation > 0)
         nowhere = np.zeros(moments.features)
+        centred = intercept and not (bounds is not None and bounds.on_intercepts)
         return Scaling(
             features=moments.features,
             columns=columns,
             intercept=intercept,
             active=active,
             deviation=deviation[active],
-            centre=moments.mean if intercept else nowhere,
+            centre=moments.mean if centred else nowhere,
             origin=nowhere if moments.origin is None else moments.origin,
+            held=0.0 if bounds is None else bounds.nearest_to_zero(),
         )
 
     @property
@@ -61,9 +68,21 @@ class Scaling:
         coefficients, intercepts = self._unscale(point)
         return coefficients, intercepts - coefficients @ self.centre
 
+    def to_point(self, coefficients: Array, intercepts: Array) -> Array:
+        """The point (flat) of coefficients (C, p) and intercepts (C,): undoes `to_coefficients`."""
+        scaled = coefficients[:, self.active] * self.deviation
+        if not self.intercept:
+            return scaled.ravel()
+        return np.column_stack((scaled, intercepts + coefficients @ self.centre)).ravel()
+
+    def to_limits(self, side: Array) -> Array:
+        """One side of the bounds, (C, p + 1), as a point (flat)."""
+        scaled = side[:, self.active] * self.deviation
+        return np.column_stack((scaled, side[:, -1:]))[:, : self.shape[1]].ravel()
+
     def _unscale(self, point: Array) -> tuple[Array, Array]:
         matrix = point.reshape(self.shape)
-        coefficients = np.zeros((self.columns, self.features))
+        coefficients = np.zeros((self.columns, self.features)) + self.held
         coefficients[:, self.active] = matrix[:, : len(self.active)] / self.deviation
         intercepts = matrix[:, -1].copy() if self.intercept else np.zeros(self.columns)
         return coefficients, intercepts
