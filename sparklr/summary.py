@@ -1,35 +1,372 @@
-"""What a fit tells about itself."""
+"""What a fit tells about itself, and how well a model predicts: Spark's summaries.
+
+All is computed where it is read, and kept: one Spark job sums weights by label and prediction,
+which serves every measure by label and every mean, and another sums them by score, which serves
+the curves. The data set is never persisted.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from pyspark.sql import DataFrame
+
+from sparklr import plots
+from sparklr.arrays import Array
+from sparklr.metrics import Confusion, ScoreCurve, null_deviance
+from sparklr.pages import evaluation_page, fit_page
+from sparklr.tables import Page
+from sparklr.tallies import Predictions, as_frame
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from sparklr.model import LogisticRegressionModel
+
+# What Spark calls the column where none is set.
+NO_WEIGHT = "weightCol"
 
 
-@dataclass(frozen=True)
-class LogisticRegressionTrainingSummary:
-    """How a model was fitted.
+@dataclass(frozen=True, eq=False)
+class FitReport:
+    """What a fit found out about itself and its rows.
 
     Attributes
     ----------
-    objectiveHistory : list of float
-        The objective, penalty included, at the start and after each iteration; never rises.
+    history : tuple of float
+        The objective, penalty included, at the start and after each iteration.
     solver : str
         The method that was used.
-    stopReason : str
+    reason : str
         Why it stopped, in a sentence.
     converged : bool
         Whether the tolerance was met.
     passes : int
         How often all rows were read, packing not counted.
+    rows : int
+        The number of rows.
+    label_weights : array (classes,)
+        The weight of each class.
+    deviation : array (features,)
+        The features' standard deviations.
+    loss : float
+        The mean loss at the end, by weight, penalty excluded.
     """
 
-    objectiveHistory: list[float]
+    history: tuple[float, ...]
     solver: str
-    stopReason: str
+    reason: str
     converged: bool
     passes: int
+    rows: int
+    label_weights: Array
+    deviation: Array
+    loss: float
+
+
+class LogisticRegressionSummary:
+    """How well a model predicts the labels of a data set; made by the model's `evaluate`.
+
+    Nothing is computed before it is read. A row whose features or label are missing is not
+    counted; where the data set lacks the weight column, each row counts one. Lists by label are
+    in the order of `labels`. `print` shows the measures as tables, and runs the Spark jobs it
+    needs.
+
+    Examples
+    --------
+    >>> rows = [(0.0, 0.1), (0.0, 0.6), (1.0, 0.5), (1.0, 0.9)]
+    >>> frame = spark.createDataFrame(rows, ["label", "dose"])
+    >>> model = LogisticRegressionEstimator(featuresCols=["dose"], regParam=0.01).fit(frame)
+    >>> summary = model.evaluate(frame)
+    >>> summary.accuracy, summary.areaUnderROC
+    (0.5, 0.75)
+    >>> summary.precisionByLabel
+    [0.5, 0.5]
+    """
+
+    def __init__(self, model: LogisticRegressionModel, dataset: DataFrame) -> None:
+        generated = {
+            param: f"{param.name.removesuffix('Col')}_{uuid4().hex}"
+            for param in (model.probabilityCol, model.predictionCol)
+            if not model.getOrDefault(param)
+        }
+        # A copy: what is set on the model later, as a threshold, must not change this summary.
+        self._model = model.copy(generated)
+        self._dataset = dataset
+
+    @cached_property
+    def predictions(self) -> DataFrame:
+        """The data set with the model's output columns."""
+        return self._model.transform(self._dataset)
+
+    @property
+    def predictionCol(self) -> str:
+        """The column of `predictions` with the predicted label."""
+        return self._model.getPredictionCol()
+
+    @property
+    def probabilityCol(self) -> str:
+        """The column of `predictions` with the probability of each class, as a vector."""
+        return self._model.getProbabilityCol()
+
+    @property
+    def labelCol(self) -> str:
+        """The column of `predictions` with the true label."""
+        return self._model.getLabelCol()
+
+    @property
+    def featuresCol(self) -> str:
+        """The column of `predictions` with the features."""
+        return self._model.getFeaturesCol()
+
+    @property
+    def weightCol(self) -> str:
+        """The column of `predictions` with the weights; Spark says 'weightCol' if none is set."""
+        model = self._model
+        return model.getWeightCol() if model.isDefined(model.weightCol) else NO_WEIGHT
+
+    @property
+    def labels(self) -> list[float]:
+        """The labels that occur in the data set, ascending."""
+        return _floats(self._confusion.labels)
+
+    @property
+    def truePositiveRateByLabel(self) -> list[float]:
+        """By label: the share of its weight that was predicted right."""
+        return self.recallByLabel
+
+    @property
+    def falsePositiveRateByLabel(self) -> list[float]:
+        """By label: the share of all other labels' weight that was taken for this label."""
+        return _floats(self._confusion.false_positive_rate)
+
+    @property
+    def precisionByLabel(self) -> list[float]:
+        """By label: the share that is right of what was taken for this label; 0 if nothing was."""
+        return _floats(self._confusion.precision)
+
+    @property
+    def recallByLabel(self) -> list[float]:
+        """By label: the share of its weight that was predicted right."""
+        return _floats(self._confusion.recall)
+
+    def fMeasureByLabel(self, beta: float = 1.0) -> list[float]:
+        """By label: the harmonic mean of precision and recall, recall counting `beta` times."""
+        return _floats(self._confusion.f_measure(beta))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the weight that was predicted right."""
+        return self._confusion.accuracy
+
+    @property
+    def weightedTruePositiveRate(self) -> float:
+        """The mean of `truePositiveRateByLabel` by weight, which is the accuracy."""
+        return self.weightedRecall
+
+    @property
+    def weightedFalsePositiveRate(self) -> float:
+        """The mean of `falsePositiveRateByLabel` by weight."""
+        return self._confusion.mean(self._confusion.false_positive_rate)
+
+    @property
+    def weightedRecall(self) -> float:
+        """The mean of `recallByLabel` by weight, which is the accuracy."""
+        return self._confusion.mean(self._confusion.recall)
+
+    @property
+    def weightedPrecision(self) -> float:
+        """The mean of `precisionByLabel` by weight."""
+        return self._confusion.mean(self._confusion.precision)
+
+    def weightedFMeasure(self, beta: float = 1.0) -> float:
+        """The mean of `fMeasureByLabel` by weight."""
+        return self._confusion.mean(self._confusion.f_measure(beta))
+
+    @cached_property
+    def _confusion(self) -> Confusion:
+        return self._tallies.by_label()
+
+    @cached_property
+    def _tallies(self) -> Predictions:
+        set_by_user = self._model.isDefined(self._model.weightCol)
+        return Predictions(
+            self.predictions,
+            label=self.labelCol,
+            prediction=self.predictionCol,
+            probability=self.probabilityCol,
+            weight=self.weightCol if set_by_user else "",
+        )
+
+    def _page(self) -> Page:
+        return evaluation_page(self._tallies, self._confusion, None)
+
+    def __str__(self) -> str:
+        return self._page().text()
+
+    def _repr_html_(self) -> str:
+        return self._page().html()
+
+
+class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
+    """How well a model of two classes predicts: also its curves over all thresholds.
+
+    Curves are exact, with a point for each distinct score. Beyond 4 million distinct scores
+    those within 2^-15 of each other on the log odds scale share a point.
+    """
+
+    @property
+    def scoreCol(self) -> str:
+        """The column of `predictions` with the score: the probability of each class, a vector."""
+        return self.probabilityCol
+
+    @cached_property
+    def roc(self) -> DataFrame:
+        """The ROC curve: FPR and TPR from (0, 0) to (1, 1), by falling threshold."""
+        rates, recall = self._curve.roc
+        return as_frame(self._dataset, {"FPR": rates, "TPR": recall})
+
+    @cached_property
+    def pr(self) -> DataFrame:
+        """The precision-recall curve: recall and precision, by falling threshold."""
+        recall, precision = self._curve.pr
+        return as_frame(self._dataset, {"recall": recall, "precision": precision})
+
+    @property
+    def areaUnderROC(self) -> float:
+        """The area under the ROC curve: the chance that a positive row scores above a negative."""
+        return self._curve.area_under_roc
+
+    @property
+    def areaUnderPR(self) -> float:
+        """The area under the precision-recall curve."""
+        return self._curve.area_under_pr
+
+    @cached_property
+    def fMeasureByThreshold(self) -> DataFrame:
+        """The F1 measure for each distinct score as the threshold, falling."""
+        return self._by_threshold("F-Measure", self._curve.f_measure())
+
+    @cached_property
+    def precisionByThreshold(self) -> DataFrame:
+        """The precision for each distinct score as the threshold, falling."""
+        return self._by_threshold("precision", self._curve.precision)
+
+    @cached_property
+    def recallByThreshold(self) -> DataFrame:
+        """The recall for each distinct score as the threshold, falling."""
+        return self._by_threshold("recall", self._curve.recall)
+
+    def plot_roc(self, ax: Axes | None = None) -> Axes:
+        """Draw the ROC curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            What was drawn on.
+        """
+        return plots.plot_roc(plots.axes(ax), self._curve)
+
+    def plot_pr(self, ax: Axes | None = None) -> Axes:
+        """Draw precision over recall.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            What was drawn on.
+        """
+        return plots.plot_pr(plots.axes(ax), self._curve)
+
+    @cached_property
+    def _curve(self) -> ScoreCurve:
+        return self._tallies.by_score()
+
+    def _by_threshold(self, name: str, values: Array) -> DataFrame:
+        return as_frame(self._dataset, {"threshold": self._curve.thresholds, name: values})
+
+    def _page(self) -> Page:
+        return evaluation_page(self._tallies, self._confusion, self._curve)
+
+
+class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
+    """How a model was fitted, and how well it predicts the rows it was fitted on.
+
+    `print` shows what the fit found out and the coefficients; it runs no Spark job. There are no
+    p-values: those of a penalised fit would not be honest.
+    """
+
+    def __init__(
+        self, model: LogisticRegressionModel, dataset: DataFrame, report: FitReport
+    ) -> None:
+        super().__init__(model, dataset)
+        self._report = report
+
+    @property
+    def objectiveHistory(self) -> list[float]:
+        """The objective, penalty included, at the start and after each iteration; never rises."""
+        return list(self._report.history)
 
     @property
     def totalIterations(self) -> int:
         """The number of iterations: the length of the history less one."""
-        return len(self.objectiveHistory) - 1
+        return len(self._report.history) - 1
+
+    @property
+    def solver(self) -> str:
+        """The method that was used."""
+        return self._report.solver
+
+    @property
+    def stopReason(self) -> str:
+        """Why it stopped, in a sentence."""
+        return self._report.reason
+
+    @property
+    def converged(self) -> bool:
+        """Whether the tolerance was met."""
+        return self._report.converged
+
+    @property
+    def passes(self) -> int:
+        """How often all rows were read, packing not counted."""
+        return self._report.passes
+
+    @property
+    def deviance(self) -> float:
+        """Twice the loss, summed by weight, penalty excluded."""
+        return 2 * float(self._report.label_weights.sum()) * self._report.loss
+
+    @property
+    def nullDeviance(self) -> float:
+        """The deviance of a model with no features: with an intercept, if this one has it."""
+        intercept = self._model.getFitIntercept()
+        return null_deviance(self._report.label_weights, intercept=intercept)
+
+    def _page(self) -> Page:
+        return fit_page(self._model, self._report, self.deviance, self.nullDeviance)
+
+
+class BinaryLogisticRegressionTrainingSummary(
+    BinaryLogisticRegressionSummary, LogisticRegressionTrainingSummary
+):
+    """How a model of two classes was fitted, and how well it predicts the rows it was fitted on."""
+
+    def _page(self) -> Page:
+        return LogisticRegressionTrainingSummary._page(self)
+
+
+def _floats(values: Array) -> list[float]:
+    return [float(value) for value in values]
