@@ -69,10 +69,19 @@ class FeatureRows:
     def first_not_finite(self) -> str:
         """Names the first such value and its feature."""
         at = int(np.flatnonzero(~np.isfinite(self.values))[0])
+        return f"{self.values[at]} at {self._feature(at)}"
+
+    def first_null_element(self) -> str:
+        """Names the feature of the first null, which reads as NaN."""
+        inside = np.repeat(self.null_element, self.lengths) & np.isnan(self.values)
+        return f"at {self._feature(int(np.flatnonzero(inside)[0]))}"
+
+    def _feature(self, at: int) -> str:
+        """The feature of a stored value."""
         start = np.concatenate(([0], np.cumsum(self.lengths)))
         row = int(np.searchsorted(start, at, side="right")) - 1
         feature = at - int(start[row]) if self.columns is None else int(self.columns[at])
-        return f"{self.values[at]} at feature {feature}"
+        return f"feature {feature}"
 
 
 def read_features(column: Any) -> FeatureRows:

@@ -5,15 +5,26 @@ Only schemas are looked at: nothing here runs a job.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, NumericType, StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    NumericType,
+    StructField,
+    StructType,
+)
 
-from sparklr.params import LogisticRegressionParams
+from sparklr.params import LogisticRegressionParams, check_features
+from sparklr.passes.complaints import ColumnNames
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class TrainingRows:
     """A frame with columns features, label and perhaps weight, and what the metadata tell."""
 
     frame: DataFrame
-    names: dict[str, str]  # our column names to the user's
+    names: ColumnNames
     width: int | None
     classes: int | None
 
@@ -35,24 +46,88 @@ class FoundColumn:
     column: Column
 
 
+@dataclass(frozen=True)
+class Features:
+    """The features of the user's frame, in one column or in several.
+
+    `column` holds vectors where `vectors` says so, else arrays of doubles; `present` tells
+    where no feature is null; `each` names the features one by one, as far as names are known.
+    """
+
+    name: str | tuple[str, ...]
+    column: Column
+    present: Column
+    vectors: bool
+    width: int | None
+    each: Sequence[str] | None
+
+    @property
+    def for_arrow(self) -> Column:
+        """The column as Arrow can carry it: an unwrapped vector, or an array of doubles."""
+        return F.unwrap_udt(self.column) if self.vectors else self.column
+
+
 def training_rows(dataset: DataFrame, params: LogisticRegressionParams) -> TrainingRows:
     """Select what a fit needs, or say which column is missing or of the wrong type."""
     check_output_columns(dataset, params)
-    features = find_column(dataset, params.getFeaturesCol(), "featuresCol")
+    features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
-    names = {"features": params.getFeaturesCol(), "label": params.getLabelCol()}
     columns = [
-        features_column(features).alias("features"),
+        features.for_arrow.alias("features"),
         label.column.cast("double").alias("label"),
     ]
-    if params.isSet(params.weightCol) and params.getWeightCol():
-        weight = find_column(dataset, params.getWeightCol(), "weightCol")
-        _check_numeric(weight, "weightCol")
+    weight = find_weight(dataset, params)
+    if weight is not None:
         columns.append(weight.column.cast("double").alias("weight"))
-        names["weight"] = weight.name
+    names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
     frame = dataset.select(*columns)
-    return TrainingRows(frame, names, _vector_width(features.field), _label_classes(label.field))
+    return TrainingRows(frame, names, features.width, _label_classes(label.field))
+
+
+def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
+    """The column of weights, if one is asked for."""
+    if not (params.isSet(params.weightCol) and params.getWeightCol()):
+        return None
+    weight = find_column(dataset, params.getWeightCol(), "weightCol")
+    _check_numeric(weight, "weightCol")
+    return weight
+
+
+def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:
+    """The features that `featuresCols` or `featuresCol` name."""
+    check_features(params)
+    if params.isSet(params.featuresCols):
+        return _gather_features(dataset, tuple(params.getFeaturesCols()))
+    found = find_column(dataset, params.getFeaturesCol(), "featuresCol")
+    kind = found.field.dataType
+    if isinstance(kind, VectorUDT):
+        each = _feature_names(found)
+        width = _vector_width(found.field)
+        return Features(found.name, found.column, found.column.isNotNull(), True, width, each)
+    if isinstance(kind, ArrayType) and _numeric(kind.elementType):
+        present = F.forall(found.column, lambda value: value.isNotNull())
+        column = found.column.cast("array<double>")
+        return Features(found.name, column, present, False, None, None)
+    raise TypeError(
+        f"Column '{found.name}' is of type {kind.simpleString()}, but featuresCol must be a "
+        "vector or an array of numbers. Name numeric columns in featuresCols instead."
+    )
+
+
+def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
+    columns = []
+    for name in names:
+        found = find_column(dataset, name, "featuresCols")
+        kind = found.field.dataType
+        if not isinstance(kind, BooleanType) and not _numeric(kind):
+            raise TypeError(
+                f"Column '{name}' is of type {kind.simpleString()}, but featuresCols must be "
+                "numeric. Cast it, encode text, or name a vector column in featuresCol instead."
+            )
+        columns.append(found.column.cast("double"))
+    present = reduce(and_, (column.isNotNull() for column in columns))
+    return Features(names, F.array(*columns), present, False, len(names), names)
 
 
 def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:
@@ -85,20 +160,6 @@ def _field(kind: DataType, name: str) -> StructField | None:
         return kind[name]
     alike = [field for field in kind.fields if field.name.lower() == name.lower()]
     return alike[0] if len(alike) == 1 else None
-
-
-def features_column(features: FoundColumn) -> Column:
-    """The features as Arrow can carry them: an unwrapped vector, or an array of doubles."""
-    kind = features.field.dataType
-    if isinstance(kind, VectorUDT):
-        return F.unwrap_udt(features.column)
-    if isinstance(kind, ArrayType) and _numeric(kind.elementType):
-        return features.column.cast("array<double>")
-    raise TypeError(
-        f"Column '{features.name}' is of type {kind.simpleString()}, but featuresCol must be a "
-        "vector or an array of numbers. Gather numeric columns with "
-        "pyspark.ml.feature.VectorAssembler."
-    )
 
 
 def _check_numeric(found: FoundColumn, param: str) -> None:
@@ -147,6 +208,21 @@ def _vector_width(field: StructField) -> int | None:
         groups = _attributes(field).get("attrs", {})
         count = sum(len(group) for group in groups.values()) or None
     return count
+
+
+def _feature_names(features: FoundColumn) -> list[str] | None:
+    """The names in a vector column's metadata; a feature without one gets a number."""
+    groups = _attributes(features.field).get("attrs")
+    if not groups:
+        return None
+    known = {one["idx"]: one.get("name") for group in groups.values() for one in group}
+    width = _vector_width(features.field) or 0
+    return [known.get(at) or nameless(features.name, at) for at in range(width)]
+
+
+def nameless(column: str, at: int) -> str:
+    """What a feature without a name is called."""
+    return f"{column}[{at}]"
 
 
 def _label_classes(field: StructField) -> int | None:

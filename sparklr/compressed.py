@@ -14,6 +14,7 @@ from pyspark.ml.linalg import (
 )
 
 from sparklr.arrays import Array
+from sparklr.arrays import Matrix as ArrayMatrix
 
 ARRAY_HEADER = 12  # bytes the JVM adds to an array, as Spark counts them
 
@@ -38,6 +39,15 @@ def compress_matrix(values: Array) -> Matrix:
         return SparseMatrix(rows, columns, matrix.indptr, matrix.indices, matrix.data)
     matrix = sp.csr_matrix(values)
     return SparseMatrix(rows, columns, matrix.indptr, matrix.indices, matrix.data, True)
+
+
+def stored_matrix(matrix: Matrix) -> ArrayMatrix:
+    """The values as they are stored: an array, or CSR if they are sparse."""
+    if not isinstance(matrix, SparseMatrix):
+        return dense_matrix(matrix)
+    kind = sp.csr_matrix if matrix.isTransposed else sp.csc_matrix
+    shape = (matrix.numRows, matrix.numCols)
+    return kind((matrix.values, matrix.rowIndices, matrix.colPtrs), shape=shape).tocsr()
 
 
 def dense_matrix(matrix: Matrix) -> Array:

@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pyspark import keyword_only
+from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassifier
 from pyspark.ml.linalg import Matrix, Vector
+from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
 from sparklr import jvm
 from sparklr.columns import TrainingRows, training_rows
+from sparklr.matrix_params import read_bounds, read_initial
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
 from sparklr.params import LogisticRegressionParams, check_params
 from sparklr.passes.protocol import MEGABYTE
 from sparklr.passes.spark import Storage, open_passes
 from sparklr.persistence import EstimatorReader, ParamsWriter
-from sparklr.plan import check_solver, fit_all
+from sparklr.plan import Fit, check_solver, fit_all
 from sparklr.problem import Spec
-from sparklr.summary import LogisticRegressionTrainingSummary
+from sparklr.summary import (
+    BinaryLogisticRegressionTrainingSummary,
+    FitReport,
+    LogisticRegressionTrainingSummary,
+)
 
 # Settings of the Spark session, in megabytes; see docs/design.md.
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
 # Half a gigabyte of coefficients: beyond it, labels are surely identifiers and not classes.
 MOST_COEFFICIENTS = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What the rows told, for all fits on them."""
+
+    dataset: DataFrame
+    names: Sequence[str] | None
+    moments: Moments
+    classes: int
+    passes: int
+
+
+def as_model(value: Any) -> LogisticRegressionModel:
+    """A model of ours from one, from one of Spark's own, or from the text of `toJson`."""
+    if isinstance(value, LogisticRegressionModel):
+        return value
+    if isinstance(value, SparkModel):
+        return LogisticRegressionModel.fromSpark(value)
+    if isinstance(value, str):
+        return LogisticRegressionModel.fromJson(value)
+    raise TypeError(
+        f"initialModel must be a LogisticRegressionModel, of sparklr or of Spark, but got a "
+        f"{type(value).__name__}."
+    )
 
 
 class LogisticRegressionEstimator(
@@ -59,6 +94,13 @@ class LogisticRegressionEstimator(
     [1.0, 1.0, 0.0, 0.0]
     """
 
+    initialModel: Param[LogisticRegressionModel] = Param(
+        Params._dummy(),
+        "initialModel",
+        "A model to start the optimisation from: one of sparklr's or of Spark's own.",
+        typeConverter=as_model,
+    )
+
     _input_kwargs: dict[str, Any]
 
     @keyword_only
@@ -86,6 +128,8 @@ class LogisticRegressionEstimator(
         lowerBoundsOnIntercepts: Vector | None = None,
         upperBoundsOnIntercepts: Vector | None = None,
         maxBlockSizeInMB: float = 0.0,
+        featuresCols: list[str] | None = None,
+        initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
     ) -> None:
         super().__init__()
@@ -116,6 +160,8 @@ class LogisticRegressionEstimator(
         lowerBoundsOnIntercepts: Vector | None = None,
         upperBoundsOnIntercepts: Vector | None = None,
         maxBlockSizeInMB: float = 0.0,
+        featuresCols: list[str] | None = None,
+        initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -166,20 +212,30 @@ class LogisticRegressionEstimator(
         """Set the method of optimisation."""
         return self._set(solver=value)
 
+    def setInitialModel(
+        self, value: LogisticRegressionModel | SparkModel
+    ) -> LogisticRegressionEstimator:
+        """Set the model to start from; a warm start changes the passes needed, not the optimum."""
+        return self._set(initialModel=value)
+
+    def getInitialModel(self) -> LogisticRegressionModel:
+        """The value of `initialModel`; an error if it is not set."""
+        return as_model(self.getOrDefault(self.initialModel))
+
     def setLowerBoundsOnCoefficients(self, value: Matrix) -> LogisticRegressionEstimator:
-        """Set lower bounds on coefficients (not yet available: fitting refuses them)."""
+        """Set lower bounds on coefficients: (1, features), or (classes, features)."""
         return self._set(lowerBoundsOnCoefficients=value)
 
     def setUpperBoundsOnCoefficients(self, value: Matrix) -> LogisticRegressionEstimator:
-        """Set upper bounds on coefficients (not yet available: fitting refuses them)."""
+        """Set upper bounds on coefficients: (1, features), or (classes, features)."""
         return self._set(upperBoundsOnCoefficients=value)
 
     def setLowerBoundsOnIntercepts(self, value: Vector) -> LogisticRegressionEstimator:
-        """Set lower bounds on intercepts (not yet available: fitting refuses them)."""
+        """Set lower bounds on intercepts: one, or one a class."""
         return self._set(lowerBoundsOnIntercepts=value)
 
     def setUpperBoundsOnIntercepts(self, value: Vector) -> LogisticRegressionEstimator:
-        """Set upper bounds on intercepts (not yet available: fitting refuses them)."""
+        """Set upper bounds on intercepts: one, or one a class."""
         return self._set(upperBoundsOnIntercepts=value)
 
     def write(self) -> MLWriter:
@@ -193,27 +249,54 @@ class LogisticRegressionEstimator(
 
     def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
         check_params(self)
-        check_solver(self._spec("binomial"))
         rows = training_rows(dataset, self)
-        if rows.classes is not None:
-            self._family(rows.classes)
+        self._check_sizes(rows)
         with open_passes(rows.frame, rows.names, self._storage(rows)) as passes:
-            classes = self._classes(rows, passes.moments)
-            spec = self._spec(self._family(classes))
+            moments = passes.moments
+            classes = self._classes(rows, moments)
+            spec = self._spec(self._family(classes), classes, moments.features)
             budget = _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
             fits, readings = fit_all({0: spec}, passes, classes, budget=budget)
-        fit = fits[0]
+        reading = _Reading(dataset, rows.names.each, moments, classes, readings)
+        return self._model(fits[0], spec.family, reading)
+
+    def _model(self, fit: Fit, family: str, reading: _Reading) -> LogisticRegressionModel:
+        """The model of a fit, with this estimator's Params and a summary."""
+        moments, classes = reading.moments, reading.classes
         model = LogisticRegressionModel._of(
-            fit.coefficients, fit.intercepts, classes, multinomial=spec.family == "multinomial"
+            fit.coefficients, fit.intercepts, classes, multinomial=family == "multinomial"
         )
         model._resetUid(self.uid)
         self._copyValues(model)
-        model._summary = LogisticRegressionTrainingSummary(
-            list(fit.history), fit.solver, fit.reason, fit.converged, readings
+        model._feature_names = None if reading.names is None else list(reading.names)
+        report = FitReport(
+            fit.history,
+            fit.solver,
+            fit.reason,
+            fit.converged,
+            reading.passes,
+            moments.rows,
+            moments.histogram(classes),
+            np.sqrt(moments.variance),
+            fit.loss,
         )
+        many = LogisticRegressionTrainingSummary
+        kind = many if classes > 2 else BinaryLogisticRegressionTrainingSummary
+        model._summary = kind(model, reading.dataset, report)
         return model
 
-    def _spec(self, family: Any) -> Spec:
+    def _check_sizes(self, rows: TrainingRows) -> None:
+        """Refuse, before any job, what the metadata already show not to fit together."""
+        family = self._family(rows.classes) if rows.classes else self.getFamily().lower()
+        columns = {"binomial": 1, "multinomial": rows.classes}.get(family)
+        check_solver(self._spec(family, columns, rows.width))
+
+    def _spec(self, family: Any, columns: int | None, features: int | None) -> Spec:
+        """What to fit, for so many margins and features (None: not known yet)."""
+        columns = 1 if family == "binomial" else columns
+        initial = None
+        if self.isSet(self.initialModel):
+            initial = read_initial(self.getInitialModel(), self, columns, features)
         return Spec(
             family=family,
             regParam=self.getRegParam(),
@@ -223,6 +306,8 @@ class LogisticRegressionEstimator(
             maxIter=self.getMaxIter(),
             tol=self.getTol(),
             solver=self.getSolver().lower(),  # type: ignore[arg-type]  # checked by check_params
+            bounds=read_bounds(self, columns, features),
+            initial=initial,
         )
 
     def _classes(self, rows: TrainingRows, moments: Moments) -> int:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import scipy.sparse as sp
+from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
-from pyspark.ml.functions import array_to_vector
-from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector, VectorUDT
+from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql import DataFrame, SparkSession
 
+from sparklr import arrays
 from sparklr.arrays import Array
-from sparklr.columns import check_output_columns, features_column, find_column, output_columns
-from sparklr.compressed import compress_matrix, compress_vector, dense_matrix, dense_vector
+from sparklr.columns import check_output_columns, find_features, nameless, output_columns
+from sparklr.compressed import (
+    compress_matrix,
+    compress_vector,
+    dense_matrix,
+    dense_vector,
+    stored_matrix,
+)
+from sparklr.jvm import Twin
 from sparklr.params import LogisticRegressionParams, check_thresholds
 from sparklr.persistence import ModelReader, ModelWriter
-from sparklr.scoring import SCORES, Scorer
-from sparklr.summary import LogisticRegressionTrainingSummary
+from sparklr.portable import json_model, model_json, sklearn_model
+from sparklr.score_frame import Scored, check_width, score_by_arrow, score_by_twin
+from sparklr.scoring import Scorer
+from sparklr.summary import (
+    BinaryLogisticRegressionSummary,
+    LogisticRegressionSummary,
+    LogisticRegressionTrainingSummary,
+)
 
 
 class LogisticRegressionModel(
@@ -34,7 +42,28 @@ class LogisticRegressionModel(
     MLWritable,
     MLReadable["LogisticRegressionModel"],
 ):
-    """A fitted logistic regression; made by `LogisticRegressionEstimator.fit` or `load`."""
+    """A fitted logistic regression; made by `LogisticRegressionEstimator.fit` or `load`.
+
+    `transform` scores a frame. `predict`, `predictProbability` and `predictRaw` score one row, or
+    a numpy array or scipy matrix of rows, without a Spark session.
+
+    Examples
+    --------
+    >>> from pyspark.ml.linalg import Vectors
+    >>> frame = spark.createDataFrame(
+    ...     [(1.0, 0.5, 2.0), (0.0, 1.5, 1.0), (1.0, 0.2, 0.3), (0.0, 2.0, 2.5)],
+    ...     ["label", "age", "dose"])
+    >>> model = LogisticRegressionEstimator(featuresCols=["age", "dose"], regParam=0.1).fit(frame)
+    >>> model.featureNames
+    ['age', 'dose']
+    >>> model.predict(Vectors.dense(0.1, 1.0))
+    1.0
+    >>> import numpy as np
+    >>> model.predict(np.array([[0.1, 1.0], [2.2, 1.0]])).tolist()
+    [1.0, 0.0]
+    >>> LogisticRegressionModel.fromJson(model.toJson()).intercept == model.intercept
+    True
+    """
 
     def __init__(
         self,
@@ -48,6 +77,7 @@ class LogisticRegressionModel(
         self._intercept_vector = interceptVector
         self._num_classes = numClasses
         self._is_multinomial = isMultinomial
+        self._feature_names: list[str] | None = None
         self._summary: LogisticRegressionTrainingSummary | None = None
 
     @classmethod
@@ -60,6 +90,55 @@ class LogisticRegressionModel(
             kept = np.flatnonzero(intercepts)
             stored = SparseVector(len(intercepts), kept, intercepts[kept])
         return cls(compress_matrix(coefficients), stored, classes, multinomial)
+
+    @classmethod
+    def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
+        """A model with the numbers and Params of one of Spark's own."""
+        if not isinstance(model, SparkModel):
+            raise TypeError(
+                f"fromSpark takes a pyspark.ml.classification.LogisticRegressionModel, but got a "
+                f"{type(model).__name__}."
+            )
+        matrix = model.coefficientMatrix
+        ours = cls(matrix, model.interceptVector, model.numClasses, matrix.numRows > 1)
+        ours._resetUid(model.uid)
+        for param in model.params:
+            if model.isSet(param) and ours.hasParam(param.name):
+                ours._set(**{param.name: model.getOrDefault(param)})
+        return ours
+
+    def toSpark(self) -> SparkModel:
+        """Spark's own model with the same numbers and Params, for tools that ask for one.
+
+        It takes a vector column. Params that Spark does not have are left behind.
+        """
+        twin = self._twin.spark_model(SparkSession.builder.getOrCreate())
+        if twin is None:
+            raise RuntimeError(
+                "toSpark makes a model in Spark's JVM, and this session has none within reach "
+                "(as on Spark Connect). Call it in a classic session."
+            )
+        for param in self.params:
+            if self.isSet(param) and twin.hasParam(param.name):
+                twin._set(**{param.name: self.getOrDefault(param)})
+        twin._transfer_params_to_java()
+        return twin
+
+    def toSklearn(self) -> Any:
+        """A scikit-learn LogisticRegression with the same probabilities.
+
+        Its `predict` takes the most probable class: thresholds are left behind.
+        """
+        return sklearn_model(self)
+
+    def toJson(self) -> str:
+        """The model as JSON text: numbers, Params and names, to be read without Spark."""
+        return model_json(self)
+
+    @classmethod
+    def fromJson(cls, text: str) -> LogisticRegressionModel:
+        """The model that `toJson` wrote; needs no Spark session, and runs no code of the text."""
+        return json_model(cls, text)
 
     @property
     def coefficientMatrix(self) -> Matrix:
@@ -106,6 +185,13 @@ class LogisticRegressionModel(
         return int(self._coefficient_matrix.numCols)
 
     @property
+    def featureNames(self) -> list[str]:
+        """The features' names: from the columns or their metadata, else made from a number."""
+        if self._feature_names is not None:
+            return list(self._feature_names)
+        return [nameless(self.getFeaturesCol(), at) for at in range(self.numFeatures)]
+
+    @property
     def hasSummary(self) -> bool:
         """Whether there is a training summary: not for a loaded model."""
         return self._summary is not None
@@ -120,40 +206,64 @@ class LogisticRegressionModel(
             )
         return self._summary
 
-    def predictRaw(self, value: Any) -> Vector:
-        """Raw predictions of one row, a vector or an array of features."""
-        return DenseVector(self._scorer.raw(self._row(value))[0])
+    def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
+        """How well this model predicts the labels of a frame; computed as it is read."""
+        if self.numClasses > 2:
+            return LogisticRegressionSummary(self, dataset)
+        return BinaryLogisticRegressionSummary(self, dataset)
 
-    def predictProbability(self, value: Any) -> Vector:
-        """The probability of each class for one row."""
-        return DenseVector(self._scorer.probability(self._scorer.raw(self._row(value)))[0])
+    def predictRaw(self, value: Any) -> Any:
+        """Raw predictions: a vector for one row, an array (n, classes) for a matrix of rows."""
+        raw = self._scorer.raw(self._rows(value))
+        return raw if _is_table(value) else DenseVector(raw[0])
 
-    def predict(self, value: Any) -> float:
-        """The predicted label of one row."""
-        return float(self._scorer.scores(self._row(value))[2][0])
+    def predictProbability(self, value: Any) -> Any:
+        """Probabilities: a vector for one row, an array (n, classes) for a matrix of rows."""
+        scorer = self._scorer
+        probability = scorer.probability(scorer.raw(self._rows(value)))
+        return probability if _is_table(value) else DenseVector(probability[0])
 
-    def _row(self, value: Any) -> Any:
+    def predict(self, value: Any) -> Any:
+        """The predicted label of one row, or an array (n,) of labels for a matrix of rows."""
+        prediction = self._scorer.scores(self._rows(value))[2]
+        return prediction if _is_table(value) else float(prediction[0])
+
+    def _rows(self, value: Any) -> arrays.Matrix:
+        """One row, as a vector or a sequence, or many, as a matrix (n, p)."""
         if isinstance(value, SparseVector):
             pointers = [0, len(value.indices)]
-            row = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
+            rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
+        elif sp.issparse(value):
+            rows = sp.csr_matrix(value, dtype=np.float64)
         else:
-            row = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
-            row = row.astype(np.float64).reshape(1, -1)
-        if row.shape[1] != self.numFeatures:
+            rows = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
+            rows = np.atleast_2d(rows.astype(np.float64))
+        if rows.ndim != 2 or rows.shape[1] != self.numFeatures:
             raise ValueError(
-                f"The row has {row.shape[1]} features, but the model was fitted on "
+                f"The row has {rows.shape[-1]} features, but the model was fitted on "
                 f"{self.numFeatures}."
             )
-        return row
+        return rows
 
     @cached_property
     def _numbers(self) -> tuple[Array, Array]:
         return dense_matrix(self._coefficient_matrix), dense_vector(self._intercept_vector)
 
+    @cached_property
+    def _twin(self) -> Twin:
+        return Twin(
+            self.uid,
+            self._coefficient_matrix,
+            self._intercept_vector,
+            self._num_classes,
+            self._is_multinomial,
+        )
+
     @property
     def _scorer(self) -> Scorer:
         """Made anew at each use, so that a changed threshold counts at once."""
-        coefficients, intercepts = self._numbers
+        coefficients = stored_matrix(self._coefficient_matrix)
+        intercepts = dense_vector(self._intercept_vector)
         if not self._is_multinomial:
             return Scorer(coefficients, intercepts, False, threshold=self.getThreshold())
         thresholds = tuple(self.getThresholds()) if self.isSet(self.thresholds) else None
@@ -167,30 +277,39 @@ class LogisticRegressionModel(
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_thresholds(self)
         check_output_columns(dataset, self)
-        found = find_column(dataset, self.getFeaturesCol(), "featuresCol")
-        features, vectors = features_column(found), isinstance(found.field.dataType, VectorUDT)
         wanted = output_columns(self)
         if not wanted:
             return dataset
-        # One column for all three, so that rows go to Python once; it never leaves this frame.
-        scores = f"sparklr_{uuid4().hex}"
-        scored = dataset.select(
-            "*", _score_udf(self._scorer, vectors=vectors)(features).alias(scores)
-        )
-        present = F.col(f"{scores}.prediction").isNotNull()
+        scored = self._score(dataset)
         group = {"ml_attr": {"num_attrs": self.numClasses}}
-        outputs = []
-        if "rawPredictionCol" in wanted:
-            raw = F.when(present, array_to_vector(F.col(f"{scores}.raw")))
-            outputs.append(raw.alias(wanted["rawPredictionCol"], metadata=group))
-        if "probabilityCol" in wanted:
-            chance = F.when(present, array_to_vector(F.col(f"{scores}.probability")))
-            outputs.append(chance.alias(wanted["probabilityCol"], metadata=group))
-        if "predictionCol" in wanted:
-            label = {"ml_attr": {"type": "nominal", "num_vals": self.numClasses}}
-            prediction = F.col(f"{scores}.prediction")
-            outputs.append(prediction.alias(wanted["predictionCol"], metadata=label))
-        return scored.select("*", *outputs).drop(scores)
+        label = {"ml_attr": {"type": "nominal", "num_vals": self.numClasses}}
+        made = {
+            "rawPredictionCol": (scored.raw, group),
+            "probabilityCol": (scored.probability, group),
+            "predictionCol": (scored.prediction, label),
+        }
+        outputs = [made[param][0].alias(name, metadata=made[param][1])
+                   for param, name in wanted.items()]  # fmt: skip
+        return scored.frame.select("*", *outputs).drop(*scored.helpers)
+
+    def _score(self, dataset: DataFrame) -> Scored:
+        """By the way that is fastest where the frame lives; both ways give the same."""
+        scorer = self._scorer
+        features = find_features(dataset, self)
+        check_width(features, self.numFeatures)
+        twin = self._twin.spark_model(dataset.sparkSession)
+        if twin is None:
+            return score_by_arrow(dataset, features, scorer)
+        if self._is_multinomial and scorer.thresholds is not None:
+            twin.setThresholds(list(scorer.thresholds))
+        elif not self._is_multinomial:
+            twin.setThreshold(scorer.threshold)
+        return score_by_twin(dataset, features, twin, self.numFeatures)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle takes, for use in workers: neither frames nor handles of the JVM."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "_twin"}
+        return {**kept, "_summary": None}
 
     def write(self) -> MLWriter:
         """A writer of this model."""
@@ -208,39 +327,8 @@ class LogisticRegressionModel(
         )
 
 
-def _score_udf(scorer: Scorer, *, vectors: bool) -> Any:
-    """A function of the features column that scores it, Arrow in and out where Spark can."""
-    if hasattr(F, "arrow_udf"):  # Spark 4.1
-
-        def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-            for batch in batches:
-                yield scorer.score_column(batch)
-
-        return F.arrow_udf(score, SCORES)
-
-    def score_pandas(batches: Iterator[Any]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            scores = scorer.score_column(_from_pandas(batch))
-            names = [field.name for field in scores.type]
-            columns = [scores.field(name).to_pandas() for name in names]
-            yield pd.DataFrame(dict(zip(names, columns, strict=True)))
-
-    # Spark reads the kind of function off its types: an unwrapped vector comes as a frame.
-    batch: Any = pd.DataFrame if vectors else pd.Series
-    score_pandas.__annotations__ = {
-        "batches": Iterator[batch],
-        "return": Iterator[pd.DataFrame],
-    }
-    return pandas_udf(score_pandas, SCORES)  # type: ignore[call-overload]  # knows no list columns
-
-
-def _from_pandas(batch: Any) -> pa.Array:
-    """An Arrow feature column from what pandas made of it."""
-    if isinstance(batch, pd.Series):
-        return pa.array(batch, pa.list_(pa.float64()))
-    kinds = {"type": pa.int8(), "size": pa.int32()}
-    kinds |= {"indices": pa.list_(pa.int32()), "values": pa.list_(pa.float64())}
-    fields = [pa.array(batch[name], kind, from_pandas=True) for name, kind in kinds.items()]
-    return pa.StructArray.from_arrays(
-        fields, names=list(kinds), mask=pa.array(batch["type"].isna().to_numpy())
-    )
+def _is_table(value: Any) -> bool:
+    """Whether rows came as a matrix, not as one row."""
+    if isinstance(value, (DenseVector, SparseVector)):
+        return False
+    return sp.issparse(value) or np.ndim(value) > 1

@@ -102,6 +102,12 @@ class LogisticRegressionParams(
         "Upper bounds on intercepts: 1 for binomial, one a class for multinomial regression.",
         typeConverter=TypeConverters.toVector,
     )
+    featuresCols: Param[list[str]] = Param(
+        _dummy(),
+        "featuresCols",
+        "Numeric columns that together are the features, instead of a vector in featuresCol.",
+        typeConverter=TypeConverters.toListString,
+    )
     solver: Param[str] = Param(
         _dummy(),
         "solver",
@@ -159,6 +165,22 @@ class LogisticRegressionParams(
             return [1.0 - value, value]
         return [float(value) for value in self.getOrDefault("thresholds")]
 
+    def setFeaturesCol(self: P, value: str) -> P:
+        """Set `featuresCol`, and clear `featuresCols`."""
+        self._set(featuresCol=value)
+        self.clear(self.featuresCols)
+        return self
+
+    def setFeaturesCols(self: P, value: list[str]) -> P:
+        """Set `featuresCols`, numeric columns to take as features, and clear `featuresCol`."""
+        self._set(featuresCols=value)
+        self.clear(self.featuresCol)
+        return self
+
+    def getFeaturesCols(self) -> list[str]:
+        """The value of `featuresCols`; an error if it is not set."""
+        return list(self.getOrDefault("featuresCols"))
+
     def getFamily(self) -> str:
         """The value of `family` or its default."""
         return str(self.getOrDefault(self.family))
@@ -202,6 +224,7 @@ class LogisticRegressionParams(
         try:
             self._set(**values)
             check_thresholds(self)
+            check_features(self)
         except (TypeError, ValueError):
             self._paramMap = before
             raise
@@ -231,6 +254,15 @@ def check_thresholds(params: LogisticRegressionParams) -> None:
         )
 
 
+def check_features(params: LogisticRegressionParams) -> None:
+    """Refuse `featuresCol` and `featuresCols` that are both set."""
+    if params.isSet(params.featuresCol) and params.isSet(params.featuresCols):
+        raise ValueError(
+            f"featuresCol='{params.getFeaturesCol()}' and featuresCols="
+            f"{params.getFeaturesCols()} are both set. Clear one of the two."
+        )
+
+
 def _at_least_zero(value: Any) -> bool:
     return bool(value >= 0)
 
@@ -247,6 +279,10 @@ def _are_thresholds(values: Any) -> bool:
     return len(values) > 1 and all(v >= 0 for v in values) and sum(v == 0 for v in values) < 2
 
 
+def _are_names(values: Any) -> bool:
+    return 0 < len(values) == len(set(values)) and all(values)
+
+
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "maxIter": (_at_least_zero, "0 or more"),
     "regParam": (_at_least_zero, "0 or more"),
@@ -256,6 +292,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "thresholds": (_are_thresholds, "two or more numbers, none negative, at most one zero"),
     "aggregationDepth": (lambda value: bool(value >= 2), "2 or more"),
     "maxBlockSizeInMB": (_at_least_zero, "0 (automatic) or more"),
+    "featuresCols": (_are_names, "one or more names of columns, each named once"),
     "family": (_one_of(FAMILIES), f"one of {', '.join(FAMILIES)}"),
     "solver": (_one_of(SOLVERS), f"one of {', '.join(SOLVERS)}"),
 }
@@ -278,11 +315,4 @@ def check_params(params: LogisticRegressionParams) -> None:
         if params.isDefined(name):
             check_value(name, params.getOrDefault(name))
     check_thresholds(params)
-    for side in ("lower", "upper"):
-        for what in ("Coefficients", "Intercepts"):
-            name = f"{side}BoundsOn{what}"
-            if params.isSet(name):
-                raise NotImplementedError(
-                    f"{name} is set, but bounds are not available in this version. Clear it "
-                    f"with estimator.clear(estimator.{name})."
-                )
+    check_features(params)

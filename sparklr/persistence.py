@@ -7,12 +7,14 @@ session is used, never its context, so that Spark Connect can save too. Nothing 
 from __future__ import annotations
 
 import json
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from pyspark.errors import AnalysisException
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector
-from pyspark.ml.param import Params
+from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReader, MLWriter
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -46,7 +48,7 @@ class ModelWriter(MLWriter):
     def saveImpl(self, path: str) -> None:
         """Write metadata and data; Spark calls this from `save`, after it made room."""
         model, session = self._model, self.sparkSession
-        _write_metadata(model, path, session)
+        _write_metadata(model, path, session, {"featureNames": model._feature_names})
         row = (
             model.numClasses,
             model.numFeatures,
@@ -100,59 +102,100 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
             row["numClasses"],
             row["isMultinomial"],
         )
+        model._feature_names = metadata.get("featureNames")
         _set_params(model, metadata)
         return model
 
 
-def _write_metadata(instance: Params, path: str, session: SparkSession) -> None:
-    kind = type(instance)
+def _write_metadata(
+    instance: Params, path: str, session: SparkSession, more: dict[str, Any] | None = None
+) -> None:
     metadata = {
-        "class": f"{kind.__module__}.{kind.__name__}",
+        "class": class_name(type(instance)),
         "timestamp": int(time.time() * 1000),
         "sparkVersion": session.version,
         "uid": instance.uid,
-        "paramMap": {p.name: _to_json(value) for p, value in instance._paramMap.items()},
-        "defaultParamMap": {
-            p.name: _to_json(value) for p, value in instance._defaultParamMap.items()
-        },
+        "paramMap": encode_params(instance._paramMap),
+        "defaultParamMap": encode_params(instance._defaultParamMap),
         "sparklrFormat": FORMAT,
+        **(more or {}),
     }
     line = json.dumps(metadata, separators=(",", ":"))
     session.createDataFrame([(line,)], ["value"]).coalesce(1).write.text(f"{path}/metadata")
 
 
 def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any]:
-    row = session.read.text(f"{path}/metadata").first()
-    metadata: dict[str, Any] = json.loads(row[0]) if row is not None else {}
-    expected = f"{cls.__module__}.{cls.__name__}"
-    if metadata.get("class") != expected:
+    try:
+        row = session.read.text(f"{path}/metadata").first()
+    except AnalysisException as reason:
+        if "PATH_NOT_FOUND" not in str(reason):
+            raise
+        raise FileNotFoundError(
+            f"There is no saved model or estimator at '{path}': it has no folder 'metadata'. "
+            "Check the path, and the file system it names."
+        ) from None
+    try:
+        metadata = json.loads(row[0]) if row is not None else {}
+    except ValueError:
+        metadata = {}
+    check_header(metadata, cls, f"'{path}'")
+    return cast("dict[str, Any]", metadata)
+
+
+def class_name(cls: type) -> str:
+    """A class as saved files name it."""
+    return f"{cls.__module__}.{cls.__name__}"
+
+
+def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
+    """Refuse what another class saved, or a newer version."""
+    expected, found = class_name(cls), metadata.get("class", "something that names no class")
+    if found != expected:
         raise ValueError(
-            f"'{path}' holds a {metadata.get('class', 'file without a class')}, not a {expected}. "
-            "Load it with the class that saved it."
+            f"{where} holds {found}, not {expected}. Load it with the class that saved it."
         )
-    if metadata.get("sparklrFormat", 0) > FORMAT:
+    number = metadata.get("sparklrFormat")
+    if not isinstance(number, int) or number > FORMAT:
         raise ValueError(
-            f"'{path}' was saved in format {metadata['sparklrFormat']} by a newer sparklr; this "
-            f"one reads up to format {FORMAT}. Upgrade sparklr to load it."
+            f"{where} was saved in format {number} by a newer sparklr; this one reads up to "
+            f"format {FORMAT}. Upgrade sparklr to load it."
         )
-    return metadata
 
 
 def _set_params(instance: Params, metadata: dict[str, Any]) -> None:
     instance._resetUid(metadata["uid"])
-    for name, value in metadata["paramMap"].items():
-        instance._set(**{name: _from_json(value)})
+    decode_params(instance, metadata["paramMap"])
     for name, value in metadata["defaultParamMap"].items():
         instance._setDefault(**{name: _from_json(value)})
 
 
+def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
+    """Params by name, as JSON can hold them."""
+    return {param.name: _to_json(value) for param, value in values.items()}
+
+
+def decode_params(instance: Params, values: dict[str, Any]) -> None:
+    """Set what `encode_params` made."""
+    for name, value in values.items():
+        instance._set(**{name: _from_json(value)})
+
+
 def _to_json(value: Any) -> Any:
-    """Params as JSON; a matrix or vector as its dense values."""
+    """A Param's value as JSON: a matrix or vector as its dense values, a model as its own text."""
+    if hasattr(value, "toJson"):
+        return value.toJson()
     if isinstance(value, (DenseMatrix, SparseMatrix)):
-        return {"matrix": np.asarray(value.toArray()).tolist()}
+        return {"matrix": _texts(value.toArray().tolist())}
     if isinstance(value, (DenseVector, SparseVector)):
-        return {"vector": np.asarray(value.toArray()).tolist()}
+        return {"vector": _texts(value.toArray().tolist())}
     return value
+
+
+def _texts(values: Any) -> Any:
+    """Infinite bounds as strings, for which JSON has no numbers."""
+    if isinstance(values, list):
+        return [_texts(value) for value in values]
+    return values if math.isfinite(values) else str(values)
 
 
 def _from_json(value: Any) -> Any:
@@ -160,5 +203,5 @@ def _from_json(value: Any) -> Any:
         rows = np.array(value["matrix"], dtype=np.float64)
         return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel(order="F"))
     if isinstance(value, dict) and "vector" in value:
-        return DenseVector(value["vector"])
+        return DenseVector([float(number) for number in value["vector"]])
     return value

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from scipy.special import expit
 
 from sparklr.arrays import Array, Matrix
@@ -23,10 +24,12 @@ Scores = tuple[Array, Array, Array]
 class Scorer:
     """A model's numbers: coefficients (C, p), intercepts (C,), and how to decide.
 
-    `threshold` serves the binomial family, `thresholds` (or None: plain argmax) the other.
+    Coefficients that are stored sparse meet no feature where they store none, so there a NaN
+    or an infinity counts for nothing, as in Spark. `threshold` serves the binomial family,
+    `thresholds` (or None: plain argmax) the other.
     """
 
-    coefficients: Array
+    coefficients: Matrix
     intercepts: Array
     multinomial: bool
     threshold: float = 0.5
@@ -38,7 +41,12 @@ class Scorer:
 
     def raw(self, matrix: Matrix) -> Array:
         """rawPrediction for rows (n, p), dense or CSR."""
-        margins = np.asarray(matrix @ self.coefficients.T) + self.intercepts
+        if sp.issparse(self.coefficients):
+            product = (self.coefficients @ matrix.T).T
+            product = product.toarray() if sp.issparse(product) else product
+        else:
+            product = matrix @ self.coefficients.T
+        margins = np.asarray(product) + self.intercepts
         return margins if self.multinomial else np.column_stack((-margins, margins))
 
     def probability(self, raw: Array) -> Array:
@@ -58,7 +66,7 @@ class Scorer:
         """The predicted label, as a double."""
         if not self.multinomial:
             with np.errstate(divide="ignore"):
-                cut = np.log(self.threshold) - np.log1p(-self.threshold)
+                cut = np.log(np.divide(self.threshold, 1.0 - self.threshold))
             return np.asarray(raw[:, 1] > cut, dtype=np.float64)
         if self.thresholds is None:
             return np.asarray(raw.argmax(axis=1), dtype=np.float64)
@@ -81,7 +89,7 @@ class Scorer:
         if wrong.any():
             raise ValueError(
                 f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
-                f"{self.features}. Transform rows with the same features."
+                f"{self.features}. Transform data with the same features."
             )
         raw, probability, prediction = self.scores(rows.keep(valid).matrix(self.features))
         place = None if valid.all() else np.cumsum(valid) - 1

@@ -91,7 +91,7 @@ def with_one_more_label(name: str) -> Any:
 WEIGHTED = {"weightCol": "weight"}
 LISTED = {"featuresCol": "list"}
 FEATURES, LABEL, WEIGHT = "Column 'features'", "Column 'label'", "Column 'weight'"
-NO_VECTOR = ("must be a vector or an array of numbers", "VectorAssembler")
+NO_VECTOR = ("must be a vector or an array of numbers", "featuresCols")
 
 # Told by the types of the columns alone.
 BY_SCHEMA = {
@@ -177,7 +177,7 @@ BY_ROWS = {
     "null element": Bad(
         "list",
         last("array(1D, null)"),
-        ("Column 'list'", "1 row has a null element", "fill"),
+        ("Column 'list'", "1 row has a null among the features", "at feature 1", "fill"),
         LISTED,
     ),
     "NaN feature": Bad(
@@ -448,23 +448,87 @@ def test_a_smooth_solver_refuses_an_l1_penalty_before_any_job(
     assert jobs_started(spark) == jobs
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("lowerBoundsOnCoefficients", DenseMatrix(1, 2, [0.0, 0.0])),
-        ("upperBoundsOnCoefficients", DenseMatrix(1, 2, [0.0, 0.0])),
-        ("lowerBoundsOnIntercepts", Vectors.dense(0.0)),
-        ("upperBoundsOnIntercepts", Vectors.dense(0.0)),
-    ],
-)
-def test_bounds_are_refused_before_any_job(spark: Any, good: Any, name: str, value: Any) -> None:
+def infinite(size: int) -> Any:
+    return Vectors.dense([INF] * size)
+
+
+BAD_BOUNDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "crossed": (
+        {
+            "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 2.0]),
+            "upperBoundsOnCoefficients": DenseMatrix(1, 2, [1.0, 1.0]),
+        },
+        ("lowerBoundsOnCoefficients[0, 1]=2", "upperBoundsOnCoefficients[0, 1]=1"),
+    ),
+    "crossed intercepts": (
+        {
+            "lowerBoundsOnIntercepts": Vectors.dense(2.0),
+            "upperBoundsOnIntercepts": Vectors.dense(1.0),
+        },
+        ("lowerBoundsOnIntercepts[0]=2", "upperBoundsOnIntercepts[0]=1"),
+    ),
+    "sides of different shapes": (
+        {
+            "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 2.0]),
+            "upperBoundsOnCoefficients": DenseMatrix(2, 2, [1.0] * 4),
+        },
+        ("upperBoundsOnCoefficients is 2 x 2", "must be 1 x 2"),
+    ),
+    "two rows for binomial": (
+        {"family": "binomial", "lowerBoundsOnCoefficients": DenseMatrix(2, 2, [0.0] * 4)},
+        ("lowerBoundsOnCoefficients is 2 x 2", "must be 1 x "),
+    ),
+    "two intercepts for binomial": (
+        {"family": "binomial", "lowerBoundsOnIntercepts": Vectors.dense(0.0, 0.0)},
+        ("lowerBoundsOnIntercepts has 2 values", "must have 1"),
+    ),
+    "nan": (
+        {"lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, NAN])},
+        ("lowerBoundsOnCoefficients holds nan", "Correct it"),
+    ),
+    "impossible": (
+        {"lowerBoundsOnIntercepts": infinite(1)},
+        ("lowerBoundsOnIntercepts holds inf",),
+    ),
+    "no intercept": (
+        {"fitIntercept": False, "upperBoundsOnIntercepts": Vectors.dense(0.0)},
+        ("upperBoundsOnIntercepts is set", "fitIntercept=False"),
+    ),
+    "solver": (
+        {"solver": "newton", "upperBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 0.0])},
+        ("solver='newton'", "bounds", "proximal-newton"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("params", "words"), BAD_BOUNDS.values(), ids=BAD_BOUNDS)
+def test_bounds_that_cannot_be_met_are_refused_before_any_job(
+    spark: Any, good: Any, params: dict[str, Any], words: tuple[str, ...]
+) -> None:
     jobs = jobs_started(spark)
     plain = LogisticRegressionEstimator()
     for fit in (
-        lambda: LogisticRegressionEstimator(**{name: value}).fit(good),
-        lambda: plain.fit(good, {plain.getParam(name): value}),
+        lambda: LogisticRegressionEstimator(**params).fit(good),
+        lambda: plain.fit(good, {plain.getParam(name): value for name, value in params.items()}),
     ):
-        with pytest.raises(NotImplementedError) as caught:
+        with pytest.raises(ValueError, match=r"\w") as caught:
             fit()
-        assert_plain(caught.value, (name, "not available", f"clear(estimator.{name})"))
+        assert_plain(caught.value, words)
+    assert jobs_started(spark) == jobs
+
+
+def test_bounds_of_the_wrong_width_are_refused(spark: Any, good: Any) -> None:
+    """After packing where only the rows tell the width, before any job where metadata do."""
+    estimator = LogisticRegressionEstimator(
+        lowerBoundsOnCoefficients=DenseMatrix(1, 3, [0.0, 0.0, 0.0])
+    )
+    words = ("lowerBoundsOnCoefficients is 1 x 3", "must be 1 x 2")
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        estimator.fit(good)
+    assert_plain(caught.value, words)
+    sized = good.withMetadata("features", {"ml_attr": {"num_attrs": 2}})
+    jobs = jobs_started(spark)
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        estimator.setFamily("binomial").fit(sized)
+    assert_plain(caught.value, words)
     assert jobs_started(spark) == jobs

@@ -1,4 +1,4 @@
-"""What the documentation shows is run: the README's Python and the docstrings' examples."""
+"""What the documentation shows is run: the Python of README and docs, the docstrings' examples."""
 
 from __future__ import annotations
 
@@ -7,19 +7,36 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import sparklr
 import sparklr.estimator
+import sparklr.model
+import sparklr.summary
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_readme_runs(spark: Any) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"spark": spark})
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    if "```python" in page.read_text(encoding="utf-8")
+]
 
 
-def test_docstring_examples_run(spark: Any) -> None:
-    result = doctest.testmod(sparklr.estimator, extraglobs={"spark": spark})
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(spark: Any, page: Path) -> None:
+    """From top to bottom, each block with the names of those before."""
+    names = {"spark": spark}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+
+
+@pytest.mark.parametrize(
+    "module", [sparklr.estimator, sparklr.model, sparklr.summary], ids=lambda one: one.__name__
+)
+def test_docstring_examples_run(spark: Any, module: Any) -> None:
+    names = {name: getattr(sparklr, name) for name in sparklr.__all__}
+    result = doctest.testmod(module, extraglobs={"spark": spark, **names})
     assert result.attempted > 0
     assert result.failed == 0

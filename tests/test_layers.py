@@ -29,6 +29,8 @@ PACKAGE = _find_package()
 # package's own __init__. Within its own folder a module may import its neighbours.
 ALLOWED: dict[str, set[str]] = {
     "arrays": set(),
+    "metrics": {"arrays"},
+    "tables": set(),
     "solvers": {"arrays"},
     "objective": {"arrays"},
     "blocks": {"arrays"},
@@ -45,10 +47,16 @@ FACE = {
     "compressed",
     "estimator",
     "jvm",
+    "matrix_params",
     "model",
+    "pages",
     "params",
     "persistence",
+    "portable",
+    "score_frame",
+    "plots",
     "summary",
+    "tallies",
 }
 # Below the face only these know Spark.
 KNOW_SPARK = {"passes.spark", "passes.session"}

@@ -17,6 +17,7 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.jvm import Twin
 from tests.frames import dense
 
 
@@ -71,9 +72,16 @@ def test_an_empty_name_leaves_the_column_out(
         assert scored.select("prediction").collect() == everything
 
 
-def test_rows_go_to_python_once(two: Any, binary: LogisticRegressionModel) -> None:
-    plan = binary.transform(two)._jdf.queryExecution().executedPlan().toString()
-    assert plan.count("ArrowEvalPython") == 1
+def test_rows_go_to_python_once_and_not_at_all_where_there_is_a_jvm(
+    two: Any, binary: LogisticRegressionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def python_nodes() -> int:
+        plan = binary.transform(two)._jdf.queryExecution().executedPlan().toString()
+        return int(plan.count("ArrowEvalPython"))
+
+    assert python_nodes() == 0
+    monkeypatch.setattr(Twin, "spark_model", lambda *_: None)
+    assert python_nodes() == 1
 
 
 def test_a_changed_threshold_counts_at_once(two: Any, binary: LogisticRegressionModel) -> None:
@@ -182,7 +190,7 @@ def test_wrong_class_and_newer_format_are_refused(
 ) -> None:
     path = tmp_path / "model"
     binary.save(str(path))
-    with pytest.raises(ValueError, match=r"holds a sparklr\.model\.LogisticRegressionModel"):
+    with pytest.raises(ValueError, match=r"holds sparklr\.model\.LogisticRegressionModel"):
         LogisticRegressionEstimator.load(str(path))
     part = next((path / "metadata").glob("part-*"))
     metadata = json.loads(part.read_text())

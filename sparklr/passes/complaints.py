@@ -5,16 +5,21 @@ Knows no Spark: workers count, the driver words the error.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from sparklr.objective.moments import Moments
 
+Role = Literal["features", "label", "weight"]
+
 # rule -> (whose column, what the rows hold, what to do); in the order in which they are told
-RULES: dict[str, tuple[str, str, str]] = {
+RULES: dict[str, tuple[Role, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
-    "null element": ("features", "a null element", "fill the arrays' nulls before fitting"),
+    "null element": ("features", "a null among the features", "drop or fill these rows"),
     "size": (
         "features",
         "vectors whose size differs from the first row's",
@@ -48,6 +53,33 @@ RULES: dict[str, tuple[str, str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class ColumnNames:
+    """What the user calls the columns; `each` names the features one by one, if that is known."""
+
+    features: str | tuple[str, ...]  # a tuple: each feature is a column of its own
+    label: str
+    weight: str = ""
+    each: Sequence[str] | None = None
+
+    def subject(self, role: Role) -> str:
+        """How a sentence about the column begins."""
+        name = getattr(self, role)
+        if isinstance(name, str):
+            return f"Column '{name}'"
+        some = ", ".join(f"'{one}'" for one in name[:3])
+        return f"Columns {some}" + (f" and {len(name) - 3} more" if len(name) > 3 else "")
+
+    def feature(self, at: int) -> str:
+        """How a sentence speaks of one feature."""
+        known = self.each is not None and at < len(self.each)
+        return f"feature {at} ('{self.each[at]}')" if known and self.each else f"feature {at}"
+
+    def spell_out(self, text: str) -> str:
+        """The text with each feature's name beside its number."""
+        return re.sub(r"feature (\d+)", lambda found: self.feature(int(found[1])), text)
+
+
 @dataclass
 class Complaints:
     """How often each rule was broken, with the first example of each."""
@@ -69,27 +101,28 @@ class Complaints:
         for rule, count in other.counts.items():
             self.add(rule, count, other.examples[rule])
 
-    def sentence(self, columns: dict[str, str]) -> str:
-        """The first broken rule for the user; `columns` maps features/label/weight to names."""
+    def sentence(self, names: ColumnNames) -> str:
+        """The first broken rule, for the user."""
         rule = next(rule for rule in RULES if rule in self.counts)
         role, what, remedy = RULES[rule]
         count = self.counts[rule]
-        example = f" (first: {self.examples[rule]})" if self.examples[rule] else ""
+        first = names.spell_out(self.examples[rule])
+        example = f" (first: {first})" if first else ""
         rows = "1 row has" if count == 1 else f"{count} rows have"
-        return f"Column '{columns[role]}': {rows} {what}{example}. To fit, {remedy}."
+        return f"{names.subject(role)}: {rows} {what}{example}. To fit, {remedy}."
 
 
-def check_magnitudes(moments: Moments, columns: dict[str, str]) -> None:
+def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
     """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
     bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
     if len(bad):
         low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]
         raise ValueError(
-            f"Column '{columns['features']}': feature {bad[0]} runs from {low:g} to {high:g}, and "
-            "the squares of such values overflow. Rescale it, e.g. divide by 1e100."
+            f"{names.subject('features')}: {names.feature(int(bad[0]))} runs from {low:g} to "
+            f"{high:g}, and the squares of such values overflow. Rescale it, e.g. divide by 1e100."
         )
     if moments.rows and not 1e-150 < moments.weight < 1e150:
         raise ValueError(
-            f"Column '{columns['weight']}': the weights add up to {moments.weight:g}, beyond what "
+            f"{names.subject('weight')}: the weights add up to {moments.weight:g}, beyond what "
             "can be computed with. Multiply all by one number; only their ratios count."
         )

@@ -209,7 +209,8 @@ class Packer:
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._complaints.add
         add("null features", int(rows.null.sum()))
-        add("null element", int(rows.null_element.sum()))
+        if rows.null_element.any():
+            add("null element", int(rows.null_element.sum()), rows.first_null_element())
         present = np.flatnonzero(~rows.null)
         if len(present) == 0:
             return

@@ -29,7 +29,7 @@ from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, no_rows
 from sparklr.objective.sums import Probe, Stack
-from sparklr.passes.complaints import Complaints, check_magnitudes
+from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.pack import (
     SUMMARY,
@@ -68,7 +68,7 @@ class Storage:
 
 
 @contextmanager
-def open_passes(rows: DataFrame, names: dict[str, str], storage: Storage) -> Iterator[Passes]:
+def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterator[Passes]:
     """Passes over a frame with columns features, label and perhaps weight, in this order.
 
     `names` are what the user calls these columns, for errors.
@@ -136,7 +136,7 @@ def _partition() -> int:
 
 
 def _gather(
-    packed: DataFrame, private: PrivateFrame, names: dict[str, str], storage: Storage
+    packed: DataFrame, private: PrivateFrame, names: ColumnNames, storage: Storage
 ) -> Passes:
     """Run the packing job; bring home summaries and the blocks of small partitions."""
     with _wording_worker_trouble():
@@ -179,7 +179,7 @@ def _wording_worker_trouble() -> Iterator[None]:
         raise
 
 
-def _judge(summaries: Sequence[PartitionSummary], names: dict[str, str]) -> tuple[Moments, Block]:
+def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[Moments, Block]:
     """The whole frame's moments and sample, or an error that says what is wrong with its rows."""
     complaints = Complaints()
     features: int | None = None
@@ -200,7 +200,7 @@ def _judge(summaries: Sequence[PartitionSummary], names: dict[str, str]) -> tupl
         raise ValueError("The data set is empty: there are no rows to fit. Pass at least one row.")
     if moments.rows == 0:
         raise ValueError(
-            f"Column '{names['weight']}': all weights are zero, so no row counts. "
+            f"{names.subject('weight')}: all weights are zero, so no row counts. "
             "Give at least one row a weight above zero."
         )
     check_magnitudes(moments, names)

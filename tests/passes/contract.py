@@ -19,10 +19,11 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
+from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.spark import Storage, open_passes
 
-NAMES = {"features": "features", "label": "label", "weight": "weight"}
+NAMES = ColumnNames("features", "label", "weight")
 SCHEMA = StructType(
     [
         StructField("features", VectorUDT()),

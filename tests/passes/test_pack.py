@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of
-from sparklr.passes.complaints import RULES, Complaints
+from sparklr.passes.complaints import RULES, ColumnNames, Complaints
 from sparklr.passes.pack import (
     SCHEMA,
     SUMMARY,
@@ -339,7 +339,7 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
     "null element": (
         batch(pa.array([[1.0, 2.0], [None, 2.0]], pa.list_(pa.float64())), [0, 1]),
         1,
-        "",
+        "at feature 0",
     ),
     "size": (
         batch(vector_column([GOOD, dense_row(1.0), sparse_row(5, {})]), [0, 1, 1]),
@@ -406,7 +406,7 @@ def test_complaints_merge() -> None:
     assert one.examples == {"size": "first", "null label": ""}
 
 
-NAMES = {"features": "my features", "label": "my label", "weight": "my weight"}
+NAMES = ColumnNames("my features", "my label", "my weight")
 
 
 @pytest.mark.parametrize("rule", list(RULES))

@@ -19,6 +19,7 @@ from sparklr import LogisticRegressionEstimator, estimator
 from sparklr.arrays import Array
 from sparklr.columns import training_rows
 from sparklr.objective.sums import Probe
+from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from sparklr.passes.spark import Storage, open_passes
 
@@ -197,7 +198,7 @@ def test_functions_of_the_users_session_still_count(spark: Any, frame: Any, alon
 @pytest.mark.usefixtures("nothing_left")
 def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, frame: Any) -> None:
     rows = frame.select(F.unwrap_udt("features").alias("features"), "label")
-    names = {"features": "features", "label": "label"}
+    names = ColumnNames("features", "label")
     storage = Storage(local_bytes=0, slots=2)
     probes = [Probe("binomial", np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
     persistent = spark.sparkContext._jsc.sc().getPersistentRDDs
