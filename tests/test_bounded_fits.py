@@ -1,0 +1,183 @@
+"""Fits within bounds and from a start of their own, in the user's units and without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
+
+from sparklr.arrays import Array
+from sparklr.blocks import Block
+from sparklr.objective.bounds import Bounds
+from sparklr.objective.sums import Family
+from sparklr.plan import Fit, fit_all
+from sparklr.problem import SolverName, Spec
+from tests.test_plan import pass_over
+from tests.test_problem import classes_of, make_block, plain_objective
+
+INF = np.inf
+families = pytest.mark.parametrize("family", ["binomial", "multinomial"])
+
+
+def margins_of(family: Family) -> int:
+    return 1 if family == "binomial" else classes_of(family)
+
+
+def everywhere(family: Family, low: float, high: float, *, intercepts: bool = False) -> Bounds:
+    """The same bounds on all four coefficients of every margin, and perhaps on intercepts."""
+    shape = margins_of(family), 5
+    lower, upper = np.full(shape, low), np.full(shape, high)
+    if not intercepts:
+        lower[:, -1], upper[:, -1] = -INF, INF
+    return Bounds(lower, upper)
+
+
+def fit_block(spec: Spec, block: Block, *, sample: int | None = None) -> Fit:
+    passes = pass_over(block, pieces=3, sample=sample)
+    fits, _ = fit_all({0: spec}, passes, classes_of(spec.family))
+    return fits[0]
+
+
+def objective_of(spec: Spec, block: Block, fit: Fit) -> float:
+    return plain_objective(spec, block, fit.coefficients, fit.intercepts)
+
+
+def least_objective(spec: Spec, block: Block) -> float:
+    """By L-BFGS-B on numerical slopes in the scaled coordinates; each coefficient as u - v."""
+    assert spec.bounds is not None
+    shape = spec.bounds.lower.shape
+    scale = np.append(block.matrix.std(axis=0), 1.0)
+    lower, upper = (side * scale for side in (spec.bounds.lower, spec.bounds.upper))
+    parts = np.concatenate((np.maximum(lower, 0), np.maximum(-upper, 0))).ravel()
+    ends = np.concatenate((np.maximum(upper, 0), np.maximum(-lower, 0))).ravel()
+
+    def value(point: Array) -> float:
+        both = point.reshape(2, *shape)
+        matrix = (both[0] - both[1]) / scale
+        return plain_objective(spec, block, matrix[:, :-1], matrix[:, -1])
+
+    start = np.clip(np.zeros(len(parts)), parts, ends)
+    options = {"maxiter": 3000, "maxfun": 10**6, "ftol": 1e-15, "gtol": 1e-9}
+    bounds = list(zip(parts, ends, strict=True))
+    return float(minimize(value, start, bounds=bounds, method="L-BFGS-B", options=options).fun)
+
+
+@families
+@pytest.mark.parametrize("solver", ["proximal-newton", "owl-qn"])
+@pytest.mark.parametrize(("strength", "mixing"), [(0.0, 0.0), (0.05, 0.5), (0.02, 1.0)])
+@pytest.mark.parametrize("kind", ["not negative", "without zero", "intercepts too"])
+def test_a_bounded_fit_is_the_least_within_its_bounds(
+    family: Family,
+    solver: SolverName,
+    strength: float,
+    mixing: float,
+    kind: Literal["not negative", "without zero", "intercepts too"],
+) -> None:
+    block = make_block(family)
+    block = Block(block.matrix / block.matrix.std(axis=0), block.labels, block.weights)
+    bounds = {
+        "not negative": everywhere(family, 0.0, INF),
+        "without zero": everywhere(family, 0.05, 0.4),
+        "intercepts too": everywhere(family, -0.2, 0.3, intercepts=True),
+    }[kind]
+    spec = Spec(family, strength, mixing, bounds=bounds, tol=1e-9, maxIter=2000, solver=solver)
+    fit = fit_block(spec, block)
+    everything = np.column_stack((fit.coefficients, fit.intercepts))
+    assert ((bounds.lower <= everything) & (everything <= bounds.upper)).all()
+    assert fit.converged
+    found = objective_of(spec, block, fit)
+    assert_allclose(fit.history[-1], found, rtol=1e-10)
+    assert found <= least_objective(spec, block) + 1e-7
+    assert (np.diff(fit.history) <= 0).all()
+
+
+@families
+def test_infinite_bounds_change_nothing_but_the_centre(family: Family) -> None:
+    block = make_block(family)
+    spec = Spec(family, 0.01, tol=1e-9)
+    free = fit_block(spec, block)
+    endless = fit_block(replace(spec, bounds=everywhere(family, -INF, INF)), block)
+    assert_allclose(endless.coefficients, free.coefficients, rtol=1e-6, atol=1e-8)
+    assert_allclose(endless.history[-1], free.history[-1], rtol=1e-12)
+
+
+@families
+def test_equal_bounds_fix_a_coefficient(family: Family) -> None:
+    block, bounds = make_block(family), everywhere(family, -INF, INF)
+    bounds.lower[0, 1] = bounds.upper[0, 1] = 0.25
+    fit = fit_block(Spec(family, bounds=bounds), block)
+    assert fit.coefficients[0, 1] == 0.25
+
+
+@families
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_constant_feature_is_held_at_the_bound_nearest_to_zero(
+    family: Family, intercept: bool
+) -> None:
+    """And the other coefficients make up for it: here an intercept takes back what it adds."""
+    block = make_block(family)
+    block.matrix[:, 2] = 3.0
+    bounds = everywhere(family, -INF, INF)
+    bounds.lower[:, 2] = 0.5
+    bounds.upper[-1, 2] = 0.75
+    spec = Spec(family, fitIntercept=intercept, bounds=bounds, tol=1e-9)
+    fit = fit_block(spec, block)
+    assert_array_equal(fit.coefficients[:, 2], 0.5)
+    assert_allclose(objective_of(spec, block, fit), fit.history[-1], rtol=1e-10)
+    if intercept:
+        free = fit_block(replace(spec, bounds=None), block)
+        assert_allclose(fit.history[-1], free.history[-1], rtol=1e-9)
+
+
+def test_one_label_alone_trains_only_where_its_intercept_is_bounded() -> None:
+    block = make_block("binomial")
+    block = Block(block.matrix, np.ones(block.rows), block.weights)
+    above, below = everywhere("binomial", 0.0, INF), everywhere("binomial", 0.0, 1.0)
+    below.upper[:, -1] = 2.0
+    free = fit_block(Spec("binomial", bounds=above), block)
+    assert free.intercepts[0] == INF
+    held = fit_block(Spec("binomial", 0.1, bounds=below), block)
+    assert held.intercepts[0] == 2.0
+    assert np.isfinite(held.history).all()
+
+
+@families
+@pytest.mark.parametrize("sample", [None, 15])
+def test_a_start_of_ones_own_changes_the_way_and_not_the_end(
+    family: Family, sample: int | None
+) -> None:
+    block = make_block(family)
+    spec = Spec(family, 0.02, tol=1e-9)
+    cold = fit_block(spec, block, sample=sample)
+    warm = fit_block(
+        replace(spec, initial=(cold.coefficients, cold.intercepts)), block, sample=sample
+    )
+    assert_allclose(warm.coefficients, cold.coefficients, rtol=1e-6, atol=1e-9)
+    assert warm.history[0] == pytest.approx(cold.history[-1], rel=1e-10)
+    assert len(warm.history) <= 2 < len(cold.history)
+
+
+@families
+def test_without_iterations_the_start_comes_back(family: Family) -> None:
+    block = make_block(family)
+    given = fit_block(Spec(family, 0.02, maxIter=3), block)
+    initial = given.coefficients, given.intercepts
+    fit = fit_block(Spec(family, 0.02, maxIter=0, initial=initial), block)
+    assert_allclose(fit.coefficients, given.coefficients, rtol=1e-12)
+    assert_allclose(fit.intercepts, given.intercepts, rtol=1e-10)
+    bounds = everywhere(family, 0.0, INF)
+    clipped = fit_block(Spec(family, maxIter=0, initial=initial, bounds=bounds), block)
+    assert_allclose(clipped.coefficients, np.maximum(given.coefficients, 0), rtol=1e-12)
+
+
+def test_bounds_use_the_sample_too() -> None:
+    block = make_block("binomial")
+    spec = Spec("binomial", 0.02, tol=1e-9, bounds=everywhere("binomial", 0.0, INF))
+    plain, sampled = fit_block(spec, block), fit_block(spec, block, sample=15)
+    assert_allclose(sampled.coefficients, plain.coefficients, rtol=1e-5, atol=1e-8)
+    assert sampled.history[0] == plain.history[0]
+    assert sampled.history[1] != plain.history[1]
