@@ -21,12 +21,25 @@ def task_slots(session: SparkSession) -> int | None:
     With dynamic allocation the number grows with the work waiting, so it must not bound it.
     """
     try:
-        context = session.sparkContext
-        if context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        if session.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
             return None
-        return int(context.defaultParallelism)
+        return int(session.sparkContext.defaultParallelism)
     except Exception:
         # Connect and shared clusters refuse with errors of their own: the answer is "unknown".
+        return None
+
+
+def clone_session(session: SparkSession) -> SparkSession | None:
+    """A session with equal settings of its own, in one call; None where there is no JVM.
+
+    `newSession` starts from the defaults, and to copy the settings takes hundreds of calls.
+    """
+    try:
+        classic: Any = session
+        return SparkSession(classic.sparkContext, classic._jsparkSession.cloneSession())
+    except Exception as refusal:
+        # As above; and the method is not part of Spark's public interface, so it may go.
+        log.info("the session cannot be cloned: %s", str(refusal).split("\n", 1)[0])
         return None
 
 

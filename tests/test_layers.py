@@ -29,6 +29,7 @@ PACKAGE = _find_package()
 # package's own __init__. Within its own folder a module may import its neighbours.
 ALLOWED: dict[str, set[str]] = {
     "arrays": set(),
+    "jvm": set(),
     "metrics": {"arrays"},
     "tables": set(),
     "solvers": {"arrays"},
@@ -36,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"arrays"},
     "arrow": {"arrays", "blocks"},
     "problem": {"arrays", "objective", "solvers"},
-    "passes": {"arrays", "blocks", "arrow", "objective"},
+    "passes": {"arrays", "blocks", "arrow", "jvm", "objective"},
     "scoring": {"arrays", "arrow", "blocks"},
     "plan": {"arrays", "objective", "problem", "solvers", "passes.local", "passes.protocol"},
 }
@@ -46,7 +47,6 @@ FACE = {
     "columns",
     "compressed",
     "estimator",
-    "jvm",
     "matrix_params",
     "model",
     "pages",
@@ -59,7 +59,7 @@ FACE = {
     "tallies",
 }
 # Below the face only these know Spark.
-KNOW_SPARK = {"passes.spark", "passes.session"}
+KNOW_SPARK = {"jvm", "passes.spark", "passes.session"}
 
 # What only Spark's JVM has, or its driver's context: Spark Connect has neither.
 JVM_NAMES = {"_jvm", "_jdf", "_jsparkSession", "_gateway", "sparkContext", "_sc", "rdd"}

@@ -15,6 +15,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from sparklr.jvm import clone_session
+
 log = logging.getLogger("sparklr")
 
 RECORDS_PER_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
@@ -49,8 +51,7 @@ def _move(frame: DataFrame) -> DataFrame | None:
     user = frame.sparkSession
     name = f"sparklr_{uuid.uuid4().hex}"
     try:
-        own = user.newSession()
-        _copy_settings(user, own)
+        own = clone_session(user) or _copy_session(user)
         database = user.conf.get("spark.sql.globalTempDatabase", "global_temp")
         frame.createGlobalTempView(name)
         try:
@@ -64,16 +65,18 @@ def _move(frame: DataFrame) -> DataFrame | None:
         return None
 
 
-def _copy_settings(user: SparkSession, own: SparkSession) -> None:
-    """Give `own` every setting that was changed in the user's session."""
+def _copy_session(user: SparkSession) -> SparkSession:
+    """A new session with every setting that was changed in the user's: some calls a setting."""
+    own = user.newSession()
     theirs, ours = _settings(user), _settings(own)
     for key, value in theirs.items():
         if ours.get(key) != value and own.conf.isModifiable(key):
             own.conf.set(key, value)
+    return own
 
 
 def _settings(session: SparkSession) -> dict[str, str]:
     conf: Any = session.conf
-    if hasattr(conf, "getAll"):  # Spark 4.0
+    if hasattr(type(conf), "getAll"):  # Spark 4.0
         return dict(conf.getAll)
     return {row["key"]: row["value"] for row in session.sql("SET").collect()}

@@ -19,6 +19,7 @@ from sparklr import LogisticRegressionEstimator, estimator
 from sparklr.arrays import Array
 from sparklr.columns import training_rows
 from sparklr.objective.sums import Probe
+from sparklr.passes import session
 from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from sparklr.passes.spark import Storage, open_passes
@@ -133,7 +134,12 @@ def test_batch_sizes_are_set_in_the_fits_own_session(
     assert set(users) == {before}
 
 
-def test_the_users_settings_count_in_the_fits_own_session(spark: Any, frame: Any) -> None:
+@pytest.mark.parametrize("cloned", [True, False])
+def test_the_users_settings_count_in_the_fits_own_session(
+    spark: Any, frame: Any, monkeypatch: pytest.MonkeyPatch, cloned: bool
+) -> None:
+    if not cloned:
+        monkeypatch.setattr(session, "clone_session", lambda _: None)
     ansi = "spark.sql.ansi.enabled"
     settings = {
         "spark.sql.session.timeZone": "Asia/Tokyo",
@@ -152,6 +158,14 @@ def test_the_users_settings_count_in_the_fits_own_session(spark: Any, frame: Any
             assert own.conf.get(BYTES_PER_BATCH) == "1000"
         own.conf.set("spark.sql.session.timeZone", "UTC")
         assert {key: spark.conf.get(key) for key in settings} == settings
+
+
+def test_a_session_is_cloned_in_one_call_where_there_is_a_jvm(spark: Any) -> None:
+    own = session.clone_session(spark)
+    assert own is not None
+    assert own is not spark
+    own.conf.set(RECORDS_PER_BATCH, "7")
+    assert spark.conf.get(RECORDS_PER_BATCH) != "7"
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -243,6 +257,7 @@ def test_where_no_session_can_be_had_the_users_own_serves(
     spark: Any, frame: Any, alone: Any, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     expected = alone(0.01)
+    monkeypatch.setattr(session, "clone_session", lambda _: None)
     monkeypatch.setattr(type(spark if refused == "newSession" else frame), refused, _refuse)
     private = PrivateFrame(frame.select("features", "label"))
     assert private.frame.sparkSession is spark
