@@ -50,6 +50,16 @@ def stored_matrix(matrix: Matrix) -> ArrayMatrix:
     return kind((matrix.values, matrix.rowIndices, matrix.colPtrs), shape=shape).tocsr()
 
 
+def by_row(matrix: Matrix) -> Matrix:
+    """The same values, stored row by row."""
+    if matrix.isTransposed:
+        return matrix
+    rows, size = stored_matrix(matrix), (matrix.numRows, matrix.numCols)
+    if isinstance(rows, np.ndarray):
+        return DenseMatrix(*size, rows.ravel(), isTransposed=True)
+    return SparseMatrix(*size, rows.indptr, rows.indices, rows.data, isTransposed=True)
+
+
 def dense_matrix(matrix: Matrix) -> Array:
     """The values as an array."""
     return np.ascontiguousarray(matrix.toArray(), dtype=np.float64)

@@ -103,8 +103,8 @@ def read_initial(
         )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
         raise ValueError(
-            "initialModel has an infinite coefficient or intercept (it was fitted on one label "
-            "alone), and no fit can start there. Clear initialModel."
+            "initialModel has a coefficient or intercept that is not finite (as after a fit on "
+            "one label alone), and no fit can start there. Clear initialModel."
         )
     if not params.getFitIntercept() and intercepts.any():
         raise ValueError(

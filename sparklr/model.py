@@ -17,6 +17,7 @@ from sparklr import arrays
 from sparklr.arrays import Array
 from sparklr.columns import check_output_columns, find_features, nameless, output_columns
 from sparklr.compressed import (
+    by_row,
     compress_matrix,
     compress_vector,
     dense_matrix,
@@ -100,7 +101,9 @@ class LogisticRegressionModel(
                 f"{type(model).__name__}."
             )
         matrix = model.coefficientMatrix
-        ours = cls(matrix, model.interceptVector, model.numClasses, matrix.numRows > 1)
+        # A multinomial model of a single class has one row, as a binomial one.
+        multinomial = matrix.numRows > 1 or model.getFamily().lower() == "multinomial"
+        ours = cls(matrix, model.interceptVector, model.numClasses, multinomial)
         ours._resetUid(model.uid)
         for param in model.params:
             if model.isSet(param) and ours.hasParam(param.name):
@@ -238,7 +241,11 @@ class LogisticRegressionModel(
         else:
             rows = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
             rows = np.atleast_2d(rows.astype(np.float64))
-        if rows.ndim != 2 or rows.shape[1] != self.numFeatures:
+        if rows.ndim != 2:
+            raise ValueError(
+                f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
+            )
+        if rows.shape[1] != self.numFeatures:
             raise ValueError(
                 f"The row has {rows.shape[-1]} features, but the model was fitted on "
                 f"{self.numFeatures}."
@@ -253,7 +260,7 @@ class LogisticRegressionModel(
     def _twin(self) -> Twin:
         return Twin(
             self.uid,
-            self._coefficient_matrix,
+            self._coefficient_matrix if self._is_multinomial else by_row(self._coefficient_matrix),
             self._intercept_vector,
             self._num_classes,
             self._is_multinomial,
@@ -305,6 +312,12 @@ class LogisticRegressionModel(
         elif not self._is_multinomial:
             twin.setThreshold(scorer.threshold)
         return score_by_twin(dataset, features, twin, self.numFeatures)
+
+    def copy(self, extra: Any = None) -> LogisticRegressionModel:
+        """A copy with its summary, and with the values of `extra`."""
+        copied = super().copy(extra)
+        copied._summary, copied._twin = self._summary, self._twin
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle takes, for use in workers: neither frames nor handles of the JVM."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,7 +18,7 @@ from pyspark.errors import AnalysisException
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector
 from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReader, MLWriter
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class EstimatorReader(MLReader["LogisticRegressionEstimator"]):
         """The estimator saved at `path`."""
         metadata = _read_metadata(path, self.sparkSession, self._cls)
         estimator = self._cls()
-        _set_params(estimator, metadata)
+        _set_params(estimator, metadata, path)
         return estimator
 
 
@@ -93,7 +95,9 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
     def load(self, path: str) -> LogisticRegressionModel:
         """The model saved at `path`; it has no summary."""
         metadata = _read_metadata(path, self.sparkSession, self._cls)
-        row = self.sparkSession.read.parquet(f"{path}/data").first()
+        row = None
+        with suppress(FileNotFoundError):
+            row = _first(self.sparkSession.read.parquet, f"{path}/data")
         if row is None:
             raise ValueError(f"'{path}/data' is empty: this is not a whole model. Save it again.")
         model = self._cls(
@@ -103,7 +107,7 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
             row["isMultinomial"],
         )
         model._feature_names = metadata.get("featureNames")
-        _set_params(model, metadata)
+        _set_params(model, metadata, path)
         return model
 
 
@@ -126,10 +130,8 @@ def _write_metadata(
 
 def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any]:
     try:
-        row = session.read.text(f"{path}/metadata").first()
-    except AnalysisException as reason:
-        if "PATH_NOT_FOUND" not in str(reason):
-            raise
+        row = _first(session.read.text, f"{path}/metadata")
+    except FileNotFoundError:
         raise FileNotFoundError(
             f"There is no saved model or estimator at '{path}': it has no folder 'metadata'. "
             "Check the path, and the file system it names."
@@ -138,8 +140,18 @@ def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any
         metadata = json.loads(row[0]) if row is not None else {}
     except ValueError:
         metadata = {}
-    check_header(metadata, cls, f"'{path}'")
+    check_header(metadata if isinstance(metadata, dict) else {}, cls, f"'{path}'")
     return cast("dict[str, Any]", metadata)
+
+
+def _first(read: Callable[[str], DataFrame], path: str) -> Row | None:
+    """The first row of what is read, if it has any."""
+    try:
+        return read(path).first()
+    except AnalysisException as reason:
+        if "PATH_NOT_FOUND" not in str(reason):
+            raise
+        raise FileNotFoundError(path) from None
 
 
 def class_name(cls: type) -> str:
@@ -155,18 +167,28 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
             f"{where} holds {found}, not {expected}. Load it with the class that saved it."
         )
     number = metadata.get("sparklrFormat")
-    if not isinstance(number, int) or number > FORMAT:
+    if not isinstance(number, int):
+        raise ValueError(
+            f"{where} names no format ('sparklrFormat'): it is damaged. Save it again."
+        )
+    if number > FORMAT:
         raise ValueError(
             f"{where} was saved in format {number} by a newer sparklr; this one reads up to "
             f"format {FORMAT}. Upgrade sparklr to load it."
         )
 
 
-def _set_params(instance: Params, metadata: dict[str, Any]) -> None:
-    instance._resetUid(metadata["uid"])
-    decode_params(instance, metadata["paramMap"])
-    for name, value in metadata["defaultParamMap"].items():
-        instance._setDefault(**{name: _from_json(value)})
+def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
+    try:
+        instance._resetUid(metadata["uid"])
+        decode_params(instance, metadata["paramMap"])
+        for name, value in metadata["defaultParamMap"].items():
+            instance._setDefault(**{name: _from_json(value)})
+    except (KeyError, TypeError, AttributeError, ValueError) as reason:
+        raise ValueError(
+            f"The metadata of '{path}' are damaged: {type(reason).__name__} {reason}. Save it "
+            "again."
+        ) from None
 
 
 def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def json_model(cls: type[LogisticRegressionModel], text: str) -> LogisticRegress
         raise ValueError(f"This is not the JSON of a model: {reason}.") from None
     check_header(found if isinstance(found, dict) else {}, cls, "The text")
     try:
+        _check_whole(found)
         intercepts = np.array([float(value) for value in found["intercepts"]])
         coefficients = _rows(found["coefficients"], len(intercepts), int(found["numFeatures"]))
         model = cls._of(
@@ -62,12 +63,26 @@ def json_model(cls: type[LogisticRegressionModel], text: str) -> LogisticRegress
         model._feature_names = found["featureNames"]
         model._resetUid(found["uid"])
         decode_params(model, found["paramMap"])
-    except (KeyError, IndexError, TypeError, AttributeError) as reason:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as reason:
         raise ValueError(
-            f"The JSON of this model is damaged: {type(reason).__name__} {reason}. Write it anew "
-            "with toJson."
+            f"The JSON of this model is damaged ({type(reason).__name__}: {reason}). Write it "
+            "anew with toJson."
         ) from None
     return model
+
+
+def _check_whole(found: dict[str, Any]) -> None:
+    """Refuse parts that do not agree."""
+    classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
+    names = found["featureNames"]
+    typed = isinstance(classes, int) and isinstance(features, int) and isinstance(many, bool)
+    margins = classes if many else 1
+    if not typed or len(found["intercepts"]) != margins or not (many or classes in (1, 2)):
+        raise ValueError("its sizes do not agree")
+    if not isinstance(found["uid"], str):
+        raise ValueError("its uid is no text")
+    if names is not None and not (isinstance(names, list) and len(names) == features):
+        raise ValueError("its names are not one a feature")
 
 
 def _number(value: float) -> float | str:
@@ -81,10 +96,7 @@ def _rows(stored: Any, columns: int, features: int) -> Array:
         return np.asarray(sp.coo_matrix(entries, shape=(columns, features)).toarray(), np.float64)
     rows = np.array(stored, dtype=np.float64)
     if rows.shape != (columns, features):
-        raise ValueError(
-            f"The JSON of this model is damaged: its coefficients are {rows.shape}, but its sizes "
-            f"say {(columns, features)}. Write it anew with toJson."
-        )
+        raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
     return rows
 
 
@@ -96,7 +108,7 @@ def sklearn_model(model: LogisticRegressionModel) -> Any:
         raise ModuleNotFoundError(
             "toSklearn needs scikit-learn. Install it: pip install scikit-learn."
         ) from None
-    if model.numClasses < 2:
+    if model.numClasses < 2 or (model.numClasses > 2 and np.isinf(model._numbers[1]).any()):
         raise ValueError(
             "toSklearn: scikit-learn's LogisticRegression has two classes or more, but this model "
             "was fitted on one label alone."

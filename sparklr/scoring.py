@@ -41,12 +41,13 @@ class Scorer:
 
     def raw(self, matrix: Matrix) -> Array:
         """rawPrediction for rows (n, p), dense or CSR."""
-        if sp.issparse(self.coefficients):
-            product = (self.coefficients @ matrix.T).T
-            product = product.toarray() if sp.issparse(product) else product
-        else:
-            product = matrix @ self.coefficients.T
-        margins = np.asarray(product) + self.intercepts
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite features meet finite ones
+            if sp.issparse(self.coefficients):
+                product = (self.coefficients @ matrix.T).T
+                product = product.toarray() if sp.issparse(product) else product
+            else:
+                product = matrix @ self.coefficients.T
+            margins = np.asarray(product) + self.intercepts
         return margins if self.multinomial else np.column_stack((-margins, margins))
 
     def probability(self, raw: Array) -> Array:
@@ -59,7 +60,8 @@ class Scorer:
         with np.errstate(invalid="ignore"):
             shares = np.exp(raw - raw.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)
-        shares[certain] = infinite[certain]
+            shares[certain] = 0.0 * raw[certain]  # as Spark does: NaN for other infinities
+        shares[certain, infinite.argmax(axis=1)[certain]] = 1.0
         return np.asarray(shares)
 
     def prediction(self, raw: Array, probability: Array) -> Array:
@@ -69,7 +71,9 @@ class Scorer:
                 cut = np.log(np.divide(self.threshold, 1.0 - self.threshold))
             return np.asarray(raw[:, 1] > cut, dtype=np.float64)
         if self.thresholds is None:
-            return np.asarray(raw.argmax(axis=1), dtype=np.float64)
+            known = np.where(np.isnan(raw), -np.inf, raw)
+            best = np.where(np.isnan(raw[:, 0]), 0, known.argmax(axis=1))
+            return np.asarray(best, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = probability / np.array(self.thresholds)
         scaled[np.isnan(scaled)] = -np.inf

@@ -1,0 +1,85 @@
+"""Makes what `tests/test_persistence.py` loads: an estimator and two models in today's format.
+
+    python tests/saved/make.py
+
+writes tests/saved/format-1, the number being `sparklr.persistence.FORMAT`. Run it once for a new
+format, with the first sparklr that writes it, and never again: the files are there to show that
+what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
+with Python 3.11. Checksums and markers are dropped, for loading does not need them, and
+files get plain names in place of Spark's random ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
+from pyspark.sql import SparkSession
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.persistence import FORMAT
+
+INF = float("inf")
+
+
+def binomial() -> LogisticRegressionModel:
+    """A model of two classes with names and a threshold."""
+    model = LogisticRegressionModel._of(
+        np.array([[0.5, -1.25, 0.1]]), np.array([0.75]), 2, multinomial=False
+    )
+    model._feature_names = ["age", "dose", "a.b"]
+    model._resetUid("binomial_1")
+    return model.setFeaturesCols(["age", "dose", "a.b"]).setThreshold(0.3)._set(regParam=0.01)
+
+
+def multinomial() -> LogisticRegressionModel:
+    """A model of three classes whose coefficients are stored sparse."""
+    coefficients = np.zeros((3, 40))
+    coefficients[[0, 1, 2, 2], [3, 7, 7, 39]] = 0.1, -2.0, 1e-300, 4.5
+    model = LogisticRegressionModel._of(
+        coefficients, np.array([0.25, 0.0, -0.25]), 3, multinomial=True
+    )
+    model._resetUid("multinomial_1")
+    return model.setThresholds([0.2, 0.5, 0.3])._set(family="multinomial", predictionCol="p")
+
+
+def estimator() -> LogisticRegressionEstimator:
+    """An estimator with bounds, some infinite, and a model to start from."""
+    made = LogisticRegressionEstimator(
+        featuresCols=["age", "dose", "a.b"],
+        labelCol="ill",
+        weightCol="weight",
+        regParam=0.1,
+        maxIter=17,
+        tol=1e-9,
+        standardization=False,
+        threshold=0.25,
+        solver="auto",
+        lowerBoundsOnCoefficients=DenseMatrix(1, 3, [0.0, -INF, -1.5]),
+        upperBoundsOnCoefficients=DenseMatrix(1, 3, [INF, 0.0, 0.1]),
+        upperBoundsOnIntercepts=Vectors.dense(INF),
+        lowerBoundsOnIntercepts=DenseVector([-2.0]),
+        initialModel=binomial(),
+    )
+    made._resetUid("estimator_1")
+    return made
+
+
+def make(folder: Path) -> None:
+    """Save all three, and tidy up."""
+    made = {"estimator": estimator(), "binomial": binomial(), "multinomial": multinomial()}
+    for name, one in made.items():
+        one.save(str(folder / name))
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        if file.name.startswith("part-"):
+            file.rename(file.with_name("part-00000").with_suffix(file.suffix))
+        else:
+            file.unlink()
+
+
+if __name__ == "__main__":
+    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    spark = session.getOrCreate()
+    make(Path(__file__).parent / f"format-{FORMAT}")
+    spark.stop()
