@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv java demo test lint types clean
+.PHONY: help .venv java demo bench test lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +25,14 @@ java: ## check that Spark will find a Java it can run on
 	@bash .ci/java.sh
 
 # Driver and workers must run the same Python, whatever the shell around them is set to.
-demo test: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
-demo test: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
+demo bench test: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
+demo bench test: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
 
 demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.png
 	$(BIN)/python -m benchmarks.demo
+
+bench: java $(INSTALLED) ## time ours against Spark's own; QUICK=1, SCALE=0.1, ONLY='corr* tiny'
+	$(BIN)/python -m benchmarks.suite $(strip $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only '$(ONLY)'))
 
 test: java $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest

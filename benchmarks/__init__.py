@@ -1,1 +1,1 @@
-"""Measurements against Spark's own estimator: no part of the package, and never run by tests."""
+"""Measurements against Spark's own estimator: no part of the package."""
