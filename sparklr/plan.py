@@ -40,6 +40,11 @@ Key = TypeVar("Key", bound=Hashable)
 # Up to this many numbers a Hessian costs less than the passes it saves: 2 n p^2 flops against
 # some ten readings of n p numbers.
 HESSIAN_SIZE = 500
+# With an L1 term, few coefficients are active at a time and a step is cheap at larger sizes too,
+# where OWL-QN knows only a diagonal: so Hessians up to this size, if rows are few enough that
+# each takes no more than so many multiplications.
+SPARSE_HESSIAN_SIZE = 2_000
+HESSIAN_WORK = 4e9
 # Up to here the sample's Hessian is worth its Cholesky factor as a preconditioner.
 PRECONDITIONER_SIZE = 3_000
 # Beyond this a Hessian on the driver would take more than half a gigabyte.
@@ -78,8 +83,8 @@ def check_solver(spec: Spec) -> None:
         )
 
 
-def choose_solver(problem: Problem) -> SolverName:
-    """The solver a spec names, or the one its penalty and size ask for."""
+def choose_solver(problem: Problem, rows: int) -> SolverName:
+    """The solver a spec names, or the one its penalty and its size, on so many rows, ask for."""
     name = problem.spec.solver
     if name in ("newton", "proximal-newton") and problem.size > HESSIAN_LIMIT:
         raise ValueError(
@@ -90,7 +95,9 @@ def choose_solver(problem: Problem) -> SolverName:
         return name
     if problem.penalty.smooth and problem.box is None:
         return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
-    return "proximal-newton" if problem.size <= HESSIAN_SIZE else "owl-qn"
+    most = HESSIAN_SIZE if problem.penalty.smooth else SPARSE_HESSIAN_SIZE
+    cheap = problem.size <= HESSIAN_SIZE or 2 * rows * problem.size**2 <= HESSIAN_WORK
+    return "proximal-newton" if problem.size <= most and cheap else "owl-qn"
 
 
 def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
@@ -138,7 +145,7 @@ def fit_all(
             fits[key] = _nothing_to_fit(problem, value)
             continue
         problems[key] = problem
-        names[key] = choose_solver(problem)
+        names[key] = choose_solver(problem, passes.moments.rows)
     solvers = {key: _begin(problems[key], names[key], passes, budget) for key in problems}
     solutions, readings = _run(solvers, problems, passes, budget)
     for key, solution in solutions.items():

@@ -12,12 +12,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sparklr import plan
 from sparklr.arrays import Array
 from sparklr.blocks import Block
+from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
 from sparklr.plan import (
     HESSIAN_LIMIT,
     HESSIAN_SIZE,
+    SPARSE_HESSIAN_SIZE,
     WARM_START_RATIO,
     Fit,
     check_solver,
@@ -81,35 +83,51 @@ def problem_of(spec: Spec, size: int, classes: int = 2) -> Problem:
     return problem
 
 
+# As many as make any Hessian beyond HESSIAN_SIZE too much work.
+MANY = 100_000
+
+
 @pytest.mark.parametrize(
-    ("size", "mixing", "expected"),
+    ("size", "mixing", "rows", "expected"),
     [
-        (HESSIAN_SIZE, 0.0, "newton"),
-        (HESSIAN_SIZE + 1, 0.0, "l-bfgs"),
-        (HESSIAN_SIZE, 0.5, "proximal-newton"),
-        (HESSIAN_SIZE + 1, 0.5, "owl-qn"),
+        (HESSIAN_SIZE, 0.0, MANY, "newton"),
+        (HESSIAN_SIZE + 1, 0.0, 10, "l-bfgs"),
+        (HESSIAN_SIZE, 0.5, MANY, "proximal-newton"),
+        (HESSIAN_SIZE + 1, 0.5, MANY, "owl-qn"),
+        (SPARSE_HESSIAN_SIZE, 0.5, 500, "proximal-newton"),
+        (SPARSE_HESSIAN_SIZE, 0.5, 501, "owl-qn"),
+        (SPARSE_HESSIAN_SIZE + 1, 0.5, 10, "owl-qn"),
     ],
 )
-def test_auto_goes_by_penalty_and_size(size: int, mixing: float, expected: str) -> None:
+def test_auto_goes_by_penalty_size_and_rows(
+    size: int, mixing: float, rows: int, expected: str
+) -> None:
     spec = Spec("binomial", regParam=0.1, elasticNetParam=mixing)
-    assert choose_solver(problem_of(spec, size)) == expected
+    assert choose_solver(problem_of(spec, size), rows) == expected
+
+
+def test_bounds_ask_for_a_solver_that_keeps_them() -> None:
+    for size, expected in ((HESSIAN_SIZE, "proximal-newton"), (HESSIAN_SIZE + 1, "owl-qn")):
+        lower = np.zeros((1, size))
+        spec = Spec("binomial", bounds=Bounds(lower, lower + np.inf))
+        assert choose_solver(problem_of(spec, size), 10) == expected
 
 
 def test_size_counts_every_class() -> None:
     spec = Spec("multinomial", regParam=0.1)
-    assert choose_solver(problem_of(spec, HESSIAN_SIZE, classes=5)) == "newton"
-    assert choose_solver(problem_of(spec, HESSIAN_SIZE + 5, classes=5)) == "l-bfgs"
+    assert choose_solver(problem_of(spec, HESSIAN_SIZE, classes=5), MANY) == "newton"
+    assert choose_solver(problem_of(spec, HESSIAN_SIZE + 5, classes=5), MANY) == "l-bfgs"
 
 
 @pytest.mark.parametrize("name", SMOOTH + WITH_L1)
 def test_a_named_solver_is_kept(name: SolverName) -> None:
     for size in (5, HESSIAN_SIZE + 1):
-        assert choose_solver(problem_of(Spec("binomial", solver=name), size)) == name
+        assert choose_solver(problem_of(Spec("binomial", solver=name), size), MANY) == name
 
 
 def test_an_l1_term_of_weight_zero_is_smooth() -> None:
     spec = Spec("binomial", regParam=0.0, elasticNetParam=1.0)
-    assert choose_solver(problem_of(spec, 5)) == "newton"
+    assert choose_solver(problem_of(spec, 5), MANY) == "newton"
     check_solver(replace(spec, solver="newton"))
 
 
@@ -117,7 +135,7 @@ def test_an_l1_term_of_weight_zero_is_smooth() -> None:
 def test_a_hessian_too_large_is_refused_with_a_remedy(name: SolverName) -> None:
     problem = problem_of(Spec("binomial", solver=name), HESSIAN_LIMIT + 1)
     with pytest.raises(ValueError, match="limit") as refused:
-        choose_solver(problem)
+        choose_solver(problem, MANY)
     message = str(refused.value)
     for part in (f"solver='{name}'", str(HESSIAN_LIMIT), str(HESSIAN_LIMIT + 1), "solver='auto'"):
         assert part in message
