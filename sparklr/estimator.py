@@ -254,6 +254,7 @@ class LogisticRegressionEstimator(
         with open_passes(rows.frame, rows.names, self._storage(rows)) as passes:
             moments = passes.moments
             classes = self._classes(rows, moments)
+            self._check_thresholds(classes)
             spec = self._spec(self._family(classes), classes, moments.features)
             budget = _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
             fits, readings = fit_all({0: spec}, passes, classes, budget=budget)
@@ -287,6 +288,8 @@ class LogisticRegressionEstimator(
 
     def _check_sizes(self, rows: TrainingRows) -> None:
         """Refuse, before any job, what the metadata already show not to fit together."""
+        if rows.classes:
+            self._check_thresholds(rows.classes)
         family = self._family(rows.classes) if rows.classes else self.getFamily().lower()
         columns = {"binomial": 1, "multinomial": rows.classes}.get(family)
         check_solver(self._spec(family, columns, rows.width))
@@ -321,6 +324,15 @@ class LogisticRegressionEstimator(
                 "pyspark.ml.feature.StringIndexer."
             )
         return classes
+
+    def _check_thresholds(self, classes: int) -> None:
+        """Refuse thresholds that are not one a class."""
+        count = len(self.getOrDefault("thresholds")) if self.isSet(self.thresholds) else classes
+        if count != classes:
+            raise ValueError(
+                f"thresholds has {count} values, but column '{self.getLabelCol()}' has {classes} "
+                "classes. Give one threshold a class."
+            )
 
     def _family(self, classes: int) -> str:
         family = self.getFamily().lower()

@@ -532,3 +532,17 @@ def test_bounds_of_the_wrong_width_are_refused(spark: Any, good: Any) -> None:
         estimator.setFamily("binomial").fit(sized)
     assert_plain(caught.value, words)
     assert jobs_started(spark) == jobs
+
+
+def test_thresholds_that_are_not_one_a_class_are_refused(spark: Any, good: Any) -> None:
+    """As with Spark, by the fit: before any job where metadata tell the classes."""
+    estimator = LogisticRegressionEstimator(thresholds=[0.2, 0.3, 0.5])
+    words = ("thresholds has 3 values", "'label' has 2 classes")
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        estimator.fit(good)
+    assert_plain(caught.value, words)
+    jobs = jobs_started(spark)
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        estimator.fit(good.withMetadata("label", {"ml_attr": {"type": "binary"}}))
+    assert_plain(caught.value, words)
+    assert jobs_started(spark) == jobs
