@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from sparklr.arrow import FeatureRows, read_features, read_numbers
 from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.passes.complaints import Complaints
+from sparklr.passes.store import BlockStore
 
 SUMMARY = -1  # the position of a partition's summary row
 
@@ -29,6 +30,7 @@ SCHEMA = pa.schema(
         ("partition", pa.int32()),
         ("position", pa.int32()),  # of the block in its partition, or SUMMARY
         ("small", pa.bool_()),  # whether the partition's blocks all fit `PackPlan.small_bytes`
+        ("length", pa.int64()),  # of the payload in bytes
         ("payload", pa.binary()),
     ]
 )
@@ -57,6 +59,7 @@ class PartitionSummary:
     sample: Block
     keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
     complaints: Complaints
+    folders: tuple[str, ...] = ()  # where copies of its blocks lie
 
     def to_bytes(self) -> bytes:
         """As plain arrays: nothing is ever unpickled."""
@@ -68,6 +71,7 @@ class PartitionSummary:
             "rules": np.array(list(self.complaints.counts), dtype=str),
             "broken": np.array(list(self.complaints.counts.values()), dtype=np.int64),
             "examples": np.array(list(self.complaints.examples.values()), dtype=str),
+            "folders": np.array(self.folders, dtype=str),
         }
         moments = self.moments.to_arrays()
         arrays |= {f"moments_{name}": value for name, value in moments.items()}
@@ -100,13 +104,17 @@ class PartitionSummary:
             Block.from_buffer(arrays["sample"]),
             arrays["keys"],
             complaints,
+            tuple(str(folder) for folder in arrays["folders"]),
         )
 
 
 def pack_partition(
-    batches: Iterable[Any], partition: int, plan: PackPlan
+    batches: Iterable[Any], partition: int, plan: PackPlan, store: BlockStore | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Pack a partition: batches with columns features, label and perhaps weight."""
+    """Pack a partition: batches with columns features, label and perhaps weight.
+
+    Blocks that will not come to the driver are also put into the store's files.
+    """
     packer = Packer(partition, plan)
     held: list[bytes] | None = []  # blocks of a partition that may still turn out small
     size = position = 0
@@ -117,6 +125,8 @@ def pack_partition(
             held.append(payload)
             continue
         for earlier in [*(held or []), payload]:
+            if store is not None:
+                store.write(partition, position, earlier)
             yield _row(partition, position, False, earlier)
             position += 1
         held = None
@@ -124,11 +134,14 @@ def pack_partition(
         yield _row(partition, position, True, payload)
         position += 1
     # The summary is always marked small, so that one filter fetches it with the small blocks.
-    yield _row(partition, SUMMARY, True, packer.summary(position).to_bytes())
+    summary = packer.summary(position)
+    if held is None and store is not None:
+        summary = replace(summary, folders=tuple(store.folders()))
+    yield _row(partition, SUMMARY, True, summary.to_bytes())
 
 
 def _row(partition: int, position: int, small: bool, payload: bytes) -> pa.RecordBatch:
-    columns = [[partition], [position], [small], [payload]]
+    columns = [[partition], [position], [small], [len(payload)], [payload]]
     arrays = [pa.array(item, kind) for item, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 

@@ -12,23 +12,23 @@ import math
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from threadpoolctl import ThreadpoolController
 
 from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, no_rows
-from sparklr.objective.sums import Probe, Stack
+from sparklr.objective.sums import Probe
 from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.pack import (
@@ -40,16 +40,19 @@ from sparklr.passes.pack import (
 )
 from sparklr.passes.protocol import MEGABYTE, Passes
 from sparklr.passes.session import PrivateFrame
+from sparklr.passes.store import BlockStore
+from sparklr.passes.tasks import PARTIAL, SUMS, RemoveFiles, SumBlocks, merge_buckets
 
 log = logging.getLogger("sparklr")
 
-PACKED = "partition int, position int, small boolean, payload binary"
-PARTIAL = "partition int, sums binary"
+PACKED = "partition int, position int, small boolean, length long, payload binary"
 # Arrow's buffers grow by doubling, so long batches of wide rows copy more than they carry:
 # measured on 100 features, batches of 0.1 to 0.5 MB pack three times as fast as Spark's default.
 PACK_BATCH_BYTES = 400_000
 # Rows a batch where neither the row's width nor a limit in bytes is known.
 PACK_BATCH_RECORDS = 128
+# Names of blocks a batch, where blocks lie in files: no number matters much.
+NAMES_A_BATCH = 1_000
 # Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
 SAMPLE_ROWS = 10_000
 
@@ -63,6 +66,7 @@ class Storage:
     merge_bytes: int = 64 * MEGABYTE  # partials beyond this merge on the executors first
     depth: int = 2  # levels of that merge
     slots: int | None = None  # tasks that can run at once, if known
+    files: bool = True  # whether workers may keep copies of blocks in files of their own
     width: int | None = None  # features a row, if the metadata tell
     classes: int | None = None  # likewise
 
@@ -86,16 +90,20 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
         classes=storage.classes,
     )
     frame = private.frame if storage.slots is None else private.frame.coalesce(storage.slots)
-    packed = frame.mapInArrow(_Pack(plan, uuid.uuid4().hex), PACKED)
+    store = BlockStore(uuid.uuid4().hex)
+    packed = frame.mapInArrow(_Pack(plan, store, storage.files), PACKED)
     persisted = _persist(packed)
+    passes: Passes | None = None
     try:
         private.batch(records=_pack_records(private, storage.width), size=PACK_BATCH_BYTES)
-        passes = _gather(packed, private, names, storage)
+        passes = _gather(packed, private, names, storage, store)
         if passes.local and persisted:
             packed.unpersist()
             persisted = False
         yield passes
     finally:
+        if isinstance(passes, SparkPasses):
+            passes.remove_files()
         if persisted:
             packed.unpersist()
 
@@ -119,15 +127,16 @@ def _persist(frame: DataFrame) -> bool:
 class _Pack:
     """The packing task.
 
-    The token tells two fits of one frame apart: Spark keeps equal plans once, and whichever fit
-    ended first would drop the other's blocks.
+    The store's token tells two fits of one frame apart: Spark keeps equal plans once, and
+    whichever fit ended first would drop the other's blocks.
     """
 
     plan: PackPlan
-    token: str
+    store: BlockStore
+    files: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return pack_partition(batches, _partition(), self.plan)
+        return pack_partition(batches, _partition(), self.plan, self.store if self.files else None)
 
 
 def _partition() -> int:
@@ -136,7 +145,11 @@ def _partition() -> int:
 
 
 def _gather(
-    packed: DataFrame, private: PrivateFrame, names: ColumnNames, storage: Storage
+    packed: DataFrame,
+    private: PrivateFrame,
+    names: ColumnNames,
+    storage: Storage,
+    store: BlockStore,
 ) -> Passes:
     """Run the packing job; bring home summaries and the blocks of small partitions."""
     with _wording_worker_trouble():
@@ -156,9 +169,11 @@ def _gather(
     )  # fmt: skip
     if len(blocks) == sum(summary.blocks for summary in summaries):
         return LocalPasses(blocks, moments, sample)
-    private.batch(records=1)  # a block a batch: no task ever holds more than one
-    stored = packed.where(F.col("position") >= 0).select("partition", "position", "payload")
-    return SparkPasses(stored, moments, sample, len(summaries), storage)
+    folders = frozenset(folder for summary in summaries for folder in summary.folders)
+    count = sum(summary.blocks for summary in summaries)
+    files = _Files(store, folders, count) if folders else None
+    stored = packed.where(F.col("position") >= 0)
+    return SparkPasses(stored, private, moments, sample, len(summaries), storage, files)
 
 
 @contextmanager
@@ -209,28 +224,80 @@ def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[M
     return moments, sample
 
 
+@dataclass(eq=False)
+class _Files:
+    """The block files of a fit, as the driver knows them."""
+
+    store: BlockStore
+    folders: frozenset[str]
+    blocks: int
+    trusted: bool = True  # until a pass misses most of them
+
+
 @dataclass(frozen=True, eq=False)
 class SparkPasses:
-    """Blocks persisted on the executors: each pass is one job."""
+    """Blocks persisted on the executors, with copies in files beside the workers.
+
+    Each pass is one job over the files. Blocks whose file is not found are read once more,
+    shipped from what Spark has persisted.
+    """
 
     blocks: DataFrame
+    private: PrivateFrame
     moments: Moments
     sample: Block
     partitions: int
     storage: Storage
+    files: _Files | None
     local: bool = False
 
     def total(self, probes: Sequence[Probe]) -> Array:
-        """One job: every task sums its blocks, partials merge in the order of partitions."""
-        task = _SumBlocks(tuple(probes), self.moments.features, self.moments.origin)
-        partials = self.blocks.mapInArrow(task, PARTIAL)
+        """Every task sums its blocks; partials merge in the order of partitions."""
+        if self.files is None or not self.files.trusted:
+            return self._total(probes, self.blocks, shipped=True)[0]
+        total, missing = self._total(probes, self.blocks, shipped=False)
+        if missing:
+            log.warning("%d block files were not found: Spark ships these blocks", len(missing))
+            self.files.trusted = 2 * len(missing) < self.files.blocks
+            again = self.blocks.where(reduce(or_, map(_is_block, missing)))
+            total += self._total(probes, again, shipped=True)[0]
+        return total
+
+    def _total(
+        self, probes: Sequence[Probe], blocks: DataFrame, *, shipped: bool
+    ) -> tuple[Array, list[tuple[int, int]]]:
+        """The sums of these blocks, and (partition, position) of those that were not found."""
+        columns = ["partition", "position", "length"]
+        if shipped:  # a block a batch: no task ever holds more than one
+            columns.append("payload")
+        self.private.batch(records=1 if shipped else NAMES_A_BATCH)
+        store = self.files.store if self.files is not None else None
+        features, origin = self.moments.features, self.moments.origin
+        task = SumBlocks(tuple(probes), features, origin, store, shipped)
+        partials = blocks.select(*columns).mapInArrow(task, PARTIAL)
         length = sum(probe.length for probe in probes)
         table = collect_arrow(self._merge_tree(partials, 8 * length))
         order = np.argsort(table["partition"].to_numpy(), kind="stable")
-        total = np.zeros(length)
+        total, missing = np.zeros(length), []
         for at in order:
-            total += np.frombuffer(table["sums"][int(at)].as_buffer(), dtype=np.float64)
-        return total
+            position, sums = table["position"][int(at)].as_py(), table["sums"][int(at)]
+            if position == SUMS:
+                total += np.frombuffer(sums.as_buffer(), dtype=np.float64)
+            else:
+                missing.append((table["partition"][int(at)].as_py(), position))
+        return total, missing
+
+    def remove_files(self) -> None:
+        """Remove the block files: from here if they lie on this machine, else by a job."""
+        if self.files is None or self.files.store.remove(self.files.folders):
+            return
+        try:
+            # Each task reads a cached partition, so it runs where that partition's files are.
+            names = self.blocks.select("partition")
+            collect_arrow(names.mapInArrow(RemoveFiles(self.files.store), "partition int"))
+        except Exception as reason:
+            # Spark removes the executors' folders when they end; a fit need not fail for them.
+            log.warning("block files were left: %s", str(reason).split("\n", 1)[0])
 
     def _merge_tree(self, partials: DataFrame, size: int) -> DataFrame:
         """Merge on the executors while the driver would receive too many or too large partials.
@@ -247,59 +314,13 @@ class SparkPasses:
             bucketed = partials.withColumn("bucket", F.col("partition") % count)
             grouped = bucketed.repartition(count, "bucket")
             partials = grouped.sortWithinPartitions("bucket", "partition").mapInArrow(
-                _merge_buckets, PARTIAL
+                merge_buckets, PARTIAL
             )
         return partials
 
 
-@dataclass(frozen=True, eq=False)
-class _SumBlocks:
-    """The task of a pass: the sums of this partition's blocks."""
-
-    probes: tuple[Probe, ...]
-    features: int
-    origin: Array | None
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        stack = Stack(self.probes, self.features, self.origin)
-        partition = None
-        # One thread a task: Spark already runs a task on every core.
-        with _thread_pools().limit(limits=1):
-            for batch in batches:
-                for row in range(batch.num_rows):
-                    partition = batch.column(0)[row].as_py()
-                    block = Block.from_buffer(batch.column(2)[row].as_buffer())
-                    stack.add(block.matrix, block.labels, block.weights)
-        if partition is not None:
-            yield _partial(partition, stack.totals())
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries: once a worker is enough
-
-
-def _merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add up neighbouring rows of one bucket; they come sorted by bucket and partition."""
-    current: int | None = None
-    total: Array = np.zeros(0)
-    for batch in batches:
-        for row in range(batch.num_rows):
-            bucket = batch.column(2)[row].as_py()
-            sums = np.frombuffer(batch.column(1)[row].as_buffer(), dtype=np.float64)
-            if bucket == current:
-                total += sums
-                continue
-            if current is not None:
-                yield _partial(current, total)
-            current, total = bucket, sums.copy()
-    if current is not None:
-        yield _partial(current, total)
-
-
-def _partial(partition: int, sums: Array) -> pa.RecordBatch:
-    columns = [pa.array([partition], pa.int32()), pa.array([sums.tobytes()], pa.binary())]
-    return pa.RecordBatch.from_arrays(columns, names=["partition", "sums"])
+def _is_block(name: tuple[int, int]) -> Column:
+    return (F.col("partition") == name[0]) & (F.col("position") == name[1])
 
 
 def collect_arrow(frame: DataFrame) -> Any:

@@ -1,0 +1,124 @@
+"""Block files: a copy of the packed blocks beside the worker, so that a pass need not ship them.
+
+What Spark has persisted stays the truth. A file is a shortcut: it is believed if it is a plain
+file of this user's and of the length that Spark knows, and whoever cannot write or find one
+does without. The files lie in the executor's own local directory, which Spark removes when the
+executor ends, in a folder named by the fit's token, which the fit removes when it ends.
+
+Knows files and bytes only; no Spark, no blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("sparklr")
+
+# Where Spark tells its Python workers to put files; several if the cluster has several disks.
+LOCAL_DIRS = "SPARK_LOCAL_DIRS"
+# Bytes to leave free: Spark spills to the same disks, and a task that cannot spill fails.
+RESERVE = 2**30
+
+
+@dataclass(frozen=True)
+class BlockStore:
+    """The block files of one fit on this machine; the token cannot be guessed."""
+
+    token: str
+
+    def write(self, partition: int, position: int, payload: Any) -> bool:
+        """Keep a block; False, with nothing left behind, if that cannot be done here."""
+        folder = self._folder(partition)
+        if folder is None:
+            return False
+        temporary = folder / f".{uuid.uuid4().hex}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not _private(folder.lstat(), stat.S_ISDIR):
+                raise PermissionError(f"'{folder}' is not a folder of this user's own")
+            if shutil.disk_usage(folder).free < len(payload) + RESERVE:
+                raise OSError(f"the disk of '{folder}' is nearly full")
+            _write_new(temporary, payload)
+            # In one step: a reader, or the same task run twice, sees a whole file or none.
+            temporary.replace(folder / _name(partition, position))
+        except OSError as reason:
+            log.warning("a block file was not written, its block stays in Spark: %s", reason)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            return False
+        return True
+
+    def read(self, partition: int, position: int, length: int) -> mmap.mmap | None:
+        """A block of this length as mapped memory; None if it is not to be had."""
+        folder = self._folder(partition)
+        if folder is None or length == 0:
+            return None
+        try:
+            handle = os.open(folder / _name(partition, position), os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(handle)
+            if not _private(found, stat.S_ISREG) or found.st_size != length:
+                return None
+            return mmap.mmap(handle, length, flags=MAPPING, prot=mmap.PROT_READ)
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+
+    def folders(self) -> list[str]:
+        """The folders that this worker puts files into."""
+        return [str(root / self._folder_name) for root in _roots()]
+
+    def remove(self, folders: Iterable[str] | None = None) -> bool:
+        """Remove this fit's folders, by default this worker's; False if one is not to be seen."""
+        given = self.folders() if folders is None else list(folders)
+        here = [one for one in given if Path(one).name == self._folder_name and Path(one).is_dir()]
+        for folder in here:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(here) == len(given)
+
+    @property
+    def _folder_name(self) -> str:
+        return f"sparklr-{self.token}"
+
+    def _folder(self, partition: int) -> Path | None:
+        roots = _roots()
+        return roots[partition % len(roots)] / self._folder_name if roots else None
+
+
+# Reading the pages in at once saves a fault for every 4 KB of them.
+MAPPING = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+
+
+def _roots() -> list[Path]:
+    return [Path(one) for one in os.environ.get(LOCAL_DIRS, "").split(",") if one]
+
+
+def _name(partition: int, position: int) -> str:
+    return f"{partition}-{position}.block"
+
+
+def _private(found: os.stat_result, kind: object) -> bool:
+    """Whether a file or folder is of this kind, this user's, and closed to all others."""
+    mine = found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return mine and bool(kind(found.st_mode))  # type: ignore[operator]
+
+
+def _write_new(path: Path, payload: Any) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        left = memoryview(payload)
+        while left:
+            left = left[file.write(left) :]

@@ -1,0 +1,112 @@
+"""What a worker does in a pass: sum its blocks, and merge what others have summed.
+
+Arrow batches in, Arrow batches out; no Spark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import ThreadpoolController
+
+from sparklr.arrays import Array
+from sparklr.blocks import Block
+from sparklr.objective.sums import Probe, Stack
+from sparklr.passes.store import BlockStore
+
+# Sums of a partition, at position SUMS; or no sums: a block that was not found.
+PARTIAL = "partition int, position int, sums binary"
+SUMS = -1
+
+
+@dataclass(frozen=True, eq=False)
+class SumBlocks:
+    """The sums of this partition's blocks, which are shipped as payload or lie in files.
+
+    Batches have columns partition, position and length, and payload if shipped. What is shipped
+    is put into files for the next pass; what is not there is named.
+    """
+
+    probes: tuple[Probe, ...]
+    features: int
+    origin: Array | None
+    store: BlockStore | None
+    shipped: bool
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        stack = Stack(self.probes, self.features, self.origin)
+        partition = None
+        # One thread a task: Spark already runs a task on every core.
+        with _thread_pools().limit(limits=1):
+            for batch in batches:
+                for row in range(batch.num_rows):
+                    partition = batch.column(0)[row].as_py()
+                    buffer = self._buffer(batch, row)
+                    if buffer is None:
+                        yield _row(partition, batch.column(1)[row].as_py(), None)
+                        continue
+                    block = Block.from_buffer(buffer)
+                    stack.add(block.matrix, block.labels, block.weights)
+        if partition is not None:
+            yield _row(partition, SUMS, stack.totals().tobytes())
+
+    def _buffer(self, batch: pa.RecordBatch, row: int) -> Any:
+        partition, position, length = (batch.column(at)[row].as_py() for at in range(3))
+        if not self.shipped:
+            return None if self.store is None else self.store.read(partition, position, length)
+        payload = batch.column(3)[row].as_buffer()
+        if self.store is not None:
+            self.store.write(partition, position, payload)
+        return payload
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries: once a worker is enough
+
+
+def merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add up neighbouring sums of one bucket; they come sorted by bucket and partition."""
+    current: int | None = None
+    total: Array = np.zeros(0)
+    for batch in batches:
+        for row in range(batch.num_rows):
+            partition, position, sums, bucket = (batch.column(at)[row] for at in range(4))
+            if not sums.is_valid:
+                yield _row(partition.as_py(), position.as_py(), None)
+                continue
+            numbers = np.frombuffer(sums.as_buffer(), dtype=np.float64)
+            if bucket.as_py() == current:
+                total += numbers
+                continue
+            if current is not None:
+                yield _row(current, SUMS, total.tobytes())
+            current, total = bucket.as_py(), numbers.copy()
+    if current is not None:
+        yield _row(current, SUMS, total.tobytes())
+
+
+@dataclass(frozen=True)
+class RemoveFiles:
+    """Remove a fit's files from the machine of each task; no rows come out."""
+
+    store: BlockStore
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            self.store.remove()
+        yield from ()
+
+
+def _row(partition: int, position: int, sums: bytes | None) -> pa.RecordBatch:
+    columns = [
+        pa.array([partition], pa.int32()),
+        pa.array([position], pa.int32()),
+        pa.array([sums], pa.binary()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=["partition", "position", "sums"])

@@ -1,0 +1,157 @@
+"""Passes over block files: the same sums whatever becomes of the files, and none is left."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sparklr.arrays import Array
+from sparklr.passes.spark import SparkPasses, Storage
+from sparklr.passes.store import BlockStore
+from tests.passes.contract import CASES, Opened, opened
+
+# Nothing comes to the driver, and every partition has several blocks.
+ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
+
+
+@pytest.fixture
+def case(spark: Any) -> Iterator[Opened]:
+    with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shipped(spark: Any) -> Array:
+    """The sums where every block comes from Spark."""
+    storage = replace(ON_EXECUTORS, files=False)
+    with opened(spark, CASES["both"](), storage, 2) as found:
+        assert isinstance(found.passes, SparkPasses)
+        assert found.passes.files is None
+        return found.passes.total(found.probes("mixed"))
+
+
+def passes_of(case: Opened) -> SparkPasses:
+    assert isinstance(case.passes, SparkPasses)
+    return case.passes
+
+
+def files_of(case: Opened) -> list[Path]:
+    known = passes_of(case).files
+    assert known is not None
+    return sorted(file for folder in known.folders for file in Path(folder).iterdir())
+
+
+def test_every_block_lies_in_a_file_and_no_block_is_shipped(
+    case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = passes_of(case)
+    assert len(files_of(case)) == passes.blocks.count() > 4
+    asked: list[bool] = []
+    total = SparkPasses._total
+
+    def spy(self: SparkPasses, *args: Any, **how: Any) -> Any:
+        asked.append(how["shipped"])
+        return total(self, *args, **how)
+
+    monkeypatch.setattr(SparkPasses, "_total", spy)
+    assert_array_equal(passes.total(case.probes("mixed")), shipped)
+    assert asked == [False]
+
+
+def _delete_all(files: list[Path]) -> None:
+    for file in files:
+        file.unlink()
+
+
+def _delete_one(files: list[Path]) -> None:
+    files[1].unlink()
+
+
+def _truncate_two(files: list[Path]) -> None:
+    for file in files[:2]:
+        file.write_bytes(file.read_bytes()[:-8])
+
+
+def _delete_folder(files: list[Path]) -> None:
+    _delete_all(files)
+    files[0].parent.rmdir()
+
+
+@pytest.mark.parametrize("harm", [_delete_all, _delete_one, _truncate_two, _delete_folder])
+def test_files_harmed_between_passes_change_no_sum(
+    case: Opened,
+    shipped: Array,
+    caplog: pytest.LogCaptureFixture,
+    harm: Callable[[list[Path]], None],
+) -> None:
+    passes, probes = passes_of(case), case.probes("mixed")
+    scale = np.abs(shipped).max()
+    passes.total(probes)
+    before = files_of(case)
+    harm(before)
+    with caplog.at_level(logging.WARNING, "sparklr"):
+        assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+    assert "block files were not found" in caplog.text
+    assert files_of(case) == before  # what was shipped lies in files again
+    caplog.clear()
+    assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+    assert caplog.text == ""
+
+
+def test_partials_and_what_was_not_found_pass_the_merge_tree(case: Opened, shipped: Array) -> None:
+    passes = passes_of(case)
+    tree = replace(passes, storage=replace(passes.storage, merge_bytes=0, depth=2), partitions=7)
+    _delete_one(files_of(case))
+    scale = np.abs(shipped).max()
+    assert_allclose(tree.total(case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
+
+
+def test_where_no_file_can_be_written_blocks_are_shipped(
+    spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers read the class as it is here: they import it anew."""
+    store = BlockStore("../no-such-folder/x")
+    monkeypatch.setattr("sparklr.passes.spark.BlockStore", lambda _: store)
+    with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
+        passes = passes_of(case)
+        assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12)
+        assert passes.files is not None
+        assert not passes.files.trusted
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_files_are_gone_after_the_fit(
+    spark: Any, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed from here, or, where the driver does not see the folders, by a job."""
+    with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
+        files = files_of(case)
+        assert all(file.is_file() for file in files)
+        if elsewhere:
+            known = passes_of(case).files
+            assert known is not None
+            known.folders |= {"/no/such/machine"}
+            monkeypatch.setattr(BlockStore, "remove", lambda *_: False)  # in the driver alone
+    assert not any(file.exists() for file in files)
+    assert not any(file.parent.exists() for file in files)
+
+
+def test_a_failure_leaves_no_file(spark: Any) -> None:
+    files: list[Path] = []
+
+    def interrupt() -> None:
+        with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
+            files.extend(files_of(case))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert files
+    assert not any(file.parent.exists() for file in files)

@@ -1,0 +1,153 @@
+"""Block files: whole or not at all, this user's alone, and gone when the fit ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparklr.passes import store as module
+from sparklr.passes.store import LOCAL_DIRS, BlockStore
+
+PAYLOAD = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two local directories, as a cluster with two disks has."""
+    made = [tmp_path / "first", tmp_path / "second"]
+    for root in made:
+        root.mkdir()
+    monkeypatch.setenv(LOCAL_DIRS, ",".join(map(str, made)))
+    return made
+
+
+def files_in(roots: list[Path]) -> list[Path]:
+    return sorted(path for root in roots for path in root.rglob("*") if path.is_file())
+
+
+def test_what_is_written_is_read(roots: list[Path]) -> None:
+    store = BlockStore("token")
+    for partition in range(3):
+        assert store.write(partition, 7, PAYLOAD)
+        found = store.read(partition, 7, len(PAYLOAD))
+        assert found is not None
+        assert found[:] == PAYLOAD
+    assert len({path.parent for path in files_in(roots)}) == 2
+
+
+def test_files_and_folders_are_closed_to_others(roots: list[Path]) -> None:
+    BlockStore("token").write(0, 0, PAYLOAD)
+    (file,) = files_in(roots)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("roots")
+def test_another_block_or_another_fit_is_not_found() -> None:
+    store = BlockStore("token")
+    store.write(0, 0, PAYLOAD)
+    assert store.read(0, 1, len(PAYLOAD)) is None
+    assert store.read(2, 0, len(PAYLOAD)) is None
+    assert BlockStore("other").read(0, 0, len(PAYLOAD)) is None
+
+
+def _truncate(file: Path) -> None:
+    file.write_bytes(PAYLOAD[:-1])
+
+
+def _lengthen(file: Path) -> None:
+    file.write_bytes(PAYLOAD + b"x")
+
+
+def _open_to_others(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def _replace_by_link(file: Path) -> None:
+    elsewhere = file.parent / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "harm", [_truncate, _lengthen, _open_to_others, _replace_by_link, Path.unlink]
+)
+def test_a_file_that_is_not_as_it_was_is_not_believed(roots: list[Path], harm: Any) -> None:
+    store = BlockStore("token")
+    store.write(0, 0, PAYLOAD)
+    harm(files_in(roots)[0])
+    assert store.read(0, 0, len(PAYLOAD)) is None
+
+
+def test_a_folder_that_others_made_is_not_used(roots: list[Path]) -> None:
+    for root in roots:
+        (root / "sparklr-open").mkdir(mode=0o777)
+        (root / "sparklr-open").chmod(0o777)
+        (root / "real").mkdir(mode=0o700)
+        (root / "sparklr-link").symlink_to(root / "real")
+    for token in ("open", "link"):
+        assert not BlockStore(token).write(0, 0, PAYLOAD)
+    assert files_in(roots) == []
+
+
+def test_a_full_disk_leaves_no_piece(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(path: Path, payload: Any) -> None:
+        path.write_bytes(payload[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "_write_new", fill)
+    assert not BlockStore("token").write(0, 0, PAYLOAD)
+    assert files_in(roots) == []
+
+
+def test_some_room_is_left_on_the_disk(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESERVE", 2**62)
+    assert not BlockStore("token").write(0, 0, PAYLOAD)
+    assert files_in(roots) == []
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_without_a_local_directory_there_are_no_files(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv(LOCAL_DIRS, raising=False)
+    if value is not None:
+        monkeypatch.setenv(LOCAL_DIRS, value)
+    store = BlockStore("token")
+    assert not store.write(0, 0, PAYLOAD)
+    assert store.read(0, 0, len(PAYLOAD)) is None
+    assert store.folders() == []
+
+
+def test_removing_leaves_other_fits_alone(roots: list[Path]) -> None:
+    mine, other = BlockStore("mine"), BlockStore("other")
+    for partition in range(2):
+        mine.write(partition, 0, PAYLOAD)
+        other.write(partition, 0, PAYLOAD)
+    assert mine.remove()
+    assert {path.parent.name for path in files_in(roots)} == {"sparklr-other"}
+
+
+def test_only_folders_of_its_own_are_removed(roots: list[Path]) -> None:
+    store, victim = BlockStore("mine"), roots[0] / "victim"
+    victim.mkdir()
+    store.write(0, 0, PAYLOAD)
+    assert not store.remove([str(victim), *store.folders(), "/nowhere/sparklr-mine"])
+    assert victim.is_dir()
+    assert files_in(roots) == []
+
+
+def test_what_is_mapped_outlives_its_file(roots: list[Path]) -> None:
+    """A task goes on reading what another fit's end, or a cleaner, has just removed."""
+    store = BlockStore("token")
+    store.write(0, 0, PAYLOAD)
+    found = store.read(0, 0, len(PAYLOAD))
+    store.remove()
+    assert files_in(roots) == []
+    assert found is not None
+    assert found[:] == PAYLOAD
