@@ -56,19 +56,24 @@ class Block:
 
     def to_bytes(self) -> bytes:
         """The block as it travels."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[memoryview]:
+        """The bytes it travels as, in pieces that are views of its arrays."""
         stored = self.matrix.nnz if self.sparse else self.rows * self.features
         header = np.zeros(HEADER, dtype=np.int64)
         header[:6] = (
             MAGIC, self.sparse, self.rows, self.features, stored, self.weights is not None,
         )  # fmt: skip
-        pieces = [header.tobytes()]
-        for part in self._buffers():
-            data = part.tobytes()
-            pieces += [data, bytes(-len(data) % ALIGNMENT)]
-        return b"".join(pieces)
+        pieces = []
+        for part in (header, *self._buffers()):
+            padding = bytes(-part.nbytes % ALIGNMENT)
+            pieces += [memoryview(part.reshape(-1)).cast("B"), memoryview(padding)]
+        return [piece for piece in pieces if len(piece)]
 
     def _buffers(self) -> list[Any]:
         parts = [self.labels] if self.weights is None else [self.labels, self.weights]
+        parts = [np.ascontiguousarray(part) for part in parts]
         if not self.sparse:
             return [*parts, np.ascontiguousarray(self.matrix, dtype=np.float64)]
         pointers = self.matrix.indptr.astype(np.int64, copy=False)

@@ -21,8 +21,9 @@ from sparklr.matrix_params import read_bounds, read_initial
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
 from sparklr.params import LogisticRegressionParams, check_params
+from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import MEGABYTE
-from sparklr.passes.spark import Storage, open_passes
+from sparklr.passes.spark import open_passes
 from sparklr.persistence import EstimatorReader, ParamsWriter
 from sparklr.plan import Fit, check_solver, fit_all
 from sparklr.problem import Spec

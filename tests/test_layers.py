@@ -59,7 +59,7 @@ FACE = {
     "tallies",
 }
 # Below the face only these know Spark.
-KNOW_SPARK = {"jvm", "passes.spark", "passes.session"}
+KNOW_SPARK = {"jvm", "passes.spark", "passes.packing", "passes.session"}
 
 # What only Spark's JVM has, or its driver's context: Spark Connect has neither.
 JVM_NAMES = {"_jvm", "_jdf", "_jsparkSession", "_gateway", "sparkContext", "_sc", "rdd"}

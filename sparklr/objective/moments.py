@@ -85,6 +85,16 @@ class Moments:
             label_weights=label_weights,
         )
 
+    def alike(self, other: Moments) -> bool:
+        """Whether these can be of the same rows, summed in another order."""
+        if (self.rows, self.nonzeros) != (other.rows, other.nonzeros):
+            return False
+        same = np.array_equal(self.labels, other.labels)
+        return same and all(
+            np.allclose(getattr(self, name), getattr(other, name), rtol=1e-9, atol=0.0)
+            for name in ("weight", "label_weights", "minimum", "maximum")
+        )
+
     def to_arrays(self) -> dict[str, Array]:
         """Plain arrays by field name, for `from_arrays`."""
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}

@@ -8,9 +8,10 @@ Spark's workers but knows nothing of Spark.
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from sparklr.arrow import FeatureRows, read_features, read_numbers
 from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.passes.complaints import Complaints
-from sparklr.passes.store import BlockStore
+from sparklr.passes.store import BlockName, BlockStore
 
 SUMMARY = -1  # the position of a partition's summary row
 
@@ -29,9 +30,10 @@ SCHEMA = pa.schema(
     [
         ("partition", pa.int32()),
         ("position", pa.int32()),  # of the block in its partition, or SUMMARY
+        ("run", pa.int64()),  # which packing of the partition, if Spark packs it twice
         ("small", pa.bool_()),  # whether the partition's blocks all fit `PackPlan.small_bytes`
-        ("length", pa.int64()),  # of the payload in bytes
-        ("payload", pa.binary()),
+        ("length", pa.int64()),  # of the block in bytes
+        ("payload", pa.binary()),  # the block, or null if it lies in a file
     ]
 )
 
@@ -45,6 +47,7 @@ class PackPlan:
     sample_rows: int = 10_000
     sample_bytes: int = 16 * 2**20
     classes: int | None = None  # from the label column's metadata
+    ship_all: bool = False  # blocks that lie in files too
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,35 +116,42 @@ def pack_partition(
 ) -> Iterator[pa.RecordBatch]:
     """Pack a partition: batches with columns features, label and perhaps weight.
 
-    Blocks that will not come to the driver are also put into the store's files.
+    Blocks that will not come to the driver are put into the store's files, and travel no further
+    if that succeeds.
     """
     packer = Packer(partition, plan)
-    held: list[bytes] | None = []  # blocks of a partition that may still turn out small
-    size = position = 0
+    held: list[Block] | None = []  # blocks of a partition that may still turn out small
+    size, names = 0, _names(partition)
     for block in packer.blocks(batches):
-        payload = block.to_bytes()
-        size += len(payload)
+        size += sum(map(len, block.pieces()))
         if held is not None and size <= plan.small_bytes:
-            held.append(payload)
+            held.append(block)
             continue
-        for earlier in [*(held or []), payload]:
-            if store is not None:
-                store.write(partition, position, earlier)
-            yield _row(partition, position, False, earlier)
-            position += 1
+        for each in [*(held or []), block]:
+            name, pieces = next(names), each.pieces()
+            written = store is not None and store.write(name, pieces)
+            kept = None if written and not plan.ship_all else b"".join(pieces)
+            yield _row(name, False, sum(map(len, pieces)), kept)
         held = None
-    for payload in held or []:
-        yield _row(partition, position, True, payload)
-        position += 1
-    # The summary is always marked small, so that one filter fetches it with the small blocks.
-    summary = packer.summary(position)
+    for block in held or []:
+        payload = block.to_bytes()
+        yield _row(next(names), True, len(payload), payload)
+    last = next(names)
+    summary = packer.summary(last.position)
     if held is None and store is not None:
         summary = replace(summary, folders=tuple(store.folders()))
-    yield _row(partition, SUMMARY, True, summary.to_bytes())
+    # The summary is always marked small, so that one filter fetches it with the small blocks.
+    payload = summary.to_bytes()
+    yield _row(last._replace(position=SUMMARY), True, len(payload), payload)
 
 
-def _row(partition: int, position: int, small: bool, payload: bytes) -> pa.RecordBatch:
-    columns = [[partition], [position], [small], [len(payload)], [payload]]
+def _names(partition: int) -> Iterator[BlockName]:
+    run = uuid.uuid4().int >> 65  # 63 bits
+    return (BlockName(partition, position, run) for position in count())
+
+
+def _row(name: BlockName, small: bool, length: int, payload: bytes | None) -> pa.RecordBatch:
+    columns = [[name.partition], [name.position], [name.run], [small], [length], [payload]]
     arrays = [pa.array(item, kind) for item, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 

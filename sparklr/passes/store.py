@@ -1,9 +1,9 @@
-"""Block files: a copy of the packed blocks beside the worker, so that a pass need not ship them.
+"""Block files: packed blocks beside the worker, so that a pass need not ship them.
 
-What Spark has persisted stays the truth. A file is a shortcut: it is believed if it is a plain
-file of this user's and of the length that Spark knows, and whoever cannot write or find one
-does without. The files lie in the executor's own local directory, which Spark removes when the
-executor ends, in a folder named by the fit's token, which the fit removes when it ends.
+A file is believed if it is a plain file of this user's and of the length that Spark knows, and
+whoever cannot write or find one does without. The files lie in the executor's own local
+directory, which Spark removes when the executor ends, in a folder named by the fit's token,
+which the fit removes when it ends.
 
 Knows files and bytes only; no Spark, no blocks.
 """
@@ -16,11 +16,11 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 log = logging.getLogger("sparklr")
 
@@ -30,15 +30,27 @@ LOCAL_DIRS = "SPARK_LOCAL_DIRS"
 RESERVE = 2**30
 
 
+class BlockName(NamedTuple):
+    """Which block: Spark may pack a partition twice, in another order, and keeps one run's."""
+
+    partition: int
+    position: int
+    run: int
+
+    @property
+    def file(self) -> str:
+        return f"{self.partition}-{self.position}-{self.run:x}.block"
+
+
 @dataclass(frozen=True)
 class BlockStore:
     """The block files of one fit on this machine; the token cannot be guessed."""
 
     token: str
 
-    def write(self, partition: int, position: int, payload: Any) -> bool:
-        """Keep a block; False, with nothing left behind, if that cannot be done here."""
-        folder = self._folder(partition)
+    def write(self, name: BlockName, pieces: Sequence[Any]) -> bool:
+        """Keep a block's bytes; False, with nothing left behind, if that cannot be done here."""
+        folder = self._folder(name.partition)
         if folder is None:
             return False
         temporary = folder / f".{uuid.uuid4().hex}"
@@ -46,11 +58,11 @@ class BlockStore:
             folder.mkdir(mode=0o700, exist_ok=True)
             if not _private(folder.lstat(), stat.S_ISDIR):
                 raise PermissionError(f"'{folder}' is not a folder of this user's own")
-            if shutil.disk_usage(folder).free < len(payload) + RESERVE:
+            if shutil.disk_usage(folder).free < sum(map(len, pieces)) + RESERVE:
                 raise OSError(f"the disk of '{folder}' is nearly full")
-            _write_new(temporary, payload)
-            # In one step: a reader, or the same task run twice, sees a whole file or none.
-            temporary.replace(folder / _name(partition, position))
+            _write_new(temporary, pieces)
+            # In one step: a reader sees a whole file or none.
+            temporary.replace(folder / name.file)
         except OSError as reason:
             log.warning("a block file was not written, its block stays in Spark: %s", reason)
             with suppress(OSError):
@@ -58,13 +70,13 @@ class BlockStore:
             return False
         return True
 
-    def read(self, partition: int, position: int, length: int) -> mmap.mmap | None:
+    def read(self, name: BlockName, length: int) -> mmap.mmap | None:
         """A block of this length as mapped memory; None if it is not to be had."""
-        folder = self._folder(partition)
+        folder = self._folder(name.partition)
         if folder is None or length == 0:
             return None
         try:
-            handle = os.open(folder / _name(partition, position), os.O_RDONLY | os.O_NOFOLLOW)
+            handle = os.open(folder / name.file, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
             return None
         try:
@@ -106,19 +118,16 @@ def _roots() -> list[Path]:
     return [Path(one) for one in os.environ.get(LOCAL_DIRS, "").split(",") if one]
 
 
-def _name(partition: int, position: int) -> str:
-    return f"{partition}-{position}.block"
-
-
 def _private(found: os.stat_result, kind: object) -> bool:
     """Whether a file or folder is of this kind, this user's, and closed to all others."""
     mine = found.st_uid == os.geteuid() and not found.st_mode & 0o077
     return mine and bool(kind(found.st_mode))  # type: ignore[operator]
 
 
-def _write_new(path: Path, payload: Any) -> None:
+def _write_new(path: Path, pieces: Sequence[Any]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb", buffering=0) as file:
-        left = memoryview(payload)
-        while left:
-            left = left[file.write(left) :]
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                left = left[file.write(left) :]

@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.sums import Probe, Stack
-from sparklr.passes.store import BlockStore
+from sparklr.passes.store import BlockName, BlockStore
 
 # Sums of a partition, at position SUMS; or no sums: a block that was not found.
 PARTIAL = "partition int, position int, sums binary"
@@ -28,8 +28,8 @@ SUMS = -1
 class SumBlocks:
     """The sums of this partition's blocks, which are shipped as payload or lie in files.
 
-    Batches have columns partition, position and length, and payload if shipped. What is shipped
-    is put into files for the next pass; what is not there is named.
+    Batches have columns partition, position, run and length, and payload if shipped. What is
+    shipped is put into files for the next pass; what is not there is named.
     """
 
     probes: tuple[Probe, ...]
@@ -45,24 +45,25 @@ class SumBlocks:
         with _thread_pools().limit(limits=1):
             for batch in batches:
                 for row in range(batch.num_rows):
-                    partition = batch.column(0)[row].as_py()
-                    buffer = self._buffer(batch, row)
+                    name = BlockName(*(batch.column(at)[row].as_py() for at in range(3)))
+                    partition = name.partition
+                    buffer = self._buffer(name, batch, row)
                     if buffer is None:
-                        yield _row(partition, batch.column(1)[row].as_py(), None)
+                        yield _row(partition, name.position, None)
                         continue
                     block = Block.from_buffer(buffer)
                     stack.add(block.matrix, block.labels, block.weights)
         if partition is not None:
             yield _row(partition, SUMS, stack.totals().tobytes())
 
-    def _buffer(self, batch: pa.RecordBatch, row: int) -> Any:
-        partition, position, length = (batch.column(at)[row].as_py() for at in range(3))
-        if not self.shipped:
-            return None if self.store is None else self.store.read(partition, position, length)
-        payload = batch.column(3)[row].as_buffer()
-        if self.store is not None:
-            self.store.write(partition, position, payload)
-        return payload
+    def _buffer(self, name: BlockName, batch: pa.RecordBatch, row: int) -> Any:
+        if self.shipped and batch.column(4)[row].is_valid:
+            payload = batch.column(4)[row].as_buffer()
+            if self.store is not None:
+                self.store.write(name, [payload])
+            return payload
+        length = batch.column(3)[row].as_py()
+        return None if self.store is None else self.store.read(name, length)
 
 
 @cache

@@ -140,8 +140,8 @@ def _follow(
 ) -> Array | None:
     """Where the model is first least along z + t * moved, t >= 0; None if nothing moves.
 
-    A coordinate that meets its bound is put on it and stays; the others go on as long as that
-    descends. So one line may find many bounds.
+    A coordinate that meets its bound is put on it and stays, as does one that the l1 term stops
+    at zero; the others go on as long as that descends. So one line may find many of them.
     """
     found = None
     while True:
@@ -151,12 +151,13 @@ def _follow(
         if length < reach or reach == np.inf:
             if not 0 < length < np.inf:
                 return found
-            found = z + length * moved
-            found[stops] = 0.0
-            return box.clip(found)
-        hits = times == reach
-        found = box.clip(z + reach * moved)
-        found[hits] = np.where(moved > 0, box.upper, box.lower)[hits]
+            hits, found = stops, box.clip(z + length * moved)
+            found[hits] = 0.0
+            if not hits.any():
+                return found
+        else:
+            hits, found = times == reach, box.clip(z + reach * moved)
+            found[hits] = np.where(moved > 0, box.upper, box.lower)[hits]
         slope = slope + hessian @ (found - z)
         z, moved = found, np.where(hits, 0.0, moved)
 

@@ -20,8 +20,9 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
 from sparklr.passes.complaints import ColumnNames
+from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.spark import Storage, open_passes
+from sparklr.passes.spark import open_passes
 
 NAMES = ColumnNames("features", "label", "weight")
 SCHEMA = StructType(

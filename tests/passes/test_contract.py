@@ -13,8 +13,9 @@ from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
 from sparklr.passes import spark as jobs
 from sparklr.passes.local import LocalPasses
+from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import read_round
-from sparklr.passes.spark import SparkPasses, Storage
+from sparklr.passes.spark import SparkPasses
 from tests.passes.contract import (
     CASES,
     Opened,
@@ -100,11 +101,17 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_partial_sums_merge_in_a_tree(
-    spread: Opened, received: list[int], merge_bytes: int, depth: int, arriving: int
+    spread: Opened,
+    received: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    merge_bytes: int,
+    depth: int,
+    arriving: int,
 ) -> None:
-    assert isinstance(spread.passes, SparkPasses)
-    storage = replace(spread.passes.storage, merge_bytes=merge_bytes, depth=depth)
-    passes = replace(spread.passes, storage=storage)
+    passes = spread.passes
+    assert isinstance(passes, SparkPasses)
+    storage = replace(passes.source.storage, merge_bytes=merge_bytes, depth=depth)
+    monkeypatch.setattr(passes, "source", replace(passes.source, storage=storage))
     probes = spread.probes("mixed")
     first = passes.total(probes)
     assert_sums(first, probes, spread.rows, passes.moments.origin)

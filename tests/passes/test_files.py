@@ -13,7 +13,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.passes.spark import SparkPasses, Storage
+from sparklr.passes.packing import Storage
+from sparklr.passes.spark import SparkPasses
 from sparklr.passes.store import BlockStore
 from tests.passes.contract import CASES, Opened, opened
 
@@ -33,7 +34,7 @@ def shipped(spark: Any) -> Array:
     storage = replace(ON_EXECUTORS, files=False)
     with opened(spark, CASES["both"](), storage, 2) as found:
         assert isinstance(found.passes, SparkPasses)
-        assert found.passes.files is None
+        assert not found.passes.packing.has_files
         return found.passes.total(found.probes("mixed"))
 
 
@@ -43,9 +44,9 @@ def passes_of(case: Opened) -> SparkPasses:
 
 
 def files_of(case: Opened) -> list[Path]:
-    known = passes_of(case).files
-    assert known is not None
-    return sorted(file for folder in known.folders for file in Path(folder).iterdir())
+    packing = passes_of(case).packing
+    assert packing.has_files
+    return sorted(file for folder in packing.folders for file in Path(folder).iterdir())
 
 
 def test_every_block_lies_in_a_file_and_no_block_is_shipped(
@@ -53,6 +54,7 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
 ) -> None:
     passes = passes_of(case)
     assert len(files_of(case)) == passes.blocks.count() > 4
+    assert passes.blocks.where("payload is not null").count() == 0
     asked: list[bool] = []
     total = SparkPasses._total
 
@@ -91,26 +93,52 @@ def test_files_harmed_between_passes_change_no_sum(
     caplog: pytest.LogCaptureFixture,
     harm: Callable[[list[Path]], None],
 ) -> None:
+    """First the rows are packed again; what is lost then, Spark still has."""
     passes, probes = passes_of(case), case.probes("mixed")
     scale = np.abs(shipped).max()
-    passes.total(probes)
+
+    def check(*complaints: str) -> None:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "sparklr"):
+            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+        assert len(caplog.messages) == len(complaints)
+        for said, message in zip(complaints, caplog.messages, strict=True):
+            assert said in message
+
+    check()
+    folders = passes.packing.folders
+    harm(files_of(case))
+    check("not found", "packed again")
+    assert not any(Path(folder).exists() for folder in folders)
+    check()
     before = files_of(case)
     harm(before)
-    with caplog.at_level(logging.WARNING, "sparklr"):
-        assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
-    assert "block files were not found" in caplog.text
+    check("not found")
     assert files_of(case) == before  # what was shipped lies in files again
-    caplog.clear()
-    assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
-    assert caplog.text == ""
+    check()
 
 
-def test_partials_and_what_was_not_found_pass_the_merge_tree(case: Opened, shipped: Array) -> None:
+def test_rows_that_change_between_two_readings_are_refused(
+    case: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     passes = passes_of(case)
-    tree = replace(passes, storage=replace(passes.storage, merge_bytes=0, depth=2), partitions=7)
+    _delete_one(files_of(case))
+    heavier = replace(passes.moments, weight=1.001 * passes.moments.weight)
+    monkeypatch.setattr(passes, "moments", heavier)
+    with pytest.raises(RuntimeError, match="rows changed while they were fitted"):
+        passes.total(case.probes("mixed"))
+
+
+def test_partials_and_what_was_not_found_pass_the_merge_tree(
+    case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = passes_of(case)
+    tree = replace(passes.source.storage, merge_bytes=0, depth=2)
+    monkeypatch.setattr(passes, "source", replace(passes.source, storage=tree))
+    monkeypatch.setattr(passes, "partitions", 7)
     _delete_one(files_of(case))
     scale = np.abs(shipped).max()
-    assert_allclose(tree.total(case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
+    assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
 
 
 def test_where_no_file_can_be_written_blocks_are_shipped(
@@ -118,12 +146,11 @@ def test_where_no_file_can_be_written_blocks_are_shipped(
 ) -> None:
     """Workers read the class as it is here: they import it anew."""
     store = BlockStore("../no-such-folder/x")
-    monkeypatch.setattr("sparklr.passes.spark.BlockStore", lambda _: store)
+    monkeypatch.setattr("sparklr.passes.packing.BlockStore", lambda _: store)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes = passes_of(case)
         assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12)
-        assert passes.files is not None
-        assert not passes.files.trusted
+        assert passes.blocks.where("payload is null").count() == 0
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -135,9 +162,7 @@ def test_the_files_are_gone_after_the_fit(
         files = files_of(case)
         assert all(file.is_file() for file in files)
         if elsewhere:
-            known = passes_of(case).files
-            assert known is not None
-            known.folders |= {"/no/such/machine"}
+            passes_of(case).packing.folders |= {"/no/such/machine"}
             monkeypatch.setattr(BlockStore, "remove", lambda *_: False)  # in the driver alone
     assert not any(file.exists() for file in files)
     assert not any(file.parent.exists() for file in files)

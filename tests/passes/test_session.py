@@ -21,8 +21,9 @@ from sparklr.columns import training_rows
 from sparklr.objective.sums import Probe
 from sparklr.passes import session
 from sparklr.passes.complaints import ColumnNames
+from sparklr.passes.packing import Storage
 from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
-from sparklr.passes.spark import Storage, open_passes
+from sparklr.passes.spark import open_passes
 
 LOCAL_MB = "spark.sparklr.localMB"
 STORES = ["local", "jobs"]
@@ -152,10 +153,11 @@ def test_the_users_settings_count_in_the_fits_own_session(
         own = private.frame.sparkSession
         assert own is not spark
         assert {key: own.conf.get(key) for key in settings} == settings
-        private.batch(records=7, size=1_000)
+        private.batch(records=7)
         assert own.conf.get(RECORDS_PER_BATCH) == "7"
-        if private.limits_bytes:
-            assert own.conf.get(BYTES_PER_BATCH) == "1000"
+        if own.conf.isModifiable(BYTES_PER_BATCH):  # Spark 4.1
+            assert own.conf.get(BYTES_PER_BATCH) == str(session.UNBOUNDED)
+            assert spark.conf.get(BYTES_PER_BATCH) != str(session.UNBOUNDED)
         own.conf.set("spark.sql.session.timeZone", "UTC")
         assert {key: spark.conf.get(key) for key in settings} == settings
 
@@ -261,6 +263,5 @@ def test_where_no_session_can_be_had_the_users_own_serves(
     monkeypatch.setattr(type(spark if refused == "newSession" else frame), refused, _refuse)
     private = PrivateFrame(frame.select("features", "label"))
     assert private.frame.sparkSession is spark
-    assert not private.limits_bytes
-    private.batch(records=1, size=1)  # which must not reach the user's settings
+    private.batch(records=1)  # which must not reach the user's settings
     assert_allclose(fit(frame), expected, rtol=1e-9)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparklr.passes import store as module
-from sparklr.passes.store import LOCAL_DIRS, BlockStore
+from sparklr.passes.store import LOCAL_DIRS, BlockName, BlockStore
 
 PAYLOAD = bytes(range(256)) * 40
 
@@ -26,6 +26,10 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return made
 
 
+def name(partition: int, position: int, run: int = 2**62) -> BlockName:
+    return BlockName(partition, position, run)
+
+
 def files_in(roots: list[Path]) -> list[Path]:
     return sorted(path for root in roots for path in root.rglob("*") if path.is_file())
 
@@ -33,15 +37,21 @@ def files_in(roots: list[Path]) -> list[Path]:
 def test_what_is_written_is_read(roots: list[Path]) -> None:
     store = BlockStore("token")
     for partition in range(3):
-        assert store.write(partition, 7, PAYLOAD)
-        found = store.read(partition, 7, len(PAYLOAD))
+        assert store.write(name(partition, 7), [PAYLOAD])
+        found = store.read(name(partition, 7), len(PAYLOAD))
         assert found is not None
         assert found[:] == PAYLOAD
     assert len({path.parent for path in files_in(roots)}) == 2
 
 
+def test_pieces_are_written_one_after_another(roots: list[Path]) -> None:
+    BlockStore("token").write(name(0, 0), [PAYLOAD[:10], b"", memoryview(PAYLOAD)[10:]])
+    (file,) = files_in(roots)
+    assert file.read_bytes() == PAYLOAD
+
+
 def test_files_and_folders_are_closed_to_others(roots: list[Path]) -> None:
-    BlockStore("token").write(0, 0, PAYLOAD)
+    BlockStore("token").write(name(0, 0), [PAYLOAD])
     (file,) = files_in(roots)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -50,10 +60,11 @@ def test_files_and_folders_are_closed_to_others(roots: list[Path]) -> None:
 @pytest.mark.usefixtures("roots")
 def test_another_block_or_another_fit_is_not_found() -> None:
     store = BlockStore("token")
-    store.write(0, 0, PAYLOAD)
-    assert store.read(0, 1, len(PAYLOAD)) is None
-    assert store.read(2, 0, len(PAYLOAD)) is None
-    assert BlockStore("other").read(0, 0, len(PAYLOAD)) is None
+    store.write(name(0, 0), [PAYLOAD])
+    assert store.read(name(0, 1), len(PAYLOAD)) is None
+    assert store.read(name(2, 0), len(PAYLOAD)) is None
+    assert store.read(name(0, 0, run=1), len(PAYLOAD)) is None
+    assert BlockStore("other").read(name(0, 0), len(PAYLOAD)) is None
 
 
 def _truncate(file: Path) -> None:
@@ -79,9 +90,9 @@ def _replace_by_link(file: Path) -> None:
 )
 def test_a_file_that_is_not_as_it_was_is_not_believed(roots: list[Path], harm: Any) -> None:
     store = BlockStore("token")
-    store.write(0, 0, PAYLOAD)
+    store.write(name(0, 0), [PAYLOAD])
     harm(files_in(roots)[0])
-    assert store.read(0, 0, len(PAYLOAD)) is None
+    assert store.read(name(0, 0), len(PAYLOAD)) is None
 
 
 def test_a_folder_that_others_made_is_not_used(roots: list[Path]) -> None:
@@ -91,23 +102,23 @@ def test_a_folder_that_others_made_is_not_used(roots: list[Path]) -> None:
         (root / "real").mkdir(mode=0o700)
         (root / "sparklr-link").symlink_to(root / "real")
     for token in ("open", "link"):
-        assert not BlockStore(token).write(0, 0, PAYLOAD)
+        assert not BlockStore(token).write(name(0, 0), [PAYLOAD])
     assert files_in(roots) == []
 
 
 def test_a_full_disk_leaves_no_piece(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill(path: Path, payload: Any) -> None:
-        path.write_bytes(payload[:100])
+    def fill(path: Path, pieces: Any) -> None:
+        path.write_bytes(pieces[0][:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module, "_write_new", fill)
-    assert not BlockStore("token").write(0, 0, PAYLOAD)
+    assert not BlockStore("token").write(name(0, 0), [PAYLOAD])
     assert files_in(roots) == []
 
 
 def test_some_room_is_left_on_the_disk(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RESERVE", 2**62)
-    assert not BlockStore("token").write(0, 0, PAYLOAD)
+    assert not BlockStore("token").write(name(0, 0), [PAYLOAD])
     assert files_in(roots) == []
 
 
@@ -119,16 +130,16 @@ def test_without_a_local_directory_there_are_no_files(
     if value is not None:
         monkeypatch.setenv(LOCAL_DIRS, value)
     store = BlockStore("token")
-    assert not store.write(0, 0, PAYLOAD)
-    assert store.read(0, 0, len(PAYLOAD)) is None
+    assert not store.write(name(0, 0), [PAYLOAD])
+    assert store.read(name(0, 0), len(PAYLOAD)) is None
     assert store.folders() == []
 
 
 def test_removing_leaves_other_fits_alone(roots: list[Path]) -> None:
     mine, other = BlockStore("mine"), BlockStore("other")
     for partition in range(2):
-        mine.write(partition, 0, PAYLOAD)
-        other.write(partition, 0, PAYLOAD)
+        mine.write(name(partition, 0), [PAYLOAD])
+        other.write(name(partition, 0), [PAYLOAD])
     assert mine.remove()
     assert {path.parent.name for path in files_in(roots)} == {"sparklr-other"}
 
@@ -136,7 +147,7 @@ def test_removing_leaves_other_fits_alone(roots: list[Path]) -> None:
 def test_only_folders_of_its_own_are_removed(roots: list[Path]) -> None:
     store, victim = BlockStore("mine"), roots[0] / "victim"
     victim.mkdir()
-    store.write(0, 0, PAYLOAD)
+    store.write(name(0, 0), [PAYLOAD])
     assert not store.remove([str(victim), *store.folders(), "/nowhere/sparklr-mine"])
     assert victim.is_dir()
     assert files_in(roots) == []
@@ -145,8 +156,8 @@ def test_only_folders_of_its_own_are_removed(roots: list[Path]) -> None:
 def test_what_is_mapped_outlives_its_file(roots: list[Path]) -> None:
     """A task goes on reading what another fit's end, or a cleaner, has just removed."""
     store = BlockStore("token")
-    store.write(0, 0, PAYLOAD)
-    found = store.read(0, 0, len(PAYLOAD))
+    store.write(name(0, 0), [PAYLOAD])
+    found = store.read(name(0, 0), len(PAYLOAD))
     store.remove()
     assert files_in(roots) == []
     assert found is not None

@@ -1,0 +1,259 @@
+"""One packing of a frame's rows: a Spark job that makes blocks, and where those then lie.
+
+Blocks of small partitions come to the driver in that same job. The others lie in files beside
+the workers; what Spark persists is their names, and those blocks that no file could be had for.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+
+from sparklr.blocks import Block
+from sparklr.objective.moments import Moments, no_rows
+from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
+from sparklr.passes.pack import (
+    SUMMARY,
+    PackPlan,
+    PartitionSummary,
+    pack_partition,
+    smallest_keys,
+)
+from sparklr.passes.protocol import MEGABYTE
+from sparklr.passes.session import PrivateFrame
+from sparklr.passes.store import BlockStore
+from sparklr.passes.tasks import RemoveFiles
+
+log = logging.getLogger("sparklr")
+
+PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
+# A batch's overhead is some 50 microseconds in Python; beyond this size nothing is gained.
+PACK_BATCH_BYTES = 1_600_000
+# Rows a batch where the metadata do not tell the row's width.
+PACK_BATCH_RECORDS = 1_000
+# Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
+SAMPLE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where blocks live and how sums travel."""
+
+    local_bytes: int = 128 * MEGABYTE  # all blocks together below this come to the driver
+    block_bytes: int = 8 * MEGABYTE
+    merge_bytes: int = 64 * MEGABYTE  # partials beyond this merge on the executors first
+    depth: int = 2  # levels of that merge
+    slots: int | None = None  # tasks that can run at once, if known
+    files: bool = True  # whether workers may keep copies of blocks in files of their own
+    width: int | None = None  # features a row, if the metadata tell
+    classes: int | None = None  # likewise
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows to pack: columns features, label and perhaps weight, in this order."""
+
+    private: PrivateFrame
+    names: ColumnNames  # what the user calls the columns, for errors
+    storage: Storage
+
+    def plan(self, *, ship_all: bool) -> PackPlan:
+        """How every partition is packed."""
+        slots = self.storage.slots
+        # A partition's share: with unknown slots, small enough for hundreds of partitions.
+        share = self.storage.local_bytes // (slots or 256)
+        # Likewise its share of the sample: four times the even one, as partitions differ in size.
+        tasks = slots or 64
+        return PackPlan(
+            self.storage.block_bytes,
+            share,
+            sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
+            sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
+            classes=self.storage.classes,
+            ship_all=ship_all,
+        )
+
+    @property
+    def batch_records(self) -> int:
+        """Rows an Arrow batch of the packing job."""
+        width = self.storage.width
+        if width is None:
+            return PACK_BATCH_RECORDS
+        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), 1, 10_000))
+
+
+class Packing:
+    """Blocks of a source's rows; what they take is given back by `close`."""
+
+    def __init__(self, source: Source, *, ship_all: bool = False) -> None:
+        self.store = BlockStore(uuid.uuid4().hex)
+        self._source = source
+        storage, frame = source.storage, source.private.frame
+        if storage.slots is not None:
+            frame = frame.coalesce(storage.slots)
+        source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
+        task = _Pack(source.plan(ship_all=ship_all), self.store, storage.files)
+        self.frame = frame.mapInArrow(task, PACKED)
+        self.folders: frozenset[str] | None = None  # not known until the job has ended
+        self._persisted = _persist(self.frame)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether any block lies in a file."""
+        return bool(self.folders)
+
+    def gather(self) -> Gathered:
+        """Run the packing job; bring home summaries and the blocks of small partitions."""
+        with _wording_worker_trouble():
+            table = collect_arrow(self.frame.where("small"))
+        positions = table["position"].to_numpy()
+        summaries, blocks = [], []
+        for at in np.lexsort((positions, table["partition"].to_numpy())):
+            payload = table["payload"][int(at)].as_buffer()
+            if positions[at] == SUMMARY:
+                summaries.append(PartitionSummary.from_bytes(payload.to_pybytes()))
+            else:
+                blocks.append(Block.from_buffer(payload))
+        self.folders = frozenset(folder for its in summaries for folder in its.folders)
+        moments, sample = _judge(summaries, self._source.names)
+        count = sum(its.blocks for its in summaries)
+        log.info(
+            "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
+        )
+        return Gathered(moments, sample, blocks, count, len(summaries))
+
+    def unpersist(self) -> None:
+        """Let Spark forget what it holds."""
+        if self._persisted:
+            self.frame.unpersist()
+            self._persisted = False
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        try:
+            self._remove_files()
+        except Exception as reason:
+            # Spark removes the executors' folders when they end; a fit need not fail for them.
+            log.warning("block files were left: %s", str(reason).split("\n", 1)[0])
+        finally:
+            self.unpersist()
+
+    def _remove_files(self) -> None:
+        """From here if they lie on this machine, else by a job."""
+        if self.folders is not None and self.store.remove(self.folders):
+            return
+        if self.folders is None:  # the packing job failed: any machine may have files
+            slots = self._source.storage.slots or 64
+            names = self._source.private.frame.sparkSession.range(0, slots, 1, slots)
+        else:  # each task reads a cached partition, so it runs where that partition's files are
+            names = self.frame.select("partition")
+        collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """What the packing job brought to the driver."""
+
+    moments: Moments
+    sample: Block
+    blocks: list[Block]  # of small partitions
+    count: int  # of all partitions' blocks
+    partitions: int
+
+
+def _persist(frame: DataFrame) -> bool:
+    try:
+        frame.persist()
+    except Exception as reason:  # serverless refuses: the rows are then packed anew each pass
+        log.warning("cannot persist the packed rows: %s", str(reason).split("\n", 1)[0])
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Pack:
+    """The packing task.
+
+    The store's token tells two fits of one frame apart: Spark keeps equal plans once, and
+    whichever fit ended first would drop the other's blocks.
+    """
+
+    plan: PackPlan
+    store: BlockStore
+    files: bool
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return pack_partition(batches, _partition(), self.plan, self.store if self.files else None)
+
+
+def _partition() -> int:
+    context = TaskContext.get()
+    return 0 if context is None else context.partitionId()
+
+
+@contextmanager
+def _wording_worker_trouble() -> Iterator[None]:
+    """Say in a sentence what a worker without our packages says in a page."""
+    try:
+        yield
+    except Exception as trouble:
+        text = str(trouble)
+        lacking = re.search(r"No module named '(sparklr|numpy|scipy|pandas|pyarrow)'", text)
+        if lacking or "PYTHON_VERSION_MISMATCH" in text:
+            what = f"have no {lacking[1]}" if lacking else "run another version of Python"
+            raise RuntimeError(
+                f"Spark's workers {what}. Install sparklr where they run; on one machine, set the "
+                f"environment variable PYSPARK_PYTHON to {sys.executable} before the Spark "
+                "session starts."
+            ) from trouble
+        raise
+
+
+def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[Moments, Block]:
+    """The whole frame's moments and sample, or an error that says what is wrong with its rows."""
+    complaints = Complaints()
+    features: int | None = None
+    moments = no_rows(0)
+    for summary in summaries:
+        complaints.merge(summary.complaints)
+        if summary.features is None:
+            continue
+        if features is not None and summary.features != features:
+            example = f"size {summary.features} instead of {features}"
+            complaints.add("size", summary.seen, example)
+        elif not complaints:
+            features = summary.features
+            moments = moments.merge(summary.moments)
+    if complaints:
+        raise ValueError(complaints.sentence(names))
+    if features is None or sum(summary.seen for summary in summaries) == 0:
+        raise ValueError("The data set is empty: there are no rows to fit. Pass at least one row.")
+    if moments.rows == 0:
+        raise ValueError(
+            f"{names.subject('weight')}: all weights are zero, so no row counts. "
+            "Give at least one row a weight above zero."
+        )
+    check_magnitudes(moments, names)
+    samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
+    _, sample = smallest_keys(samples, SAMPLE_ROWS)
+    return moments, sample
+
+
+def collect_arrow(frame: DataFrame) -> Any:
+    """The frame's rows as one Arrow table on the driver."""
+    if hasattr(frame, "toArrow"):  # Spark 4.0
+        return frame.toArrow()
+    columns = frame.columns
+    rows = frame.collect()
+    return pa.table({name: [row[name] for row in rows] for name in columns})
