@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
+from sparklr.blocks import Block
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
@@ -21,6 +22,7 @@ from sparklr.passes.protocol import MEGABYTE, Passes, read_round
 from sparklr.problem import Problem, SolverName, Spec
 from sparklr.solvers import (
     Answer,
+    BlockInverse,
     Preconditioner,
     Query,
     Solution,
@@ -45,8 +47,10 @@ HESSIAN_SIZE = 500
 # each takes no more than so many multiplications.
 SPARSE_HESSIAN_SIZE = 2_000
 HESSIAN_WORK = 4e9
-# Up to here the sample's Hessian is worth its Cholesky factor as a preconditioner.
+# Up to so many coefficients a margin the sample's Hessian is worth its Cholesky factor as a
+# preconditioner; it is summed over so many rows that it takes no more multiplications than this.
 PRECONDITIONER_SIZE = 3_000
+PRECONDITIONER_WORK = 2e10
 # Beyond this a Hessian on the driver would take more than half a gigabyte.
 HESSIAN_LIMIT = 8_000
 # Rows needed for each row of the sample before a start from the sample's optimum pays.
@@ -192,7 +196,7 @@ def _begin(problem: Problem, name: SolverName, passes: Passes, budget: int) -> S
     enough = passes.moments.rows >= WARM_START_RATIO * max(passes.sample.rows, 1)
     if enough and spec.maxIter > 0 and spec.initial is None and value is not None:
         warm = _sample_optimum(problem, name, sample, budget)
-    precondition = _precondition(problem, name, sample, warm, budget)
+    precondition = _precondition(problem, name, passes.sample, warm, whole=True)
     make = _maker(problem, name, precondition)
     if warm is start or value is None:
         return make(start, stop)
@@ -215,31 +219,32 @@ def _maker(
 def _sample_optimum(problem: Problem, name: SolverName, sample: LocalPasses, budget: int) -> Array:
     """The optimum of the sample alone, to rough accuracy: its error is the sampling error."""
     on_sample = problem.on_weight(sample.blocks[0].total_weight)
-    precondition = _precondition(problem, name, sample, problem.start(), budget)
+    precondition = _precondition(problem, name, sample.sample, problem.start(), whole=False)
     solver = _maker(problem, name, precondition)(problem.start(), Stop(1e-6, 1e-8, 50))
     solutions, _ = _run({0: solver}, {0: on_sample}, sample, budget)
     return solutions[0].point
 
 
 def _precondition(
-    problem: Problem, name: SolverName, sample: LocalPasses, point: Array, budget: int
+    problem: Problem, name: SolverName, sample: Block, point: Array, *, whole: bool
 ) -> Preconditioner:
-    """The inverse of the sample's Hessian where its factor is affordable, else of a diagonal."""
+    """The inverse of the sample's Hessian, or of its block for each margin, or of a diagonal.
+
+    The whole costs as many times the blocks as there are margins, and saves passes. OWL-QN
+    factors it anew in every step, which only passes over all rows are worth.
+    """
     diagonal = problem.start_curvature()
-    if name == "l-bfgs" and problem.size <= PRECONDITIONER_SIZE:
-        on_sample = problem.on_weight(sample.blocks[0].total_weight)
-        query = Query(point, 2)
-        sums, _ = read_round(sample, [on_sample.probe(query)], budget)
-        hessian = on_sample.answer(query, sums[0]).second()
-        # What a sample of m rows cannot see of the curvature is made up for by a little of
-        # the diagonal, so that the preconditioner is never singular.
-        share = min(1.0, problem.size / max(sample.blocks[0].rows, 1)) * 1e-2 + 1e-8
-        hessian[np.diag_indices_from(hessian)] += share * diagonal
+    width = problem.scaling.shape[1]
+    factored = name == "l-bfgs" or (name == "owl-qn" and whole)
+    if factored and width <= PRECONDITIONER_SIZE:
+        whole = whole and problem.size <= PRECONDITIONER_SIZE
+        work = sample.rows * problem.size * (problem.size if whole else width)
+        # The sample's rows lie in the order they came in: every so-many-th is a sample too.
+        rows = sample.take(slice(None, None, max(1, round(work / PRECONDITIONER_WORK))))
         try:
-            factor = cho_factor(hessian, lower=True)
+            return BlockInverse(problem.curvature_blocks(point, rows, whole=whole))
         except LinAlgError:
-            return lambda vector: vector / diagonal
-        return lambda vector: np.asarray(cho_solve(factor, vector))
+            log.info("the sample's curvature is singular: preconditioned by a diagonal")
     return lambda vector: vector / diagonal
 
 

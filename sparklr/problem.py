@@ -15,11 +15,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.blocks import Block
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import Scaling
-from sparklr.objective.sums import Family, Probe, Sums
+from sparklr.objective.sums import Family, Probe, Stack, Sums, margin_hessians
 from sparklr.solvers import Answer, Box, Query
 
 SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
@@ -172,6 +173,31 @@ class Problem:
                     np.ones((columns, columns)), np.diag(self.gauge / self.scaling.columns)
                 )
         return Answer(value, gradient, hessian)
+
+    def curvature_blocks(self, point: Array, rows: Block, *, whole: bool) -> Array:
+        """The Hessian as some rows show it, (1, n, n), or its block for each margin, (C, q, q).
+
+        What m rows cannot see of the curvature is made up for by a little of the diagonal at
+        the start, so that no block is singular.
+        """
+        here = self.on_weight(rows.total_weight)
+        query = Query(point, 2)
+        probe = here.probe(query)
+        share = min(1.0, self.scaling.shape[1] / max(rows.rows, 1)) * 1e-2 + 1e-8
+        extra = share * self.start_curvature()
+        origin = self.scaling.origin if np.any(self.scaling.origin) else None
+        if whole:
+            stack = Stack([probe], rows.features, origin)
+            stack.add(rows.matrix, rows.labels, rows.weights)
+            hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+            hessian[np.diag_indices_from(hessian)] += extra
+            return hessian[None]
+        sums = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+        diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
+        blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
+        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):
+            block[np.diag_indices_from(block)] += its
+        return np.array(blocks)
 
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
         """The gauge's gradient for one margin, the same for all, and its value."""

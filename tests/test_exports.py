@@ -25,6 +25,7 @@ def test_spark_s_own_name_is_another_of_the_estimator() -> None:
 def test_the_solvers_export_these_names_and_no_others() -> None:
     assert sparklr.solvers.__all__ == [
         "Answer",
+        "BlockInverse",
         "Box",
         "Order",
         "Preconditioner",

@@ -36,10 +36,18 @@ ALLOWED: dict[str, set[str]] = {
     "objective": {"arrays"},
     "blocks": {"arrays"},
     "arrow": {"arrays", "blocks"},
-    "problem": {"arrays", "objective", "solvers"},
+    "problem": {"arrays", "blocks", "objective", "solvers"},
     "passes": {"arrays", "blocks", "arrow", "jvm", "objective"},
     "scoring": {"arrays", "arrow", "blocks"},
-    "plan": {"arrays", "objective", "problem", "solvers", "passes.local", "passes.protocol"},
+    "plan": {
+        "arrays",
+        "blocks",
+        "objective",
+        "problem",
+        "solvers",
+        "passes.local",
+        "passes.protocol",
+    },
 }
 # The face, which may import all of the above and one another.
 FACE = {

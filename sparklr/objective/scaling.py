@@ -98,6 +98,10 @@ class Scaling:
         full = self._change(half.T.reshape(side, self.columns, width)).reshape(side, side)
         return np.asarray((full + full.T) / 2)
 
+    def margin_hessian(self, sums: Array) -> Array:
+        """One margin's own block of `hessian`, from its sums (p + 1, p + 1)."""
+        return self._change(self._change(sums).T)
+
     def _change(self, sums: Array) -> Array:
         """Sums over [x - origin, 1] on the last axis -> over [(x - centre) / deviation, 1]."""
         totals = sums[..., -1:]

@@ -211,6 +211,36 @@ def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
     ]
 
 
+def margin_hessians(
+    probe: Probe, matrix: Matrix, labels: Array, weights: Array | None, origin: Array | None
+) -> Array:
+    """Each margin's own block of the Hessian, sum_i w_i h_ikk [x_i - o, 1] [x_i - o, 1]'.
+
+    (C, p + 1, p + 1): the whole Hessian for one margin, its diagonal blocks for several, for a
+    share of 1 / C of the work.
+    """
+    width = matrix.shape[1] + 1
+    blocks = np.zeros((probe.columns, width, width))
+    step = max(HESSIAN_SLICE_BYTES // (8 * width), 64)
+    for begin in range(0, matrix.shape[0], step):
+        part = slice(begin, begin + step)
+        rows = matrix[part].toarray() if sp.issparse(matrix) else matrix[part]
+        rows = rows if origin is None else rows - origin
+        margins = rows @ probe.coefficients.T + probe.offsets
+        if probe.family == "binomial":
+            curvatures = losses.binomial_terms(margins, labels[part])[2]
+        else:
+            classes = labels[part].astype(np.int64)
+            slopes = losses.multinomial_terms(margins[:, None], classes)[1]
+            chances = losses.softmax_from_multipliers(slopes, classes)[:, 0]
+            curvatures = chances * (1 - chances)
+        if weights is not None:
+            curvatures = curvatures * weights[part, None]
+        for block, curvature in zip(blocks, curvatures.T, strict=True):
+            _add_binomial_hessian(block, rows, curvature)
+    return blocks
+
+
 def _add_binomial_hessian(hessian: Array, matrix: Array, curvature: Array) -> None:
     """hessian += sum_i c_i [x_i, 1] [x_i, 1]'."""
     root = np.sqrt(curvature)

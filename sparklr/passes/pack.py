@@ -62,7 +62,9 @@ class PartitionSummary:
     sample: Block
     keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
     complaints: Complaints
-    folders: tuple[str, ...] = ()  # where copies of its blocks lie
+    folders: tuple[str, ...] = ()  # where its block files lie,
+    run: int = 0  # what names them,
+    lengths: tuple[int, ...] = ()  # and how long they are; -1 for a block without one
 
     def to_bytes(self) -> bytes:
         """As plain arrays: nothing is ever unpickled."""
@@ -75,6 +77,8 @@ class PartitionSummary:
             "broken": np.array(list(self.complaints.counts.values()), dtype=np.int64),
             "examples": np.array(list(self.complaints.examples.values()), dtype=str),
             "folders": np.array(self.folders, dtype=str),
+            "run": np.array(self.run),
+            "lengths": np.array(self.lengths, dtype=np.int64),
         }
         moments = self.moments.to_arrays()
         arrays |= {f"moments_{name}": value for name, value in moments.items()}
@@ -108,6 +112,8 @@ class PartitionSummary:
             arrays["keys"],
             complaints,
             tuple(str(folder) for folder in arrays["folders"]),
+            int(arrays["run"]),
+            tuple(int(length) for length in arrays["lengths"]),
         )
 
 
@@ -122,6 +128,7 @@ def pack_partition(
     packer = Packer(partition, plan)
     held: list[Block] | None = []  # blocks of a partition that may still turn out small
     size, names = 0, _names(partition)
+    lengths: list[int] = []
     for block in packer.blocks(batches):
         size += sum(map(len, block.pieces()))
         if held is not None and size <= plan.small_bytes:
@@ -131,7 +138,9 @@ def pack_partition(
             name, pieces = next(names), each.pieces()
             written = store is not None and store.write(name, pieces)
             kept = None if written and not plan.ship_all else b"".join(pieces)
-            yield _row(name, False, sum(map(len, pieces)), kept)
+            length = sum(map(len, pieces))
+            lengths.append(length if written else -1)
+            yield _row(name, False, length, kept)
         held = None
     for block in held or []:
         payload = block.to_bytes()
@@ -139,7 +148,8 @@ def pack_partition(
     last = next(names)
     summary = packer.summary(last.position)
     if held is None and store is not None:
-        summary = replace(summary, folders=tuple(store.folders()))
+        folders = tuple(store.folders())
+        summary = replace(summary, folders=folders, run=last.run, lengths=tuple(lengths))
     # The summary is always marked small, so that one filter fetches it with the small blocks.
     payload = summary.to_bytes()
     yield _row(last._replace(position=SUMMARY), True, len(payload), payload)

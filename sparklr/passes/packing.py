@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, no_rows
 from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
+from sparklr.passes.near import FileBlocks
 from sparklr.passes.pack import (
     SUMMARY,
     PackPlan,
@@ -32,7 +33,7 @@ from sparklr.passes.pack import (
 )
 from sparklr.passes.protocol import MEGABYTE
 from sparklr.passes.session import PrivateFrame
-from sparklr.passes.store import BlockStore
+from sparklr.passes.store import BlockName, BlockStore
 from sparklr.passes.tasks import RemoveFiles
 
 log = logging.getLogger("sparklr")
@@ -40,8 +41,9 @@ log = logging.getLogger("sparklr")
 PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
 # A batch's overhead is some 50 microseconds in Python; beyond this size nothing is gained.
 PACK_BATCH_BYTES = 1_600_000
-# Rows a batch where the metadata do not tell the row's width.
-PACK_BATCH_RECORDS = 1_000
+# But not fewer rows than these, also where their width is not known: rows so wide that they would
+# be are sparse nearly always.
+FEWEST_RECORDS = 1_000
 # Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
 SAMPLE_ROWS = 10_000
 
@@ -89,8 +91,8 @@ class Source:
         """Rows an Arrow batch of the packing job."""
         width = self.storage.width
         if width is None:
-            return PACK_BATCH_RECORDS
-        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), 1, 10_000))
+            return FEWEST_RECORDS
+        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), FEWEST_RECORDS, 10_000))
 
 
 class Packing:
@@ -131,7 +133,23 @@ class Packing:
         log.info(
             "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
         )
-        return Gathered(moments, sample, blocks, count, len(summaries))
+        return Gathered(moments, sample, blocks, count, len(summaries), self._near(summaries))
+
+    def _near(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
+        """All blocks, if each lies in a file that this process can read."""
+        names = [
+            (BlockName(its.partition, position, its.run), length)
+            for its in summaries
+            for position, length in enumerate(its.lengths)
+        ]
+        known = len(names) == sum(its.blocks for its in summaries) > 0
+        if not known or min(length for _, length in names) < 0:
+            return None
+        folders = {its.folders for its in summaries if its.folders}
+        if len(folders) > 1:  # of several machines
+            return None
+        store = self.store.seen_from_here(*folders)
+        return None if store is None else FileBlocks(store, names)
 
     def unpersist(self) -> None:
         """Let Spark forget what it holds."""
@@ -170,6 +188,7 @@ class Gathered:
     blocks: list[Block]  # of small partitions
     count: int  # of all partitions' blocks
     partitions: int
+    near: FileBlocks | None  # all blocks, if their files lie on this machine
 
 
 def _persist(frame: DataFrame) -> bool:

@@ -22,10 +22,12 @@ from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
 from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.local import LocalPasses
+from sparklr.passes.near import BlockLostError
 from sparklr.passes.packing import Gathered, Packing, Source, Storage, collect_arrow
 from sparklr.passes.protocol import Passes
 from sparklr.passes.session import PrivateFrame
 from sparklr.passes.tasks import PARTIAL, SUMS, SumBlocks, merge_buckets
+from sparklr.passes.threads import useful_threads
 
 log = logging.getLogger("sparklr")
 
@@ -48,7 +50,8 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
         gathered = packing.gather()
         if len(gathered.blocks) == gathered.count:
             packing.unpersist()
-            yield LocalPasses(gathered.blocks, gathered.moments, gathered.sample)
+            threads = useful_threads(storage.slots)
+            yield LocalPasses(gathered.blocks, gathered.moments, gathered.sample, threads)
         else:
             passes = SparkPasses(source, packing, gathered)
             yield passes
@@ -58,6 +61,8 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
 
 class SparkPasses:
     """Blocks in files beside the workers; each pass is one job over these.
+
+    Where this process can read all the files itself, it does, and no job is needed.
 
     A block without a file is shipped from what Spark holds of it. If it holds nothing (a machine
     was lost with its files, or somebody removed them), the rows are packed again, and this time
@@ -75,6 +80,14 @@ class SparkPasses:
         self._count = gathered.count
         self._by_name = packing.has_files  # whether to look for files before anything is shipped
         self._ships_all = False
+        self._near = self._near_passes(gathered)
+
+    def _near_passes(self, gathered: Gathered) -> LocalPasses | None:
+        """Passes without jobs, if all files are at hand and threads are as good as tasks."""
+        threads = useful_threads(self.source.storage.slots)
+        if gathered.near is None or threads < (self.source.storage.slots or threads + 1):
+            return None
+        return LocalPasses(gathered.near, self.moments, self.sample, threads)
 
     @property
     def blocks(self) -> DataFrame:
@@ -83,6 +96,11 @@ class SparkPasses:
 
     def total(self, probes: Sequence[Probe]) -> Array:
         """Every task sums its blocks; partials merge in the order of partitions."""
+        if self._near is not None:
+            try:
+                return self._near.total(probes)
+            except BlockLostError:
+                self._near = None
         total, missing = self._total(probes, self.blocks, shipped=not self._by_name)
         if missing and self._by_name:
             log.warning("%d block files were not found", len(missing))
@@ -116,6 +134,7 @@ class SparkPasses:
                 "other sums. Persist the frame, or write it to a table, before fitting."
             )
         self.partitions, self._count = gathered.partitions, gathered.count
+        self._near = self._near_passes(gathered)
         self._by_name = self.packing.has_files
 
     def _total(

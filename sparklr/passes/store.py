@@ -47,6 +47,17 @@ class BlockStore:
     """The block files of one fit on this machine; the token cannot be guessed."""
 
     token: str
+    roots: tuple[str, ...] = ()  # the local directories; those that Spark tells if none
+
+    def seen_from_here(self, folders: Iterable[str]) -> BlockStore | None:
+        """The store for a reader who is no worker; None if the workers' folders are elsewhere."""
+        paths = [Path(folder) for folder in folders]
+        if not paths or not all(one.name == self._folder_name and one.is_dir() for one in paths):
+            return None
+        return BlockStore(self.token, tuple(str(one.parent) for one in paths))
+
+    def _roots(self) -> Sequence[str]:
+        return self.roots or [one for one in os.environ.get(LOCAL_DIRS, "").split(",") if one]
 
     def write(self, name: BlockName, pieces: Sequence[Any]) -> bool:
         """Keep a block's bytes; False, with nothing left behind, if that cannot be done here."""
@@ -91,7 +102,7 @@ class BlockStore:
 
     def folders(self) -> list[str]:
         """The folders that this worker puts files into."""
-        return [str(root / self._folder_name) for root in _roots()]
+        return [str(Path(root) / self._folder_name) for root in self._roots()]
 
     def remove(self, folders: Iterable[str] | None = None) -> bool:
         """Remove this fit's folders, by default this worker's; False if one is not to be seen."""
@@ -106,16 +117,12 @@ class BlockStore:
         return f"sparklr-{self.token}"
 
     def _folder(self, partition: int) -> Path | None:
-        roots = _roots()
-        return roots[partition % len(roots)] / self._folder_name if roots else None
+        roots = self._roots()
+        return Path(roots[partition % len(roots)]) / self._folder_name if roots else None
 
 
 # Reading the pages in at once saves a fault for every 4 KB of them.
 MAPPING = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-
-
-def _roots() -> list[Path]:
-    return [Path(one) for one in os.environ.get(LOCAL_DIRS, "").split(",") if one]
 
 
 def _private(found: os.stat_result, kind: object) -> bool:

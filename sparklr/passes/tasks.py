@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import ThreadpoolController
 
 from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.sums import Probe, Stack
 from sparklr.passes.store import BlockName, BlockStore
+from sparklr.passes.threads import one_blas_thread
 
 # Sums of a partition, at position SUMS; or no sums: a block that was not found.
 PARTIAL = "partition int, position int, sums binary"
@@ -42,7 +41,7 @@ class SumBlocks:
         stack = Stack(self.probes, self.features, self.origin)
         partition = None
         # One thread a task: Spark already runs a task on every core.
-        with _thread_pools().limit(limits=1):
+        with one_blas_thread():
             for batch in batches:
                 for row in range(batch.num_rows):
                     name = BlockName(*(batch.column(at)[row].as_py() for at in range(3)))
@@ -64,11 +63,6 @@ class SumBlocks:
             return payload
         length = batch.column(3)[row].as_py()
         return None if self.store is None else self.store.read(name, length)
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries: once a worker is enough
 
 
 def merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,7 @@
 """Solvers: what to ask next. Plain numpy and scipy; they know nothing of rows or Spark."""
 
 from sparklr.solvers.box import Box
-from sparklr.solvers.curvature import Preconditioner
+from sparklr.solvers.curvature import BlockInverse, Preconditioner
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.lockstep import lockstep
 from sparklr.solvers.newton import newton, proximal_newton
@@ -10,6 +10,7 @@ from sparklr.solvers.protocol import Answer, Order, Query, Reason, Solution, Sol
 
 __all__ = [
     "Answer",
+    "BlockInverse",
     "Box",
     "Order",
     "Preconditioner",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from sparklr.arrays import Array, BoolArray
 
@@ -19,6 +20,30 @@ def identity(vector: Array) -> Array:
     return vector
 
 
+class BlockInverse:
+    """The inverse of a positive definite block diagonal matrix; blocks (C, q, q)."""
+
+    def __init__(self, blocks: Array, free: BoolArray | None = None) -> None:
+        self._blocks = blocks
+        count, size, _ = blocks.shape
+        places = np.arange(count * size).reshape(count, size)
+        self._parts = []
+        for block, at in zip(blocks, places, strict=True):
+            kept = np.arange(size) if free is None else np.flatnonzero(free[at])
+            self._parts.append((at[kept], cho_factor(block[np.ix_(kept, kept)], lower=True)))
+
+    def __call__(self, vector: Array) -> Array:
+        result = np.zeros_like(vector)
+        for at, factor in self._parts:
+            if len(at):
+                result[at] = cho_solve(factor, vector[at])
+        return result
+
+    def within(self, free: BoolArray) -> BlockInverse:
+        """The inverse of the free coordinates' part, and zero for the others."""
+        return BlockInverse(self._blocks, free)
+
+
 class Curvature:
     """An inverse Hessian from the last `memory` pairs, on top of a preconditioner P.
 
@@ -29,6 +54,11 @@ class Curvature:
         self._precondition = precondition
         self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
         self._gamma = 1.0
+
+    @property
+    def dense(self) -> bool:
+        """Whether the preconditioner couples coordinates."""
+        return isinstance(self._precondition, BlockInverse)
 
     @property
     def empty(self) -> bool:
@@ -52,10 +82,15 @@ class Curvature:
 
         If the steps left those alone, the pairs are exact ones of the smaller problem.
         """
-        part = Curvature(
-            lambda vector: np.where(free, self._precondition(np.where(free, vector, 0.0)), 0.0),
-            self._pairs.maxlen or 0,
-        )
+        whole = self._precondition
+        if isinstance(whole, BlockInverse):
+            inner: Preconditioner = whole.within(free)
+        else:
+
+            def inner(vector: Array) -> Array:
+                return np.where(free, whole(np.where(free, vector, 0.0)), 0.0)
+
+        part = Curvature(inner, self._pairs.maxlen or 0)
         for step, change, _ in self._pairs:
             part.remember(np.where(free, step, 0.0), np.where(free, change, 0.0))
         return part

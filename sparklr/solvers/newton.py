@@ -27,10 +27,11 @@ Model: TypeAlias = Callable[[Array, Array, Array], Array | None]
 
 ARMIJO = 1e-4
 HALVINGS = 30
-# The Hessian is kept where a step promises less than this share of the objective,
-NEAR = 2e-4
-# and, once it is not the point's own, where steps promise this much less than the one before:
-# a Newton step's promise falls by the promise itself, so such a one costs no extra pass.
+# The Hessian is kept where a step promises less than this share of the objective: Newton's next
+# promise is about the square of it, below any tolerance, so nearly always the last pass alone
+# is spared its Hessian, and the accuracy of a Newton step is kept,
+NEAR = 1e-5
+# and, once it is not the point's own, where steps promise this much less than the one before.
 SHRINKS = 1e-2
 
 

@@ -14,7 +14,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, BoolArray
 from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import Curvature, Preconditioner, identity
 from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
@@ -22,6 +22,7 @@ from sparklr.solvers.quadratic import pseudo_gradient
 
 ARMIJO = 1e-4
 TRIALS = 30
+REMOVALS = 10
 
 
 def owlqn(
@@ -33,11 +34,7 @@ def owlqn(
     memory: int = 10,
     stop: Stop = Stop(),
 ) -> Solver:
-    """Minimise f + sum_j l1_j |x_j| over the box, from first derivatives.
-
-    The preconditioner should be diagonal: a dense one turns descent coordinates into
-    ascent ones, and those are dropped.
-    """
+    """Minimise f + sum_j l1_j |x_j| over the box, from first derivatives."""
     return _descend(start, l1, Box.around(start, box), precondition, memory, stop)
 
 
@@ -87,13 +84,34 @@ def _descent_step(point: Array, slope: Array, l1: Array, box: Box, curvature: Cu
     does not give a clear descent.
     """
     bound = box.touches(point)
-    held = bound & (slope == 0)
-    full = -(curvature.within(~held) if held.any() else curvature).apply(slope)
+    if curvature.dense:
+        full = _free_step(point, slope, l1, bound, curvature)
+    else:
+        held = bound & (slope == 0)
+        full = -(curvature.within(~held) if held.any() else curvature).apply(slope)
     astray = ((l1 > 0) | bound) & (full * slope >= 0)
     step = np.where(astray & ((point == 0) | bound), 0.0, full)
     if slope @ step <= -1e-3 * float(np.linalg.norm(slope) * np.linalg.norm(step)):
         return step
     return np.where(astray, 0.0, full)
+
+
+def _free_step(
+    point: Array, slope: Array, l1: Array, bound: BoolArray, curvature: Curvature
+) -> Array:
+    """-H v of the coordinates that move, for a preconditioner that couples them.
+
+    Coordinates that rest at zero or a bound are left out before it is applied. Those that it
+    would send from there to the wrong side are left out too, and the rest asked again.
+    """
+    free = (point != 0) | (slope != 0)
+    for _ in range(REMOVALS):
+        step = -curvature.within(free).apply(slope)
+        astray = free & (((point == 0) & (l1 > 0)) | bound) & (step * slope >= 0)
+        if not astray.any():
+            break
+        free &= ~astray
+    return step
 
 
 def _search_orthant(

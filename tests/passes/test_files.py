@@ -22,8 +22,14 @@ from tests.passes.contract import CASES, Opened, opened
 ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
 
 
+@pytest.fixture(autouse=True)
+def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by Spark's workers, although the files lie on this machine."""
+    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)
+
+
 @pytest.fixture
-def case(spark: Any) -> Iterator[Opened]:
+def case(spark: Any, _jobs: None) -> Iterator[Opened]:
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as found:
         yield found
 
@@ -65,6 +71,27 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
     monkeypatch.setattr(SparkPasses, "_total", spy)
     assert_array_equal(passes.total(case.probes("mixed")), shipped)
     assert asked == [False]
+
+
+def test_files_on_this_machine_are_read_without_jobs(
+    spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until one of them is gone: then jobs do."""
+    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda slots: slots)
+    monkeypatch.setattr("sparklr.passes.local.NUMBERS_A_THREAD", 1)
+    with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
+        passes, probes = passes_of(case), case.probes("mixed")
+        total = SparkPasses._total
+        monkeypatch.setattr(SparkPasses, "_total", None)
+        scale = np.abs(shipped).max()
+        first = passes.total(probes)
+        assert_allclose(first, shipped, rtol=1e-12, atol=1e-12 * scale)
+        assert passes.total(probes).tobytes() == first.tobytes()
+        monkeypatch.setattr(SparkPasses, "_total", total)
+        _delete_one(files_of(case))
+        with caplog.at_level(logging.WARNING, "sparklr"):
+            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+        assert "packed again" in caplog.text
 
 
 def _delete_all(files: list[Path]) -> None:
