@@ -193,7 +193,9 @@ def _begin(problem: Problem, name: SolverName, passes: Passes, budget: int) -> S
     start, value = problem.start(), problem.start_value()
     warm = start
     sample = LocalPasses((passes.sample,), passes.moments, passes.sample)
-    enough = passes.moments.rows >= WARM_START_RATIO * max(passes.sample.rows, 1)
+    # A sample with fewer rows than coefficients is fitted by much that does not fit the rest.
+    known = max(passes.sample.rows, 1)
+    enough = passes.moments.rows >= WARM_START_RATIO * known and known >= problem.size
     if enough and spec.maxIter > 0 and spec.initial is None and value is not None:
         warm = _sample_optimum(problem, name, sample, budget)
     precondition = _precondition(problem, name, passes.sample, warm, whole=True)

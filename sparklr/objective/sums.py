@@ -32,6 +32,8 @@ Family: TypeAlias = Literal["binomial", "multinomial"]
 # A slice of rows should stay in a cache between the two products that read it, and be long enough
 # that starting these costs little: measured from 256 KB to 4 MB, on 1 MB of L2 and 32 of L3.
 SLICE_BYTES = 2 * 1024 * 1024
+# Each slice of sparse rows adds up a whole gradient, mostly of features it does not have.
+SPARSE_SLICE_BYTES = 8 * 1024 * 1024
 # Hessians are matrix-matrix products, which bring their own blocking: longer slices.
 HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 
@@ -134,10 +136,12 @@ class Stack:
             size = HESSIAN_SLICE_BYTES
         elif sp.issparse(matrix):
             widest = max(1, self._coefficients.shape[1], matrix.nnz // max(rows, 1))
+            size = SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
         for begin in range(0, rows, step):
             part = slice(begin, begin + step)
-            self._add_slice(matrix[part], labels[part], None if weights is None else weights[part])
+            rows_here = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
+            self._add_slice(rows_here, labels[part], None if weights is None else weights[part])
 
     def _add_slice(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
         offsets, moved = self._offsets, False
@@ -209,6 +213,16 @@ def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
         Sums.of(probe, flat[end - probe.length : end])
         for probe, end in zip(probes, ends, strict=True)
     ]
+
+
+def _csr_rows(matrix: Matrix, rows: slice) -> Matrix:
+    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
+    pointers = matrix.indptr[rows.start : rows.stop + 1]
+    stored = slice(pointers[0], pointers[-1])
+    part = sp.csr_matrix((len(pointers) - 1, matrix.shape[1]), dtype=matrix.dtype)
+    part.data, part.indices = matrix.data[stored], matrix.indices[stored]
+    part.indptr = pointers - pointers[0]
+    return part
 
 
 def margin_hessians(
