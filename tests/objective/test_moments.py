@@ -237,3 +237,16 @@ def test_rows_are_not_written_into(convert: type) -> None:
     for array in (*arrays_of, labels, weights):
         array.setflags(write=False)
     moments_of(matrix, labels, weights)
+
+
+def test_moments_alike_are_of_the_same_rows_in_any_order() -> None:
+    rng = np.random.default_rng(8)
+    matrix, labels = rng.normal(size=(40, 3)), rng.integers(0, 2, 40).astype(float)
+    whole = moments_of(matrix, labels, None)
+    turned = moments_of(matrix[30:], labels[30:], None).merge(
+        moments_of(matrix[:30], labels[:30], None)
+    )
+    assert whole.alike(turned)
+    assert not whole.alike(moments_of(matrix[1:], labels[1:], None))
+    matrix[3, 1] = 9.0
+    assert not whole.alike(moments_of(matrix, labels, None))

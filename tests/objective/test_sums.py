@@ -296,3 +296,19 @@ def test_rows_and_probes_are_not_written_into() -> None:
         for array in frozen:
             array.setflags(write=False)
         add_up(probes, [block], origin)
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+@pytest.mark.parametrize("kind", ["binomial", "multinomial 3"])
+@storage
+def test_margin_hessians_are_the_diagonal_blocks(sparse: bool, kind: str, far: bool) -> None:
+    rng = np.random.default_rng(4)
+    block = make_block(rng, 700, 6, sparse=sparse, weighted=True)
+    probe = make_probe(rng, (kind, 2), 6)
+    origin = rng.normal(size=6) if far else None
+    (whole,) = add_up([probe], [block], origin)
+    found = sums.margin_hessians(probe, block.matrix, block.labels, block.weights, origin)
+    assert found.shape == (probe.columns, 7, 7)
+    for k, its in enumerate(found):
+        part = slice(7 * k, 7 * k + 7)
+        assert_allclose(its, whole.hessian[part, part], rtol=1e-9, atol=1e-9)

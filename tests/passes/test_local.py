@@ -1,0 +1,78 @@
+"""Sums in threads: the same as in one, and BLAS's threads as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from threadpoolctl import threadpool_info
+
+from sparklr.blocks import Block
+from sparklr.objective.sums import Probe
+from sparklr.passes import local, threads
+from sparklr.passes.local import LocalPasses
+from sparklr.passes.near import BlockLostError, FileBlocks
+from sparklr.passes.store import BlockName, BlockStore
+from sparklr.passes.threads import one_blas_thread, useful_threads
+
+PROBE = Probe("binomial", np.full((1, 3), 0.2), np.array([0.1]), 2)
+
+
+def make_blocks(count: int = 7) -> list[Block]:
+    rng = np.random.default_rng(0)
+    return [
+        Block(rng.normal(size=(20, 3)), rng.integers(0, 2, 20).astype(float), None)
+        for _ in range(count)
+    ]
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 50])
+def test_threads_change_no_sum(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "NUMBERS_A_THREAD", 1)
+    alone = LocalPasses.of(make_blocks(), 3)
+    many = LocalPasses(alone.blocks, alone.moments, alone.sample, count)
+    before = blas_threads()
+    first = many.total([PROBE])
+    assert_allclose(first, alone.total([PROBE]), rtol=1e-12, atol=1e-12)
+    assert many.total([PROBE]).tobytes() == first.tobytes()
+    assert blas_threads() == before
+
+
+def test_the_last_to_leave_gives_blas_its_threads_back() -> None:
+    before = blas_threads()
+    with one_blas_thread():
+        assert set(blas_threads()) == {1}
+        with one_blas_thread():
+            pass
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_no_more_threads_than_slots_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(4), raising=False)
+    assert [useful_threads(slots) for slots in (None, 1, 3, 64)] == [1, 1, 3, 4]
+
+
+def test_blocks_are_read_from_files(tmp_path: Path) -> None:
+    store, names = BlockStore("t", (str(tmp_path),)), []
+    blocks = make_blocks()
+    for position, block in enumerate(blocks):
+        names.append((BlockName(0, position, 5), len(block.to_bytes())))
+        assert store.write(names[-1][0], block.pieces())
+    seen = store.seen_from_here(store.folders())
+    assert seen is not None
+    assert store.seen_from_here([str(tmp_path / "sparklr-other")]) is None
+    files = FileBlocks(seen, names)
+    alone = LocalPasses.of(blocks, 3)
+    mapped = LocalPasses(files, alone.moments, alone.sample)
+    assert mapped.total([PROBE]).tobytes() == alone.total([PROBE]).tobytes()
+    assert len(files[2:]) == len(blocks) - 2
+    store.remove()
+    with pytest.raises(BlockLostError, match=r"0-0-5\.block"):
+        mapped.total([PROBE])
