@@ -26,7 +26,7 @@ from scipy import sparse
 from benchmarks.judge import Array, Coefficients, Penalty, plain_rows, read_batch
 
 ROOT = Path(__file__).resolve().parents[1]
-TIME_LIMIT = 60.0  # seconds a fit, with the reading of its rows
+TIME_LIMIT = 30.0  # seconds a fit, with the reading of its rows
 COPIES = 3  # of the rows, which a fit holds at once
 SHARE = 0.6  # of the memory that is free, which it may take
 

@@ -183,7 +183,8 @@ class Problem:
         here = self.on_weight(rows.total_weight)
         query = Query(point, 2)
         probe = here.probe(query)
-        share = min(1.0, self.scaling.shape[1] / max(rows.rows, 1)) * 1e-2 + 1e-8
+        unknown = self.size if whole else self.scaling.shape[1]
+        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
         extra = share * self.start_curvature()
         origin = self.scaling.origin if np.any(self.scaling.origin) else None
         if whole:

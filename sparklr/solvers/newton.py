@@ -5,9 +5,6 @@ At x, with gradient g and Hessian H, the step d minimises the local model
     g'd + d'Hd / 2 + sum_j l1_j |x_j + d_j|        (x + d within the box, if there is one)
 
 and is halved until Armijo's condition holds. One query a step unless a step must be shortened.
-Near the minimum H hardly changes any more, while its sum over rows costs several times the
-gradient's: there the last steps keep the H of the step before (a chord method), as long as each
-promises far less than the one before it.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
-from sparklr.solvers.protocol import ROUNDING, Answer, Order, Query, Reason, Solution, Solver, Stop
+from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 
 # (point, gradient, Hessian) -> the model's minimising step, or None if the model has no minimum
@@ -27,12 +24,6 @@ Model: TypeAlias = Callable[[Array, Array, Array], Array | None]
 
 ARMIJO = 1e-4
 HALVINGS = 30
-# The Hessian is kept where a step promises less than this share of the objective: Newton's next
-# promise is about the square of it, below any tolerance, so nearly always the last pass alone
-# is spared its Hessian, and the accuracy of a Newton step is kept,
-NEAR = 1e-5
-# and, once it is not the point's own, where steps promise this much less than the one before.
-SHRINKS = 1e-2
 
 
 def newton(start: Array, *, stop: Stop = Stop()) -> Solver:
@@ -68,34 +59,26 @@ def _descend(start: Array, l1: Array, box: Box, model: Model, stop: Stop) -> Sol
     history = [here.value + float(l1 @ np.abs(point))]
     if not here.finite:
         return Solution(point, tuple(history), Reason.NOT_FINITE)
-    hessian, before = here.second(), np.inf  # what the last step promised
     while True:
-        fresh, gradient, value = here.hessian is not None, here.first(), history[-1]
+        gradient, hessian = here.first(), here.second()
         step = model(point, gradient, hessian)
         if step is None:
             return Solution(point, tuple(history), Reason.SINGULAR)
         slope = float(gradient @ step + l1 @ (np.abs(point + step) - np.abs(point)))
         promised = -(slope + 0.5 * float(step @ hessian @ step))
-        if promised <= stop.limit(value):
+        if promised <= stop.limit(history[-1]):
             solved = _solves_model(point, step, gradient, hessian, l1, box)
             reason = Reason.CONVERGED if solved else Reason.NO_DECREASE
             return Solution(point, tuple(history), reason)
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
-        keeps = promised <= NEAR * abs(value) and (fresh or promised <= SHRINKS * before)
-        order: Order = 1 if keeps else 2
-        accepted = yield from _backtrack(point, value, step, slope, l1, box, order)
-        if accepted is None and not fresh:  # the old Hessian's fault, it may be
-            here, before = (yield Query(point, order=2)), np.inf
-            hessian = here.second()
-            continue
+        accepted = yield from _backtrack(point, history[-1], step, slope, l1, box)
         if accepted is None:
-            unseen = promised <= 1e3 * ROUNDING * abs(value)
-            reason = Reason.PRECISION if unseen else Reason.NO_DECREASE
-            return Solution(point, tuple(history), reason)
+            unseen = promised <= 1e3 * ROUNDING * abs(history[-1])
+            return Solution(
+                point, tuple(history), Reason.PRECISION if unseen else Reason.NO_DECREASE
+            )
         point, here, value = accepted
-        hessian = hessian if here.hessian is None else here.hessian
-        before = promised
         history.append(value)
 
 
@@ -113,25 +96,19 @@ def _solves_model(
 
 
 def _backtrack(
-    point: Array,
-    value: float,
-    step: Array,
-    slope: float,
-    l1: Array,
-    box: Box,
-    order: Order,
+    point: Array, value: float, step: Array, slope: float, l1: Array, box: Box
 ) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
     """Halve the step until it meets Armijo's condition; None if no halving does.
 
-    Each trial is asked to the order that the next step needs, so the accepted one (nearly
-    always the first) needs no second query.
+    Each trial is asked to order 2, so the accepted one (nearly always the first) needs no
+    second query.
     """
     for halvings in range(HALVINGS):
         length = 0.5**halvings
         if length * abs(slope) <= ROUNDING * abs(value):
             return None
         trial = box.land(point, length * step)
-        there = yield Query(trial, order)
+        there = yield Query(trial, order=2)
         total = there.value + float(l1 @ np.abs(trial))
         if there.finite and total <= value + ARMIJO * length * slope:
             return trial, there, total

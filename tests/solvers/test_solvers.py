@@ -346,33 +346,3 @@ def test_the_table_has_every_kind_of_problem() -> None:
     assert any(not case.unique for case in WITH_L1)
     assert any((case.weights == 0).any() for case in WITH_L1)
     assert make_rows(8, 15, 40).features > 15
-
-
-def test_newton_confirms_its_end_without_a_hessian() -> None:
-    orders: list[int] = []
-
-    def ask(query: Query) -> Answer:
-        orders.append(query.order)
-        return case.ask(query)
-
-    case = next(case for case in SMOOTH if case.name == "multinomial L2")
-    near = run(newton(case.start), case.ask).point + 1e-3
-    assert run(newton(near), ask).reason.converged
-    assert orders == [2, 1]
-
-
-def test_an_old_hessian_that_serves_badly_is_asked_for_anew() -> None:
-    """Far below its constant, x^4 looks near its end, while its curvature falls to nothing."""
-    orders: list[int] = []
-
-    def ask(query: Query) -> Answer:
-        orders.append(query.order)
-        (x,) = query.point
-        hessian = np.array([[12 * x**2]]) if query.order > 1 else None
-        return Answer(1e9 + x**4, np.array([4 * x**3]), hessian)
-
-    solution = run(newton(np.array([8.0]), stop=Stop(0, 1e-3)), ask)
-    assert solution.reason.converged
-    assert abs(solution.point[0]) < 0.5
-    assert 1 in orders
-    assert orders.count(2) > 3
