@@ -6,11 +6,12 @@ Spark Connect has neither, so every function here answers None without them.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger("sparklr")
 
@@ -54,12 +55,16 @@ class Twin:
 
     def spark_model(self, session: SparkSession) -> SparkModel | None:
         """A model of Spark's own with default Params; None where there is no JVM to be had."""
+        java = self.copy_in(session)
+        return None if java is None else SparkModel(java)
+
+    def copy_in(self, session: SparkSession) -> Any:
+        """The JVM's object of such a model, or None: for `transform_in_jvm`."""
         try:
             context: Any = session.sparkContext
             if self._made is None or self._made[0] is not context:
                 self._made = context, self._make(context)
-            java = self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
-            return SparkModel(java)
+            return self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
         except Exception as refusal:
             # As above: Connect has no context, and shared clusters allow no JVM classes.
             log.info("no JVM to score in: %s", str(refusal).split("\n", 1)[0])
@@ -76,3 +81,25 @@ class Twin:
             classes,
             multinomial,
         )
+
+
+def transform_in_jvm(
+    java: Any, dataset: DataFrame, columns: Sequence[str], thresholds: Sequence[float] | None
+) -> DataFrame:
+    """The frame with what a model makes of the first column in the other three: raw and on.
+
+    The JVM's object is called, as pyspark's around it sends all its Params there and back first.
+    """
+    from pyspark.ml.common import _py2java
+
+    classic = cast(Any, dataset)
+    features, raw, probability, prediction = columns
+    java.setFeaturesCol(features)
+    java.setRawPredictionCol(raw)
+    java.setProbabilityCol(probability)
+    java.setPredictionCol(prediction)
+    if thresholds is not None and len(thresholds) == 1:
+        java.setThreshold(thresholds[0])
+    elif thresholds is not None:
+        java.set(java.thresholds().w(_py2java(classic._sc, list(thresholds))))
+    return DataFrame(java.transform(classic._jdf), dataset.sparkSession)

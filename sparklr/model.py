@@ -304,14 +304,10 @@ class LogisticRegressionModel(
         scorer = self._scorer
         features = find_features(dataset, self)
         check_width(features, self.numFeatures)
-        twin = self._twin.spark_model(dataset.sparkSession)
+        twin = self._twin.copy_in(dataset.sparkSession)
         if twin is None:
             return score_by_arrow(dataset, features, scorer)
-        if self._is_multinomial and scorer.thresholds is not None:
-            twin.setThresholds(list(scorer.thresholds))
-        elif not self._is_multinomial:
-            twin.setThreshold(scorer.threshold)
-        return score_by_twin(dataset, features, twin, self.numFeatures)
+        return score_by_twin(dataset, features, twin, scorer)
 
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
         """A copy with its summary, and with the values of `extra`."""

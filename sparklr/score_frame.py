@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
@@ -22,6 +21,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StructField, StructType
 
 from sparklr.columns import Features
+from sparklr.jvm import transform_in_jvm
 from sparklr.scoring import SCORES, Scorer
 
 
@@ -53,20 +53,20 @@ def score_by_arrow(dataset: DataFrame, features: Features, scorer: Scorer) -> Sc
     )
 
 
-def score_by_twin(dataset: DataFrame, features: Features, twin: SparkModel, width: int) -> Scored:
+def score_by_twin(dataset: DataFrame, features: Features, twin: Any, scorer: Scorer) -> Scored:
     """By Spark's own model, which rows need not leave the JVM for."""
-    vectors, raw, probability, prediction = (_helper() for _ in range(4))
+    helpers = vectors, raw, probability, prediction = tuple(_helper() for _ in range(4))
+    width = scorer.features
     column = features.column if features.vectors else array_to_vector(features.column)
-    right = _size(features) == width
-    wrong = F.raise_error(F.concat(F.lit("A row has "), _size(features), F.lit(_wanted(width))))
+    size = _size(features)
+    wrong = F.raise_error(F.concat(F.lit("A row has "), size, F.lit(_wanted(width))))
     # Spark's model fails on a null, so it is given zeros, and what it makes of them is dropped.
-    column = F.when(features.present & right, column).when(features.present, wrong)
+    column = F.when(features.present & (size == width), column).when(features.present, wrong)
     given = dataset.select("*", F.coalesce(column, _zeros(width)).alias(vectors))
-    twin.setFeaturesCol(vectors).setRawPredictionCol(raw)
-    twin.setProbabilityCol(probability).setPredictionCol(prediction)
+    thresholds = scorer.thresholds if scorer.multinomial else (scorer.threshold,)
     return Scored(
-        twin.transform(given),
-        (vectors, raw, probability, prediction),
+        transform_in_jvm(twin, given, helpers, thresholds),
+        helpers,
         *(F.when(features.present, F.col(name)) for name in (raw, probability, prediction)),
     )
 

@@ -80,7 +80,7 @@ def test_rows_go_to_python_once_and_not_at_all_where_there_is_a_jvm(
         return int(plan.count("ArrowEvalPython"))
 
     assert python_nodes() == 0
-    monkeypatch.setattr(Twin, "spark_model", lambda *_: None)
+    monkeypatch.setattr(Twin, "copy_in", lambda *_: None)
     assert python_nodes() == 1
 
 

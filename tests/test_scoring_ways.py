@@ -101,7 +101,7 @@ def collected(frame: Any) -> list[Any]:
 
 
 def without_jvm(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Twin, "spark_model", lambda *_: None)
+    patch.setattr(Twin, "copy_in", lambda *_: None)
 
 
 def goes_to_python(frame: Any) -> bool:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.passes.packing import Storage
-from sparklr.passes.spark import SparkPasses
+from sparklr.passes.packing import Packing, Storage
+from sparklr.passes.spark import SparkPasses, open_passes
 from sparklr.passes.store import BlockStore
-from tests.passes.contract import CASES, Opened, opened
+from tests.passes.contract import CASES, NAMES, Opened, opened
 
 # Nothing comes to the driver, and every partition has several blocks.
 ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
@@ -207,3 +209,28 @@ def test_a_failure_leaves_no_file(spark: Any) -> None:
         interrupt()
     assert files
     assert not any(file.parent.exists() for file in files)
+
+
+def test_packing_that_fails_leaves_no_file(
+    spark: Any, case: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last row breaks, long after the first blocks were written."""
+    root = files_of(case)[0].parent.parent
+    label = F.when(F.col("id") == 19_999, F.raise_error(F.lit("a broken row"))).otherwise(0.0)
+    features = F.unwrap_udt(array_to_vector(F.array(F.rand(1), F.rand(2))))
+    rows = spark.range(0, 20_000, 1, 1).select(features.alias("features"), label.alias("label"))
+    before = set(root.glob("sparklr-*"))
+    seen: list[Path] = []
+    close = Packing.close
+
+    def look(self: Packing) -> None:
+        seen.extend(
+            file for folder in set(root.glob("sparklr-*")) - before for file in folder.iterdir()
+        )
+        close(self)
+
+    monkeypatch.setattr(Packing, "close", look)
+    with pytest.raises(Exception, match="a broken row"), open_passes(rows, NAMES, ON_EXECUTORS):
+        pass
+    assert seen
+    assert set(root.glob("sparklr-*")) == before

@@ -186,6 +186,32 @@ def test_first_order_solvers_ask_for_no_hessian() -> None:
     assert set(orders) == {1}
 
 
+def _asked(case: Case, name: str, spoil: float = 0.0) -> list[Query]:
+    """What a Newton solver asks; gradients asked without a Hessian are changed by `spoil`."""
+    asked: list[Query] = []
+
+    def ask(query: Query) -> Answer:
+        asked.append(query)
+        answer = case.ask(query)
+        return Answer(answer.value, answer.first() + spoil) if query.order == 1 else answer
+
+    run(SOLVERS[name](case, Stop()), ask)
+    return asked
+
+
+@pytest.mark.parametrize("name", ["newton", "proximal_newton"])
+def test_newton_asks_for_no_hessian_behind_its_last_step(name: str) -> None:
+    asked = [query.order for query in _asked(LOGISTIC, name)]
+    assert asked == [2] * (len(asked) - 1) + [1]
+
+
+def test_newton_asks_for_the_hessian_where_it_foretold_too_much() -> None:
+    asked = _asked(LOGISTIC, "newton", spoil=1.0)
+    first = next(at for at, query in enumerate(asked) if query.order == 1)
+    assert asked[first + 1].order == 2
+    assert_array_equal(asked[first + 1].point, asked[first].point)
+
+
 def test_a_linear_function_is_singular_for_newton() -> None:
     linear = ask_quadratic(np.zeros((2, 2)), np.array([1.0, -2.0]))
     assert run(newton(np.zeros(2)), linear).reason is Reason.SINGULAR
