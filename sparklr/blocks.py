@@ -22,16 +22,17 @@ from sparklr.arrays import Array, Matrix
 SPARSE_BELOW = 0.2
 ALIGNMENT = 64
 MAGIC = 0x53504C5231  # "SPLR1"
-HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, two spare
+HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fold, one spare
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None where all are 1."""
+    """Rows of one fold: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None if all 1."""
 
     matrix: Matrix
     labels: Array
     weights: Array | None
+    fold: int = 0
 
     @property
     def rows(self) -> int:
@@ -52,7 +53,7 @@ class Block:
     def take(self, rows: Any) -> Block:
         """The rows of an index array or slice."""
         weights = None if self.weights is None else self.weights[rows]
-        return Block(self.matrix[rows], self.labels[rows], weights)
+        return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
 
     def to_bytes(self) -> bytes:
         """The block as it travels."""
@@ -62,8 +63,9 @@ class Block:
         """The bytes it travels as, in pieces that are views of its arrays."""
         stored = self.matrix.nnz if self.sparse else self.rows * self.features
         header = np.zeros(HEADER, dtype=np.int64)
-        header[:6] = (
+        header[:7] = (
             MAGIC, self.sparse, self.rows, self.features, stored, self.weights is not None,
+            self.fold,
         )  # fmt: skip
         pieces = []
         for part in (header, *self._buffers()):
@@ -83,7 +85,7 @@ class Block:
     @staticmethod
     def from_buffer(buffer: Any) -> Block:
         """The inverse of `to_bytes`, without a copy: the arrays are views of the buffer."""
-        magic, sparse, rows, features, stored, weighted, _, _ = (
+        magic, sparse, rows, features, stored, weighted, fold, _ = (
             int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
         )
         if magic != MAGIC:
@@ -99,10 +101,10 @@ class Block:
         labels = take(np.float64, rows)
         weights = take(np.float64, rows) if weighted else None
         if not sparse:
-            return Block(take(np.float64, stored).reshape(rows, features), labels, weights)
+            return Block(take(np.float64, stored).reshape(rows, features), labels, weights, fold)
         data, columns, pointers = take(np.float64, stored), take(np.int32, stored), None
         pointers = take(np.int64, rows + 1).astype(np.int32)
-        return Block(csr(data, columns, pointers, features), labels, weights)
+        return Block(csr(data, columns, pointers, features), labels, weights, fold)
 
 
 def csr(data: Array, columns: Any, pointers: Any, features: int) -> sp.csr_matrix:

@@ -29,12 +29,13 @@ from sparklr.passes.complaints import ColumnNames
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with columns features, label and perhaps weight, and what the metadata tell."""
+    """A frame with columns features, label and perhaps weight and fold, and what metadata tell."""
 
     frame: DataFrame
     names: ColumnNames
     width: int | None
     classes: int | None
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Features:
         return F.unwrap_udt(self.column) if self.vectors else self.column
 
 
-def training_rows(dataset: DataFrame, params: LogisticRegressionParams) -> TrainingRows:
+def training_rows(
+    dataset: DataFrame, params: LogisticRegressionParams, fold: Column | None = None
+) -> TrainingRows:
     """Select what a fit needs, or say which column is missing or of the wrong type."""
     check_output_columns(dataset, params)
     features = find_features(dataset, params)
@@ -80,9 +83,12 @@ def training_rows(dataset: DataFrame, params: LogisticRegressionParams) -> Train
     weight = find_weight(dataset, params)
     if weight is not None:
         columns.append(weight.column.cast("double").alias("weight"))
+    if fold is not None:
+        columns.append(fold.cast("double").alias("fold"))
     names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
     frame = dataset.select(*columns)
-    return TrainingRows(frame, names, features.width, _label_classes(label.field))
+    classes = _label_classes(label.field)
+    return TrainingRows(frame, names, features.width, classes, fold is not None)
 
 
 def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:

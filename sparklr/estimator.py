@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,17 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
 from sparklr import jvm
-from sparklr.columns import TrainingRows, training_rows
+from sparklr.choice import check_solver
+from sparklr.columns import TrainingRows
+from sparklr.grid import FitsInOrder, Reading, fit_each
 from sparklr.matrix_params import read_bounds, read_initial
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
-from sparklr.params import LogisticRegressionParams, check_params
+from sparklr.params import HasVerbose, LogisticRegressionParams
 from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import MEGABYTE
-from sparklr.passes.spark import open_passes
 from sparklr.persistence import EstimatorReader, ParamsWriter
-from sparklr.plan import Fit, check_solver, fit_all
+from sparklr.plan import Fit
 from sparklr.problem import Spec
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
@@ -38,17 +38,6 @@ LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
 # Half a gigabyte of coefficients: beyond it, labels are surely identifiers and not classes.
 MOST_COEFFICIENTS = 2**26
-
-
-@dataclass(frozen=True, eq=False)
-class _Reading:
-    """What the rows told, for all fits on them."""
-
-    dataset: DataFrame
-    names: Sequence[str] | None
-    moments: Moments
-    classes: int
-    passes: int
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -67,6 +56,7 @@ def as_model(value: Any) -> LogisticRegressionModel:
 
 class LogisticRegressionEstimator(
     LogisticRegressionParams,
+    HasVerbose,
     ProbabilisticClassifier,
     MLWritable,
     MLReadable["LogisticRegressionEstimator"],
@@ -74,7 +64,7 @@ class LogisticRegressionEstimator(
     """Logistic regression, binomial or multinomial, with L2, L1 or elastic net penalty.
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same
-    names, defaults and meaning, and `solver`. It minimises
+    names, defaults and meaning, and `solver` and `verbose`. It minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -132,6 +122,7 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        verbose: bool | None = None,
     ) -> None:
         super().__init__()
         self._set_together(self._input_kwargs)
@@ -164,6 +155,7 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
         self._set_together(self._input_kwargs)
@@ -249,24 +241,36 @@ class LogisticRegressionEstimator(
         return EstimatorReader(cls)
 
     def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
-        check_params(self)
-        rows = training_rows(dataset, self)
-        self._check_sizes(rows)
-        with open_passes(rows.frame, rows.names, self._storage(rows)) as passes:
-            moments = passes.moments
-            classes = self._classes(rows, moments)
-            self._check_thresholds(classes)
-            spec = self._spec(self._family(classes), classes, moments.features)
-            budget = _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
-            fits, readings = fit_all({0: spec}, passes, classes, budget=budget)
-        reading = _Reading(dataset, rows.names.each, moments, classes, readings)
-        return self._model(fits[0], spec.family, reading)
+        return fit_each([self], dataset)[0]
 
-    def _model(self, fit: Fit, family: str, reading: _Reading) -> LogisticRegressionModel:
+    def fitMultiple(
+        self, dataset: DataFrame, paramMaps: Sequence[Any]
+    ) -> Iterator[tuple[int, LogisticRegressionModel]]:
+        """Fit a model for each param map, all in the same passes over the same packed rows.
+
+        Maps that name other columns (features, label, weight) are packed apart.
+
+        Parameters
+        ----------
+        dataset : DataFrame
+            The rows to fit.
+        paramMaps : sequence of param maps
+            What each fit changes of this estimator's Params.
+
+        Returns
+        -------
+        iterator of (int, LogisticRegressionModel)
+            Index of the param map, and its model. Threads may share it; the first call fits all.
+        """
+        estimators = [self.copy(extra) for extra in paramMaps]
+        return FitsInOrder(lambda: fit_each(estimators, dataset), len(estimators))
+
+    def _model(self, fit: Fit, reading: Reading) -> LogisticRegressionModel:
         """The model of a fit, with this estimator's Params and a summary."""
         moments, classes = reading.moments, reading.classes
+        multinomial = self._family(classes) == "multinomial"
         model = LogisticRegressionModel._of(
-            fit.coefficients, fit.intercepts, classes, multinomial=family == "multinomial"
+            fit.coefficients, fit.intercepts, classes, multinomial=multinomial
         )
         model._resetUid(self.uid)
         self._copyValues(model)
@@ -314,6 +318,15 @@ class LogisticRegressionEstimator(
             initial=initial,
         )
 
+    def _grid_spec(self, classes: int, features: int) -> Spec:
+        """What to fit, on rows of which both are known."""
+        self._check_thresholds(classes)
+        return self._spec(self._family(classes), classes, features)
+
+    def _round_bytes(self, dataset: DataFrame) -> int:
+        """What the sums of a pass may take in a worker."""
+        return _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
+
     def _classes(self, rows: TrainingRows, moments: Moments) -> int:
         """One more than the largest label, unless the column's metadata say more."""
         classes = rows.classes or int(moments.labels[-1]) + 1
@@ -357,6 +370,7 @@ class LogisticRegressionEstimator(
             slots=jvm.task_slots(session),
             width=rows.width,
             classes=rows.classes,
+            folded=rows.folded,
         )
 
 

@@ -1,19 +1,28 @@
 """Everything that needs Spark's JVM or its driver's context. Nothing else may touch them.
 
-Spark Connect has neither, so every function here answers None without them.
+Spark Connect has neither, so every function here does without them, or answers None.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any, cast
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar, cast
 
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger("sparklr")
+
+T = TypeVar("T")
+
+DESCRIPTION = "spark.job.description"
+# Seconds between two tries to stop jobs: what was only being planned at one may run at the next.
+STOP_AGAIN = 0.2
 
 
 def task_slots(session: SparkSession) -> int | None:
@@ -42,6 +51,100 @@ def clone_session(session: SparkSession) -> SparkSession | None:
         # As above; and the method is not part of Spark's public interface, so it may go.
         log.info("the session cannot be cloned: %s", str(refusal).split("\n", 1)[0])
         return None
+
+
+def run_job(session: SparkSession, description: str, action: Callable[[], T]) -> T:
+    """What `action` gives. Its Spark jobs bear the description, and stop with this call.
+
+    The action runs in a thread of its own, for two reasons. Where an interrupt breaks into
+    pyspark itself while rows come in, pyspark first waits for the job to end. And the description
+    is then set on that thread alone, so that the caller's needs no putting back.
+    """
+    tag = f"sparklr-{uuid.uuid4().hex}"
+    label = _label(session, description, tag)
+    if label is None:
+        return action()
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            _do_without(label)
+            outcome.set_result(action())
+        except BaseException as reason:
+            outcome.set_exception(reason)
+
+    thread = threading.Thread(target=run, name="sparklr-job", daemon=True)
+    try:
+        thread.start()
+        return outcome.result()
+    finally:
+        while thread.is_alive():
+            if not outcome.done():  # thus this thread was interrupted
+                _stop_jobs(session, tag)
+            thread.join(STOP_AGAIN)
+
+
+def _label(session: SparkSession, description: str, tag: str) -> Callable[[], None] | None:
+    """What gives a new thread this one's properties, a description and a tag; None: not here."""
+    classic: Any = session
+    try:
+        context = classic.sparkContext
+    except Exception:  # Connect, which has tags but no descriptions
+        return _label_remote(classic, tag)
+    try:
+        from py4j.clientserver import ClientServer
+
+        if not isinstance(context._gateway, ClientServer):
+            return None  # threads share those of the JVM, and with them the properties
+        properties = context._jsc.sc().getLocalProperties().clone()
+        properties.setProperty(DESCRIPTION, description)
+    except Exception as refusal:
+        log.info("jobs without a description: %s", str(refusal).split("\n", 1)[0])
+        return None
+
+    def label() -> None:
+        context._jsc.sc().setLocalProperties(properties)
+        context.addJobTag(tag)
+
+    return label
+
+
+def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
+    try:
+        tags = {*session.getTags(), tag}
+    except Exception as refusal:
+        log.info("jobs without a tag: %s", str(refusal).split("\n", 1)[0])
+        return None
+
+    def label() -> None:
+        for one in tags:
+            session.addTag(one)
+
+    return label
+
+
+def _do_without(label: Callable[[], None]) -> None:
+    """Call it; a platform that refuses has jobs without a description."""
+    try:
+        label()
+    except Exception as refusal:
+        log.info("jobs without a description: %s", str(refusal).split("\n", 1)[0])
+
+
+def _stop_jobs(session: SparkSession, tag: str) -> None:
+    """Stop the running jobs that bear the tag, and no others."""
+    classic: Any = session
+    try:
+        context = classic.sparkContext
+    except Exception:
+        context = None
+    try:
+        if context is None:
+            classic.interruptTag(tag)
+        else:
+            context.cancelJobsWithTag(tag)
+    except Exception as refusal:
+        log.warning("jobs could not be stopped: %s", str(refusal).split("\n", 1)[0])
 
 
 class Twin:

@@ -271,15 +271,7 @@ class LogisticRegressionModel(
         """Made anew at each use, so that a changed threshold counts at once."""
         coefficients = stored_matrix(self._coefficient_matrix)
         intercepts = dense_vector(self._intercept_vector)
-        if not self._is_multinomial:
-            return Scorer(coefficients, intercepts, False, threshold=self.getThreshold())
-        thresholds = tuple(self.getThresholds()) if self.isSet(self.thresholds) else None
-        if thresholds is not None and len(thresholds) != self.numClasses:
-            raise ValueError(
-                f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
-                f"{self.numClasses} classes. Give one threshold a class."
-            )
-        return Scorer(coefficients, intercepts, True, thresholds=thresholds)
+        return scorer_of(self, coefficients, intercepts, self.numClasses, self._is_multinomial)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_thresholds(self)
@@ -334,6 +326,25 @@ class LogisticRegressionModel(
             f"LogisticRegressionModel: uid={self.uid}, numClasses={self.numClasses}, "
             f"numFeatures={self.numFeatures}"
         )
+
+
+def scorer_of(
+    params: LogisticRegressionParams,
+    coefficients: arrays.Matrix,
+    intercepts: Array,
+    classes: int,
+    multinomial: bool,
+) -> Scorer:
+    """What scores rows by these numbers and by the thresholds among the Params."""
+    if not multinomial:
+        return Scorer(coefficients, intercepts, False, threshold=params.getThreshold())
+    thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
+    if thresholds is not None and len(thresholds) != classes:
+        raise ValueError(
+            f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
+            f"{classes} classes. Give one threshold a class."
+        )
+    return Scorer(coefficients, intercepts, True, thresholds=thresholds)
 
 
 def _is_table(value: Any) -> bool:

@@ -32,6 +32,7 @@ from pyspark.ml.param.shared import (
 )
 
 P = TypeVar("P", bound="LogisticRegressionParams")
+V = TypeVar("V", bound="HasVerbose")
 
 FAMILIES = ("auto", "binomial", "multinomial")
 SOLVERS = ("auto", "newton", "l-bfgs", "proximal-newton", "owl-qn")
@@ -39,6 +40,30 @@ SOLVERS = ("auto", "newton", "l-bfgs", "proximal-newton", "owl-qn")
 
 def _dummy() -> Any:
     return Params._dummy()
+
+
+class HasVerbose(Params):
+    """Whether work shows a progress bar: for what reads rows, thus not for models."""
+
+    verbose: Param[bool] = Param(
+        _dummy(),
+        "verbose",
+        "Whether to show a progress bar. Not set: only in a terminal or a notebook, and only if "
+        "the work takes longer than some two seconds.",
+        typeConverter=TypeConverters.toBoolean,
+    )
+
+    def setVerbose(self: V, value: bool) -> V:
+        """Set whether to show a progress bar."""
+        self._set(verbose=value)
+        return self
+
+    def getVerbose(self) -> bool:
+        """The value of `verbose`; an error if it is not set."""
+        return bool(self.getOrDefault(self.verbose))
+
+    def _verbose_if_set(self) -> bool | None:
+        return self.getVerbose() if self.isSet(self.verbose) else None
 
 
 class LogisticRegressionParams(

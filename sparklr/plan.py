@@ -6,55 +6,39 @@ Knows specs, problems, solvers and the protocol of a pass; not where rows live.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.objective.moments import Moments
+from sparklr.choice import check_solver, choose_solver, make_solver, precondition_for, state_bytes
+from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import MEGABYTE, Passes, read_round
 from sparklr.problem import Problem, SolverName, Spec
-from sparklr.solvers import (
-    Answer,
-    BlockInverse,
-    Preconditioner,
-    Query,
-    Solution,
-    Solver,
-    Stop,
-    lbfgs,
-    lockstep,
-    newton,
-    owlqn,
-    proximal_newton,
-)
+from sparklr.progress import Round
+from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
 
 log = logging.getLogger("sparklr")
 
 Key = TypeVar("Key", bound=Hashable)
+Watch: TypeAlias = Callable[[Round], None]
 
-# Up to this many numbers a Hessian costs less than the passes it saves: 2 n p^2 flops against
-# some ten readings of n p numbers.
-HESSIAN_SIZE = 500
-# With an L1 term, few coefficients are active at a time and a step is cheap at larger sizes too,
-# where OWL-QN knows only a diagonal: so Hessians up to this size, if rows are few enough that
-# each takes no more than so many multiplications.
-SPARSE_HESSIAN_SIZE = 2_000
-HESSIAN_WORK = 4e9
-# Up to so many coefficients a margin the sample's Hessian is worth its Cholesky factor as a
-# preconditioner; it is summed over so many rows that it takes no more multiplications than this.
-PRECONDITIONER_SIZE = 3_000
-PRECONDITIONER_WORK = 2e10
-# Beyond this a Hessian on the driver would take more than half a gigabyte.
-HESSIAN_LIMIT = 8_000
 # Rows needed for each row of the sample before a start from the sample's optimum pays.
 WARM_START_RATIO = 4
+# The optimum of the sample is known no better than its error.
+ROUGHLY = Stop(1e-6, 1e-8, 50)
+# An L2 penalty alone leaves all coefficients: glmnet's convention where a largest one is asked for.
+LEAST_L1 = 1e-3
+# What solvers keep between passes may take so many times the budget of a pass.
+STATE_BUDGETS = 4
+
+
+def _nobody(_: Round) -> None:
+    """Watches nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,40 +52,8 @@ class Fit:
     reason: str
     converged: bool
     loss: float  # at the end, without penalty
-
-
-def check_solver(spec: Spec) -> None:
-    """Refuse a solver that cannot do what the penalty asks."""
-    if spec.solver in ("newton", "l-bfgs") and spec.regParam * spec.elasticNetParam > 0:
-        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
-        raise ValueError(
-            f"solver='{spec.solver}' needs a smooth penalty, but "
-            f"elasticNetParam={spec.elasticNetParam:g} with regParam={spec.regParam:g} adds an "
-            f"L1 term. Use solver='{other}' or 'auto', or set elasticNetParam=0."
-        )
-    if spec.solver in ("newton", "l-bfgs") and spec.bounds is not None:
-        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
-        raise ValueError(
-            f"solver='{spec.solver}' cannot keep coefficients within bounds. Use "
-            f"solver='{other}' or 'auto', or clear the bounds."
-        )
-
-
-def choose_solver(problem: Problem, rows: int) -> SolverName:
-    """The solver a spec names, or the one its penalty and its size, on so many rows, ask for."""
-    name = problem.spec.solver
-    if name in ("newton", "proximal-newton") and problem.size > HESSIAN_LIMIT:
-        raise ValueError(
-            f"solver='{name}' holds a Hessian of {problem.size} x {problem.size} numbers on the "
-            f"driver; the limit is {HESSIAN_LIMIT}. Use solver='auto'."
-        )
-    if name != "auto":
-        return name
-    if problem.penalty.smooth and problem.box is None:
-        return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
-    most = HESSIAN_SIZE if problem.penalty.smooth else SPARSE_HESSIAN_SIZE
-    cheap = problem.size <= HESSIAN_SIZE or 2 * rows * problem.size**2 <= HESSIAN_WORK
-    return "proximal-newton" if problem.size <= most and cheap else "owl-qn"
+    size: int = 0  # how many numbers the solver looked for
+    precondition: Preconditioner | None = None  # that served it, and may serve fits nearby
 
 
 def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
@@ -131,46 +83,241 @@ def _nothing_to_fit(problem: Problem, value: float) -> Fit:
 
 
 def fit_all(
-    specs: Mapping[Key, Spec], passes: Passes, classes: int, *, budget: int = 256 * MEGABYTE
+    specs: Mapping[Key, Spec],
+    passes: Passes,
+    classes: int,
+    *,
+    budget: int = 256 * MEGABYTE,
+    watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
     """Fit every spec on the same rows, in lockstep; also the number of passes that took."""
-    fits: dict[Key, Fit] = {}
-    problems: dict[Key, Problem] = {}
-    names: dict[Key, SolverName] = {}
+    grid = _Grid(passes, budget, watch, len(specs))
     for key, spec in specs.items():
+        grid.pose(key, spec, classes, passes.moments, None)
+    for wave in grid.waves():
+        starts = grid.sample_starts(wave)
+        grid.run({key: grid.from_sample(key, starts.get(key)) for key in wave})
+    return {key: grid.fits[key] for key in specs}, grid.readings
+
+
+def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
+    """The smallest regParam that leaves no coefficient: one reading, at the intercepts alone.
+
+    There the slope of each coefficient must not exceed its l1 term, regParam times its share.
+    """
+    unit = replace(
+        spec, regParam=1.0, elasticNetParam=max(spec.elasticNetParam, LEAST_L1), initial=None
+    )
+    problem = Problem.of(unit, passes.moments, classes)
+    if problem.box is not None:
+        raise ValueError(
+            "Bounds on coefficients leave no penalty at which all of them are zero for certain. "
+            "Clear the bounds, or name the values of regParam yourself."
+        )
+    query = Query(problem.null_point(), 1)
+    (sums,), _ = read_round(passes, [problem.probe(query)], MEGABYTE)
+    slope, l1 = np.abs(problem.answer(query, sums).first()), problem.penalty.l1
+    return float((slope[l1 > 0] / l1[l1 > 0]).max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class Left:
+    """A fit without one fold: its spec and classes, as the other folds' rows ask, and a start."""
+
+    fold: int
+    spec: Spec
+    classes: int
+    near: Fit | None  # on all rows, if it has the same shape
+
+
+def fit_without_folds(
+    members: Mapping[Key, Left],
+    passes: Passes,
+    *,
+    budget: int = 256 * MEGABYTE,
+    watch: Watch = _nobody,
+) -> tuple[dict[Key, Fit], int]:
+    """Fit every member on the folds but its own, in lockstep; also the number of passes.
+
+    A fold more or less moves the optimum little: each starts at the fit on all rows, with the
+    curvature of a sample there, so that a few gradients are enough.
+    """
+    rests = {
+        fold: merge_all(its for other, its in passes.folds.items() if other != fold)
+        for fold in {left.fold for left in members.values()}
+    }
+    grid = _Grid(passes, budget, watch, len(members))
+    for key, left in members.items():
+        grid.pose(key, left.spec, left.classes, rests[left.fold], left.fold)
+    for wave in grid.waves():
+        starts = grid.sample_starts([key for key in wave if members[key].near is None])
+        grid.run(
+            {
+                key: grid.from_sample(key, starts.get(key))
+                if near is None
+                else grid.from_fit(key, near)
+                for key, near in ((key, members[key].near) for key in wave)
+            }
+        )
+    return {key: grid.fits[key] for key in members}, grid.readings
+
+
+class _Grid:
+    """Fits that share passes: the problems they pose, and what has come of them."""
+
+    def __init__(self, passes: Passes, budget: int, watch: Watch, members: int) -> None:
+        self.fits: dict[Any, Fit] = {}
+        self.readings = 0
+        self._passes, self._budget, self._watch = passes, budget, watch
+        self._members, self._later = members, 0
+        self._problems: dict[Any, Problem] = {}
+        self._names: dict[Any, SolverName] = {}
+        self._preconditions: dict[Any, Preconditioner] = {}
+
+    def pose(
+        self, key: Any, spec: Spec, classes: int, moments: Moments, without: int | None
+    ) -> None:
+        """Take on a fit of rows with these moments; where nothing is to be sought, it is done."""
         check_solver(spec)
-        known = constant_label_fit(spec, passes.moments, classes)
+        known = constant_label_fit(spec, moments, classes)
         if known is not None:
-            fits[key] = known
-            continue
-        problem = Problem.of(spec, passes.moments, classes)
+            self.fits[key] = known
+            return
+        whole = self._passes.moments
+        problem = Problem.of(spec, moments, classes, whole=whole, without=without)
         value = problem.start_value()
         if problem.size == 0 and value is not None:
-            fits[key] = _nothing_to_fit(problem, value)
-            continue
-        problems[key] = problem
-        names[key] = choose_solver(problem, passes.moments.rows)
-    solvers = {key: _begin(problems[key], names[key], passes, budget) for key in problems}
-    solutions, readings = _run(solvers, problems, passes, budget)
-    for key, solution in solutions.items():
-        coefficients, intercepts = problems[key].coefficients(solution.point)
-        fits[key] = Fit(
-            coefficients,
-            intercepts,
-            solution.history,
-            names[key],
-            solution.reason.value,
-            solution.reason.converged,
-            problems[key].loss(solution.point, solution.history[-1]),
-        )
-        log.info("%s: %d steps, %s", names[key], solution.steps, solution.reason.value)
-    return {key: fits[key] for key in specs}, readings
+            self.fits[key] = _nothing_to_fit(problem, value)
+            return
+        self._problems[key] = problem
+        self._later += 1
+        self._names[key] = choose_solver(problem, moments.rows, self._members)
+
+    def waves(self) -> Iterator[list[Any]]:
+        """The fits to be run, as many at a time as the driver's memory should hold."""
+        wave: list[Any] = []
+        held = 0
+        for key, problem in self._problems.items():
+            needed = state_bytes(problem, self._names[key])
+            if wave and held + needed > STATE_BUDGETS * self._budget:
+                yield wave
+                wave, held = [], 0
+            wave.append(key)
+            held += needed
+        if wave:
+            yield wave
+
+    def run(self, solvers: Mapping[Any, Solver]) -> None:
+        """Run solvers in lockstep to their end."""
+        self._later -= len(solvers)
+        preconditions, self._preconditions = self._preconditions, {}
+        solutions, count = _run(solvers, self._problems, self._passes, self._budget, self._report)
+        self.readings += count
+        for key, solution in solutions.items():
+            problem, name = self._problems[key], self._names[key]
+            kept = preconditions[key] if self._keeps(problem) else None
+            self.fits[key] = _fit_of(problem, name, solution, kept)
+            log.info("%s: %d steps, %s", name, solution.steps, solution.reason.value)
+
+    def _keeps(self, problem: Problem) -> bool:
+        """Whether every fit's preconditioner can stay in memory, for others that are near it."""
+        return 8 * problem.size**2 * self._members <= self._budget
+
+    def _report(self, readings: int, live: int, objective: float, residual: float) -> None:
+        made, waiting = self.readings + readings, live + self._later
+        self._watch(Round(made, waiting, self._members, objective, residual))
+
+    def sample_starts(self, wave: Sequence[Any]) -> dict[Any, Array]:
+        """The optima of the sample alone, to rough accuracy: their error is the sampling error.
+
+        Only of those fits that such a start pays for.
+        """
+        sample, rows = self._passes.sample, self._passes.moments.rows
+        known = max(sample.rows, 1)
+        local = LocalPasses((sample,), self._passes.moments, sample)
+        problems, solvers = {}, {}
+        for key in wave:
+            problem = self._problems[key]
+            spec = problem.spec
+            # A sample with fewer rows than coefficients is fitted by much that fits no others.
+            enough = rows >= WARM_START_RATIO * known and known >= problem.size
+            plain = spec.initial is None and problem.start_value() is not None
+            if enough and plain and spec.maxIter > 0:
+                start, name = problem.start(), self._names[key]
+                problems[key] = problem.on_weight(sample.total_weight)
+                precondition = precondition_for(problem, name, sample, start, whole=False)
+                solvers[key] = make_solver(problem, name, precondition)(start, ROUGHLY)
+        solutions, _ = _run(solvers, problems, local, self._budget)
+        return {key: solution.point for key, solution in solutions.items()}
+
+    def from_sample(self, key: Any, warm: Array | None) -> Solver:
+        """The solver of a fit, from the start that promises the fewest passes."""
+        problem = self._problems[key]
+        start, value = problem.start(), problem.start_value()
+        precondition = self._precondition(key, start if warm is None else warm)
+        name, stop = self._names[key], stop_of(problem.spec)
+        make = make_solver(problem, name, precondition)
+        if name != choose_solver(problem, self._passes.moments.rows):
+            # Alone it would be Newton's, whose last step leaves far less than it had to.
+            stop = replace(stop, relative=1e-4 * stop.relative, absolute=1e-4 * stop.absolute)
+        if warm is None or value is None:
+            return make(start, stop)
+        return _warm_started(problem, make, warm, value, stop)
+
+    def from_fit(self, key: Any, near: Fit) -> Solver:
+        """The solver of a fit, from another one nearby."""
+        problem, name = self._problems[key], self._names[key]
+        point = problem.scaling.to_point(near.coefficients, near.intercepts)
+        point = point if problem.box is None else problem.box.clip(point)
+        # A feature may vary in all rows, and in this fit's not.
+        same = near.solver == name and near.size == problem.size
+        if same and near.precondition is not None:
+            self._preconditions[key] = near.precondition
+        else:
+            self._precondition(key, point)
+        return make_solver(problem, name, self._preconditions[key])(point, stop_of(problem.spec))
+
+    def _precondition(self, key: Any, point: Array) -> Preconditioner:
+        problem, name, sample = self._problems[key], self._names[key], self._passes.sample
+        made = precondition_for(problem, name, sample, point, whole=True, fits=self._members)
+        self._preconditions[key] = made
+        return made
+
+
+def _fit_of(
+    problem: Problem, name: SolverName, solution: Solution, kept: Preconditioner | None
+) -> Fit:
+    coefficients, intercepts = problem.coefficients(solution.point)
+    return Fit(
+        coefficients,
+        intercepts,
+        solution.history,
+        name,
+        solution.reason.value,
+        solution.reason.converged,
+        problem.loss(solution.point, solution.history[-1]),
+        problem.size,
+        kept,
+    )
+
+
+def stop_of(spec: Spec) -> Stop:
+    """When a fit may stop: what `tol` and `maxIter` mean."""
+    return Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
 
 
 def _run(
-    solvers: Mapping[Key, Solver], problems: Mapping[Key, Problem], passes: Passes, budget: int
+    solvers: Mapping[Key, Solver],
+    problems: Mapping[Key, Problem],
+    passes: Passes,
+    budget: int,
+    report: Callable[[int, int, float, float], None] | None = None,
 ) -> tuple[dict[Key, Solution], int]:
-    """Run solvers in lockstep over passes; also the number of readings."""
+    """Run solvers in lockstep over passes; also the number of readings.
+
+    After each round `report` hears of that number, how many asked, and the objective and KKT
+    residual of the one that is furthest from its optimum.
+    """
     readings = 0
 
     def answer(queries: Mapping[Key, Query]) -> Mapping[Key, Answer]:
@@ -178,76 +325,16 @@ def _run(
         probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
         sums, count = read_round(passes, list(probes.values()), budget)
         readings += count
-        return {
+        answers = {
             key: problems[key].answer(queries[key], its)
             for key, its in zip(probes, sums, strict=True)
         }
+        if report is not None:
+            each = [problems[key].standing(queries[key], its) for key, its in answers.items()]
+            report(readings, len(each), *max(each, key=lambda its: its[1]))
+        return answers
 
     return lockstep(solvers, answer), readings
-
-
-def _begin(problem: Problem, name: SolverName, passes: Passes, budget: int) -> Solver:
-    """The solver of a problem, from the start that promises the fewest passes."""
-    spec = problem.spec
-    stop = Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
-    start, value = problem.start(), problem.start_value()
-    warm = start
-    sample = LocalPasses((passes.sample,), passes.moments, passes.sample)
-    # A sample with fewer rows than coefficients is fitted by much that does not fit the rest.
-    known = max(passes.sample.rows, 1)
-    enough = passes.moments.rows >= WARM_START_RATIO * known and known >= problem.size
-    if enough and spec.maxIter > 0 and spec.initial is None and value is not None:
-        warm = _sample_optimum(problem, name, sample, budget)
-    precondition = _precondition(problem, name, passes.sample, warm, whole=True)
-    make = _maker(problem, name, precondition)
-    if warm is start or value is None:
-        return make(start, stop)
-    return _warm_started(problem, make, warm, value, stop)
-
-
-def _maker(
-    problem: Problem, name: SolverName, precondition: Preconditioner
-) -> Callable[[Array, Stop], Solver]:
-    l1, box = problem.penalty.l1, problem.box
-    if name == "newton":
-        return lambda start, stop: newton(start, stop=stop)
-    if name == "proximal-newton":
-        return lambda start, stop: proximal_newton(start, l1, box=box, stop=stop)
-    if name == "l-bfgs":
-        return lambda start, stop: lbfgs(start, precondition=precondition, stop=stop)
-    return lambda start, stop: owlqn(start, l1, box=box, precondition=precondition, stop=stop)
-
-
-def _sample_optimum(problem: Problem, name: SolverName, sample: LocalPasses, budget: int) -> Array:
-    """The optimum of the sample alone, to rough accuracy: its error is the sampling error."""
-    on_sample = problem.on_weight(sample.blocks[0].total_weight)
-    precondition = _precondition(problem, name, sample.sample, problem.start(), whole=False)
-    solver = _maker(problem, name, precondition)(problem.start(), Stop(1e-6, 1e-8, 50))
-    solutions, _ = _run({0: solver}, {0: on_sample}, sample, budget)
-    return solutions[0].point
-
-
-def _precondition(
-    problem: Problem, name: SolverName, sample: Block, point: Array, *, whole: bool
-) -> Preconditioner:
-    """The inverse of the sample's Hessian, or of its block for each margin, or of a diagonal.
-
-    The whole costs as many times the blocks as there are margins, and saves passes. OWL-QN
-    factors it anew in every step, which only passes over all rows are worth.
-    """
-    diagonal = problem.start_curvature()
-    width = problem.scaling.shape[1]
-    factored = name == "l-bfgs" or (name == "owl-qn" and whole)
-    if factored and width <= PRECONDITIONER_SIZE:
-        whole = whole and problem.size <= PRECONDITIONER_SIZE
-        work = sample.rows * problem.size * (problem.size if whole else width)
-        # The sample's rows lie in the order they came in: every so-many-th is a sample too.
-        rows = sample.take(slice(None, None, max(1, round(work / PRECONDITIONER_WORK))))
-        try:
-            return BlockInverse(problem.curvature_blocks(point, rows, whole=whole))
-        except LinAlgError:
-            log.info("the sample's curvature is singular: preconditioned by a diagonal")
-    return lambda vector: vector / diagonal
 
 
 def _warm_started(

@@ -21,7 +21,10 @@ from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import Scaling
 from sparklr.objective.sums import Family, Probe, Stack, Sums, margin_hessians
-from sparklr.solvers import Answer, Box, Query
+from sparklr.solvers import Answer, Box, Query, pseudo_gradient
+
+# The log of the share of a class without rows, where it must be finite.
+LEAST_LOG = -40.0
 
 SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
 
@@ -54,13 +57,26 @@ class Problem:
     weight: float
     class_weights: Array
     box: Box | None  # the bounds in the solvers' coordinates
+    without: int | None = None  # the fold whose rows do not count
 
     @staticmethod
-    def of(spec: Spec, moments: Moments, classes: int) -> Problem:
-        """The problem a spec poses."""
+    def of(
+        spec: Spec,
+        moments: Moments,
+        classes: int,
+        *,
+        whole: Moments | None = None,
+        without: int | None = None,
+    ) -> Problem:
+        """The problem a spec poses on rows with these moments.
+
+        These are all rows, or, `without` one fold, the others of the `whole`.
+        """
         columns = 1 if spec.family == "binomial" else classes
-        bounds = spec.bounds
-        scaling = Scaling.of(moments, columns, intercept=spec.fitIntercept, bounds=bounds)
+        bounds, origin = spec.bounds, (whole or moments).origin
+        scaling = Scaling.of(
+            moments, columns, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+        )
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
         )
@@ -90,6 +106,7 @@ class Problem:
             moments.weight,
             moments.histogram(max(classes, 2)),
             box,
+            without,
         )
 
     @property
@@ -122,6 +139,18 @@ class Problem:
                 point[:, -1] = intercepts - intercepts.mean()
         return point.ravel()
 
+    def null_point(self) -> Array:
+        """The optimum where all coefficients are zero: intercepts that give the classes' shares."""
+        point = np.zeros(self.scaling.shape)
+        if self.spec.fitIntercept:
+            with np.errstate(divide="ignore"):
+                logs = np.maximum(np.log(self.class_weights / self.weight), LEAST_LOG)
+            if self.spec.family == "binomial":
+                point[0, -1] = logs[1] - logs[0]
+            else:
+                point[:, -1] = logs[: len(point)] - logs[: len(point)].mean()
+        return point.ravel()
+
     def start_value(self) -> float | None:
         """The objective at `start`, if known without a pass: where every row has equal margins."""
         start = self.start()
@@ -152,7 +181,7 @@ class Problem:
     def probe(self, query: Query) -> Probe:
         """What a pass must sum to answer the query."""
         coefficients, offsets = self.scaling.to_rows(query.point)
-        return Probe(self.spec.family, coefficients, offsets, query.order)
+        return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
         """The answer that these sums give."""
@@ -199,6 +228,15 @@ class Problem:
         for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):
             block[np.diag_indices_from(block)] += its
         return np.array(blocks)
+
+    def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
+        """The objective, l1 included, and the largest violation of the optimality conditions."""
+        l1, point = self.penalty.l1, query.point
+        objective = answer.value + float(l1 @ np.abs(point))
+        if answer.gradient is None:
+            return objective, 0.0
+        residual = pseudo_gradient(point, answer.gradient, l1, self.box)
+        return objective, float(np.abs(residual).max(initial=0))
 
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
         """The gauge's gradient for one margin, the same for all, and its value."""

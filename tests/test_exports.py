@@ -39,6 +39,7 @@ def test_the_solvers_export_these_names_and_no_others() -> None:
         "newton",
         "owlqn",
         "proximal_newton",
+        "pseudo_gradient",
     ]
 
 

@@ -30,6 +30,7 @@ PACKAGE = _find_package()
 ALLOWED: dict[str, set[str]] = {
     "arrays": set(),
     "jvm": set(),
+    "progress": set(),
     "metrics": {"arrays"},
     "tables": set(),
     "solvers": {"arrays"},
@@ -39,9 +40,12 @@ ALLOWED: dict[str, set[str]] = {
     "problem": {"arrays", "blocks", "objective", "solvers"},
     "passes": {"arrays", "blocks", "arrow", "jvm", "objective"},
     "scoring": {"arrays", "arrow", "blocks"},
+    "choice": {"arrays", "blocks", "problem", "solvers"},
     "plan": {
         "arrays",
         "blocks",
+        "choice",
+        "progress",
         "objective",
         "problem",
         "solvers",
@@ -55,6 +59,8 @@ FACE = {
     "columns",
     "compressed",
     "estimator",
+    "grid",
+    "judges",
     "matrix_params",
     "model",
     "pages",
@@ -65,6 +71,8 @@ FACE = {
     "plots",
     "summary",
     "tallies",
+    "trials",
+    "tuning",
 }
 # Below the face only these know Spark.
 KNOW_SPARK = {"jvm", "passes.spark", "passes.packing", "passes.session"}

@@ -10,7 +10,7 @@ from pyspark.ml.classification import LogisticRegression
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "initialModel", "solver"}
+OURS_ONLY = {"featuresCols", "initialModel", "solver", "verbose"}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ VALUES: dict[str, Any] = {
     "probabilityCol": "pr",
     "rawPredictionCol": "r",
     "solver": "owl-qn",
+    "verbose": True,
 }
 
 
@@ -122,6 +123,7 @@ def test_a_refused_value_changes_nothing() -> None:
 
 
 def test_the_model_shares_the_params() -> None:
-    names = {p.name for p in LogisticRegressionEstimator().params} - {"initialModel"}
+    of_fits = {"initialModel", "verbose"}
+    names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

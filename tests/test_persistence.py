@@ -66,7 +66,7 @@ def model() -> LogisticRegressionModel:
 
 @pytest.fixture(scope="module")
 def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
-    return LogisticRegressionEstimator(initialModel=model)._set(**SHARED)
+    return LogisticRegressionEstimator(initialModel=model, verbose=False)._set(**SHARED)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
     assert {param.name for param in estimator.params} - set(SHARED) == {
         "featuresCol",
         "initialModel",
+        "verbose",
     }
 
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr import plan
+from sparklr import choice, plan
 from sparklr.arrays import Array
 from sparklr.blocks import Block
+from sparklr.choice import (
+    HESSIAN_LIMIT,
+    HESSIAN_SIZE,
+    SPARSE_HESSIAN_SIZE,
+    check_solver,
+    choose_solver,
+)
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
-from sparklr.plan import (
-    HESSIAN_LIMIT,
-    HESSIAN_SIZE,
-    SPARSE_HESSIAN_SIZE,
-    WARM_START_RATIO,
-    Fit,
-    check_solver,
-    choose_solver,
-    constant_label_fit,
-    fit_all,
-)
+from sparklr.plan import WARM_START_RATIO, Fit, constant_label_fit, fit_all
 from sparklr.problem import Problem, SolverName, Spec
 from tests.problems import make_rows
 
@@ -54,6 +51,13 @@ class CountedPasses:
     @property
     def sample(self) -> Block:
         return self.inner.sample
+
+    @property
+    def folds(self) -> Mapping[int, plan.Moments]:
+        return self.inner.folds
+
+    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
+        return self.inner.held_out(probes)
 
     def total(self, probes: Sequence[Probe]) -> Array:
         self.readings.append(len(probes))
@@ -405,7 +409,7 @@ def test_large_problems_have_a_preconditioner_too(
     spec = replace(SPECS[name], tol=1e-9)
     passes = pass_over(make_rows(13, 90, 5))
     factored = fit_one(spec, passes)
-    monkeypatch.setattr(plan, "PRECONDITIONER_SIZE", 2)
+    monkeypatch.setattr(choice, "PRECONDITIONER_SIZE", 2)
     diagonal = fit_one(spec, passes)
     assert diagonal.history[-1] == pytest.approx(factored.history[-1], rel=1e-9)
 

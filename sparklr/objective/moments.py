@@ -9,6 +9,7 @@ Knows arrays only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -105,6 +106,14 @@ class Moments:
         counts = {name: int(arrays[name]) for name in ("rows", "nonzeros")}
         totals = {name: float(arrays[name]) for name in ("weight", "weight_squares")}
         return Moments(**{**arrays, **counts, **totals})  # type: ignore[arg-type]
+
+
+def merge_all(pieces: Iterable[Moments]) -> Moments:
+    """The moments of all rows of at least one piece, merged in their order."""
+    first, *others = pieces
+    for other in others:
+        first = first.merge(other)
+    return first
 
 
 def no_rows(features: int) -> Moments:

@@ -35,9 +35,14 @@ class Scaling:
 
     @staticmethod
     def of(
-        moments: Moments, columns: int, *, intercept: bool, bounds: Bounds | None = None
+        moments: Moments,
+        columns: int,
+        *,
+        intercept: bool,
+        bounds: Bounds | None = None,
+        origin: Array | None = None,
     ) -> Scaling:
-        """The scaling that these moments ask for."""
+        """The scaling that these moments ask for, in a pass that counts from this origin."""
         deviation = np.sqrt(moments.variance)
         active = np.flatnonzero(deviation > 0)
         nowhere = np.zeros(moments.features)
@@ -49,7 +54,7 @@ class Scaling:
             active=active,
             deviation=deviation[active],
             centre=moments.mean if centred else nowhere,
-            origin=nowhere if moments.origin is None else moments.origin,
+            origin=nowhere if origin is None else origin,
             held=0.0 if bounds is None else bounds.nearest_to_zero(),
         )
 

@@ -40,12 +40,16 @@ HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A point to sum at: coefficients (C, p), offsets (C,), and how many derivatives."""
+    """A point to sum at: coefficients (C, p), offsets (C,), and how many derivatives.
+
+    The rows of the fold `without` do not count, if one is named.
+    """
 
     family: Family
     coefficients: Array
     offsets: Array
     order: Literal[0, 1, 2]
+    without: int | None = None
 
     @property
     def columns(self) -> int:
@@ -83,9 +87,15 @@ class Sums:
 
 
 class Stack:
-    """Probes made ready to be summed together; holds the totals of the rows added so far."""
+    """Probes made ready to be summed together over the same rows, into `totals` or its own."""
 
-    def __init__(self, probes: Sequence[Probe], features: int, origin: Array | None) -> None:
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        features: int,
+        origin: Array | None,
+        totals: Sequence[Sums] | None = None,
+    ) -> None:
         # Columns in order: probes that need gradients first, so that these are one block.
         self.probes = tuple(probes)
         self.features = features
@@ -107,7 +117,7 @@ class Stack:
             self._offsets[place] = probe.offsets
         self._groups = self._group(ranked)
         self._gradient = np.zeros((features + 1, self._sloped))
-        self._totals = [Sums.of(probe, np.zeros(probe.length)) for probe in self.probes]
+        self._totals = totals or [Sums.of(probe, np.zeros(probe.length)) for probe in self.probes]
         self._curved = any(probe.order > 1 for probe in probes)
 
     def _group(self, ranked: Sequence[int]) -> list[list[int]]:
@@ -198,11 +208,16 @@ class Stack:
                 chances = losses.softmax_from_multipliers(slopes[:, number : number + 1], classes)
                 _add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
 
-    def totals(self) -> Array:
-        """Every probe's sums so far, one after another in one flat array."""
+    def finish(self) -> None:
+        """Add the gradients, which are summed side by side, to each probe's totals."""
         for probe, place, sums in zip(self.probes, self._places, self._totals, strict=True):
             if probe.order > 0:
-                sums.gradient[:] = self._gradient[:, place].T
+                sums.gradient[:] += self._gradient[:, place].T
+        self._gradient[:] = 0.0
+
+    def totals(self) -> Array:
+        """Every probe's sums so far, one after another in one flat array."""
+        self.finish()
         return np.concatenate([sums.flat for sums in self._totals]) if self._totals else np.zeros(0)
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of, no_rows
-from sparklr.objective.sums import Probe, Stack
+from sparklr.objective.sums import Probe
 from sparklr.passes.threads import one_blas_thread
+from sparklr.passes.totals import Totals, held_out_margins
 
-# Stored numbers a thread should have to sum at least, to be worth its start.
-NUMBERS_A_THREAD = 500_000
+# Multiplications a thread should have at least, to be worth its start.
+WORK_A_THREAD = 500_000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,7 @@ class LocalPasses:
     moments: Moments
     sample: Block
     threads: int = 1
+    folds: Mapping[int, Moments] = field(default_factory=dict)
     local: bool = True
 
     @staticmethod
@@ -39,19 +44,35 @@ class LocalPasses:
 
     def total(self, probes: Sequence[Probe]) -> Array:
         """One reading of all blocks: a run of neighbours a thread, added up in their order."""
-        worth = min(self.moments.nonzeros // NUMBERS_A_THREAD, len(self.blocks))
-        threads = max(1, min(self.threads, worth))
+        totals = self._by_run(probes, lambda run: self._sum(probes, run))
+        return np.asarray(sum(totals[1:], start=totals[0]))
+
+    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
+        """One reading: every block's labels and weights, with margins instead of features."""
+        runs = self._by_run(probes, lambda run: [self._score(probes, at) for at in run])
+        return [scored for run in runs for scored in run]
+
+    def _by_run(self, probes: Sequence[Probe], work: Callable[[range], T]) -> list[T]:
+        """The work for runs of neighbouring blocks, in as many threads as it is worth."""
+        columns = sum(probe.columns for probe in probes)
+        worth = self.moments.nonzeros * columns // WORK_A_THREAD
+        threads = max(1, min(self.threads, worth, len(self.blocks)))
         if threads == 1:
-            return self._sum(probes, range(len(self.blocks)))
+            return [work(range(len(self.blocks)))]
         ends = np.linspace(0, len(self.blocks), threads + 1).astype(int)
         runs = [range(begin, end) for begin, end in pairwise(ends)]
         with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            totals = list(pool.map(lambda run: self._sum(probes, run), runs))
-        return np.asarray(sum(totals[1:], start=totals[0]))
+            return list(pool.map(work, runs))
 
     def _sum(self, probes: Sequence[Probe], run: range) -> Array:
-        stack = Stack(probes, self.moments.features, self.moments.origin)
+        totals = Totals(probes, self.moments.features, self.moments.origin)
         for at in run:
-            block = self.blocks[at]
-            stack.add(block.matrix, block.labels, block.weights)
-        return stack.totals()
+            totals.add(self.blocks[at])
+        return totals.flat()
+
+    def _score(self, probes: Sequence[Probe], at: int) -> Block:
+        block = self.blocks[at]
+        margins = held_out_margins(block, probes, self.moments.origin)
+        # Copies: a block in a file is mapped only as long as it is read.
+        weights = None if block.weights is None else block.weights.copy()
+        return Block(margins, block.labels.copy(), weights, block.fold)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow as pa
 from sparklr.arrays import Array, BoolArray, Matrix
 from sparklr.arrow import FeatureRows, read_features, read_numbers
 from sparklr.blocks import Block, stack_rows
-from sparklr.objective.moments import Moments, moments_of, no_rows
+from sparklr.objective.moments import Moments, merge_all, moments_of, no_rows
 from sparklr.passes.complaints import Complaints
 from sparklr.passes.store import BlockName, BlockStore
 
@@ -47,6 +47,7 @@ class PackPlan:
     sample_rows: int = 10_000
     sample_bytes: int = 16 * 2**20
     classes: int | None = None  # from the label column's metadata
+    folded: bool = False  # whether the last column names each row's fold
     ship_all: bool = False  # blocks that lie in files too
 
 
@@ -58,7 +59,7 @@ class PartitionSummary:
     features: int | None
     blocks: int
     seen: int  # rows, those of weight 0 included
-    moments: Moments
+    folds: Mapping[int, Moments]  # of each fold's rows: 0 alone where rows have no folds
     sample: Block
     keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
     complaints: Complaints
@@ -80,11 +81,16 @@ class PartitionSummary:
             "run": np.array(self.run),
             "lengths": np.array(self.lengths, dtype=np.int64),
         }
-        moments = self.moments.to_arrays()
-        arrays |= {f"moments_{name}": value for name, value in moments.items()}
+        for fold, moments in self.folds.items():
+            arrays |= {f"moments_{fold}_{name}": it for name, it in moments.to_arrays().items()}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         return buffer.getvalue()
+
+    @property
+    def moments(self) -> Moments:
+        """Of all its rows."""
+        return merge_all(self.folds.values())
 
     @staticmethod
     def from_bytes(payload: bytes) -> PartitionSummary:
@@ -92,11 +98,11 @@ class PartitionSummary:
         with np.load(io.BytesIO(payload), allow_pickle=False) as file:
             arrays = dict(file)
         partition, features, blocks, seen = (int(count) for count in arrays["counts"])
-        moments = {
-            name.removeprefix("moments_"): value
-            for name, value in arrays.items()
-            if name.startswith("moments_")
-        }
+        folds: dict[int, dict[str, Array]] = {}
+        for name, value in arrays.items():
+            if name.startswith("moments_"):
+                _, fold, field = name.split("_", 2)
+                folds.setdefault(int(fold), {})[field] = value
         rules = [str(rule) for rule in arrays["rules"]]
         complaints = Complaints(
             dict(zip(rules, (int(count) for count in arrays["broken"]), strict=True)),
@@ -107,7 +113,7 @@ class PartitionSummary:
             None if features < 0 else features,
             blocks,
             seen,
-            Moments.from_arrays(moments),
+            {fold: Moments.from_arrays(its) for fold, its in folds.items()},
             Block.from_buffer(arrays["sample"]),
             arrays["keys"],
             complaints,
@@ -120,7 +126,7 @@ class PartitionSummary:
 def pack_partition(
     batches: Iterable[Any], partition: int, plan: PackPlan, store: BlockStore | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Pack a partition: batches with columns features, label and perhaps weight.
+    """Pack a partition: batches with columns features, label and perhaps weight and fold.
 
     Blocks that will not come to the driver are put into the store's files, and travel no further
     if that succeeds.
@@ -166,6 +172,50 @@ def _row(name: BlockName, small: bool, length: int, payload: bytes | None) -> pa
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Checked rows of one batch."""
+
+    matrix: Matrix
+    labels: Array
+    weights: Array | None
+    folds: Array | None
+
+    def by_fold(self) -> Iterator[tuple[int, _Rows]]:
+        """The rows of each fold."""
+        if self.folds is None:
+            yield 0, self
+            return
+        for fold in np.unique(self.folds):
+            here = self.folds == fold
+            weights = None if self.weights is None else self.weights[here]
+            yield int(fold), _Rows(self.matrix[here], self.labels[here], weights, None)
+
+
+class _Waiting:
+    """Rows of one fold that wait to become a block."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._rows: list[_Rows] = []
+
+    def add(self, rows: _Rows) -> None:
+        """Add the rows of a batch."""
+        self._rows.append(rows)
+        matrix = rows.matrix
+        stored = matrix.size if isinstance(matrix, np.ndarray) else 2 * matrix.nnz
+        self.size += 8 * stored + 16 * matrix.shape[0]
+
+    def block(self, fold: int) -> Block:
+        """All of them as one block; weights that are all 1 are left out."""
+        weights = None
+        if self._rows[0].weights is not None:
+            weights = np.concatenate([rows.weights for rows in self._rows])
+            weights = None if (weights == 1.0).all() else weights
+        labels = np.concatenate([rows.labels for rows in self._rows])
+        return Block(stack_rows([rows.matrix for rows in self._rows]), labels, weights, fold)
+
+
 class Packer:
     """Gathers one partition's rows into blocks and keeps account of them."""
 
@@ -174,10 +224,9 @@ class Packer:
         self._plan = plan
         self._features: int | None = None
         self._complaints = Complaints()
-        self._moments: Moments | None = None
+        self._moments: dict[int, Moments] = {}
         self._seen = 0
-        self._waiting: list[tuple[Matrix, Array, Array | None]] = []
-        self._size = 0
+        self._waiting: dict[int, _Waiting] = {}
         self._samples: list[tuple[Array, Block]] = []
         self._random = np.random.default_rng([20_001, partition])
 
@@ -188,26 +237,17 @@ class Packer:
             if self._complaints:
                 self._waiting.clear()
                 continue
-            if rows is not None:
-                self._waiting.append(rows)
-                matrix = rows[0]
-                stored = matrix.size if isinstance(matrix, np.ndarray) else 2 * matrix.nnz
-                self._size += 8 * stored + 16 * matrix.shape[0]
-            if self._size >= self._plan.block_bytes:
-                yield from self._flush()
-        if self._waiting:
-            yield from self._flush()
+            for fold, those in () if rows is None else rows.by_fold():
+                waiting = self._waiting.setdefault(fold, _Waiting())
+                waiting.add(those)
+                if waiting.size >= self._plan.block_bytes:
+                    yield from self._flush(fold)
+        for fold in sorted(self._waiting):
+            yield from self._flush(fold)
 
-    def _flush(self) -> Iterator[Block]:
-        """The waiting rows as blocks, none much above `block_bytes` unless one row is."""
-        matrices, labels, weights = zip(*self._waiting, strict=True)
-        self._waiting.clear()
-        self._size = 0
-        each = None
-        if weights[0] is not None:
-            each = np.concatenate(weights)
-            each = None if (each == 1.0).all() else each
-        whole = Block(stack_rows(matrices), np.concatenate(labels), each)
+    def _flush(self, fold: int) -> Iterator[Block]:
+        """A fold's waiting rows as blocks, none much above `block_bytes` unless one row is."""
+        whole = self._waiting.pop(fold).block(fold)
         stored = 12 * whole.matrix.nnz if whole.sparse else 8 * whole.matrix.size
         pieces = max(1, round(stored / self._plan.block_bytes))
         ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
@@ -216,15 +256,18 @@ class Packer:
                 continue
             block = whole if pieces == 1 else whole.take(slice(begin, end))
             here = moments_of(block.matrix, block.labels, block.weights)
-            self._moments = here if self._moments is None else self._moments.merge(here)
+            known = self._moments.get(fold)
+            self._moments[fold] = here if known is None else known.merge(here)
             self._draw(block)
             yield block
 
-    def _checked_rows(self, batch: Any) -> tuple[Matrix, Array, Array | None] | None:
+    def _checked_rows(self, batch: Any) -> _Rows | None:
         """The batch's rows with weight above zero, or None if there are none or some are bad."""
         features = read_features(batch.column(0))
         labels = read_numbers(batch.column(1))
-        weights = read_numbers(batch.column(2)) if batch.num_columns > 2 else None
+        count = batch.num_columns - self._plan.folded
+        folds = read_numbers(batch.column(count)) if self._plan.folded else None
+        weights = read_numbers(batch.column(2)) if count > 2 else None
         self._seen += len(labels)
         self._check_features(features)
         self._check_labels(labels)
@@ -237,7 +280,8 @@ class Packer:
             if not kept.any():
                 return None
             features, labels, weights = features.keep(kept), labels[kept], weights[kept]
-        return features.matrix(self._features or 0), labels.copy(), weights
+            folds = None if folds is None else folds[kept]
+        return _Rows(features.matrix(self._features or 0), labels.copy(), weights, folds)
 
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._complaints.add
@@ -298,13 +342,13 @@ class Packer:
     def summary(self, blocks: int) -> PartitionSummary:
         """What was seen, once all rows have been read."""
         features = self._features
-        moments = self._moments if self._moments is not None else no_rows(features or 0)
         nothing = Block(np.zeros((0, features or 0)), np.zeros(0), None)
         keys, sample = np.zeros(0), nothing
         if self._samples and not self._complaints:
             keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
+        folds = self._moments or {0: no_rows(features or 0)}
         return PartitionSummary(
-            self._partition, features, blocks, self._seen, moments, sample, keys, self._complaints
+            self._partition, features, blocks, self._seen, folds, sample, keys, self._complaints
         )
 
 

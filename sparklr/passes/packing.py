@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,8 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from sparklr.blocks import Block
-from sparklr.objective.moments import Moments, no_rows
+from sparklr.jvm import run_job
+from sparklr.objective.moments import Moments, merge_all
 from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
 from sparklr.passes.near import FileBlocks
 from sparklr.passes.pack import (
@@ -60,11 +61,12 @@ class Storage:
     files: bool = True  # whether workers may keep copies of blocks in files of their own
     width: int | None = None  # features a row, if the metadata tell
     classes: int | None = None  # likewise
+    folded: bool = False  # whether the last column names each row's fold
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Rows to pack: columns features, label and perhaps weight, in this order."""
+    """Rows to pack: columns features, label and perhaps weight and fold, in this order."""
 
     private: PrivateFrame
     names: ColumnNames  # what the user calls the columns, for errors
@@ -83,6 +85,7 @@ class Source:
             sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
             sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
             classes=self.storage.classes,
+            folded=self.storage.folded,
             ship_all=ship_all,
         )
 
@@ -117,8 +120,10 @@ class Packing:
 
     def gather(self) -> Gathered:
         """Run the packing job; bring home summaries and the blocks of small partitions."""
+        frame = self.frame.where("small")
         with _wording_worker_trouble():
-            table = collect_arrow(self.frame.where("small"))
+            session = frame.sparkSession
+            table = run_job(session, "sparklr: packing rows", lambda: collect_arrow(frame))
         positions = table["position"].to_numpy()
         summaries, blocks = [], []
         for at in np.lexsort((positions, table["partition"].to_numpy())):
@@ -128,12 +133,16 @@ class Packing:
             else:
                 blocks.append(Block.from_buffer(payload))
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
-        moments, sample = _judge(summaries, self._source.names)
+        folds, sample = _judge(summaries, self._source.names)
+        moments = merge_all(folds.values())
         count = sum(its.blocks for its in summaries)
         log.info(
             "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
         )
-        return Gathered(moments, sample, blocks, count, len(summaries), self._near(summaries))
+        near = self._near(summaries)
+        kept = folds if self._source.storage.folded else {}
+        seen = sum(its.seen for its in summaries)
+        return Gathered(moments, kept, seen, sample, blocks, count, len(summaries), near)
 
     def _near(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
         """All blocks, if each lies in a file that this process can read."""
@@ -184,6 +193,8 @@ class Gathered:
     """What the packing job brought to the driver."""
 
     moments: Moments
+    folds: Mapping[int, Moments]  # of each fold's rows, if rows have folds
+    seen: int  # rows, those of weight 0 included
     sample: Block
     blocks: list[Block]  # of small partitions
     count: int  # of all partitions' blocks
@@ -239,11 +250,13 @@ def _wording_worker_trouble() -> Iterator[None]:
         raise
 
 
-def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[Moments, Block]:
-    """The whole frame's moments and sample, or an error that says what is wrong with its rows."""
+def _judge(
+    summaries: Sequence[PartitionSummary], names: ColumnNames
+) -> tuple[dict[int, Moments], Block]:
+    """Each fold's moments and a sample, or an error that says what is wrong with the rows."""
     complaints = Complaints()
     features: int | None = None
-    moments = no_rows(0)
+    folds: dict[int, Moments] = {}
     for summary in summaries:
         complaints.merge(summary.complaints)
         if summary.features is None:
@@ -253,11 +266,13 @@ def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[M
             complaints.add("size", summary.seen, example)
         elif not complaints:
             features = summary.features
-            moments = moments.merge(summary.moments)
+            for fold, its in summary.folds.items():
+                folds[fold] = folds[fold].merge(its) if fold in folds else its
     if complaints:
         raise ValueError(complaints.sentence(names))
     if features is None or sum(summary.seen for summary in summaries) == 0:
         raise ValueError("The data set is empty: there are no rows to fit. Pass at least one row.")
+    moments = merge_all(folds.values())
     if moments.rows == 0:
         raise ValueError(
             f"{names.subject('weight')}: all weights are zero, so no row counts. "
@@ -266,7 +281,7 @@ def _judge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> tuple[M
     check_magnitudes(moments, names)
     samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
     _, sample = smallest_keys(samples, SAMPLE_ROWS)
-    return moments, sample
+    return dict(sorted(folds.items())), sample
 
 
 def collect_arrow(frame: DataFrame) -> Any:

@@ -5,7 +5,7 @@ This file knows neither where rows live nor what the sums are for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,10 @@ class Passes(Protocol):
         """Of all rows with weight above zero."""
 
     @property
+    def folds(self) -> Mapping[int, Moments]:
+        """Of each fold's rows; empty where rows have no folds."""
+
+    @property
     def sample(self) -> Block:
         """A random sample of the rows, or all of them if they are few."""
 
@@ -35,6 +39,12 @@ class Passes(Protocol):
 
     def total(self, probes: Sequence[Probe]) -> Array:
         """One reading: the sums of every probe, one after another."""
+
+    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
+        """One reading: every block's labels and weights, with margins instead of features.
+
+        The margins (n, columns) are those of the probes that leave the block's fold out.
+        """
 
 
 def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[list[Sums], int]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from operator import or_
+from functools import partial, reduce
+from operator import add, or_
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
+from sparklr.blocks import Block
+from sparklr.jvm import run_job
 from sparklr.objective.sums import Probe
 from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.local import LocalPasses
@@ -26,7 +29,7 @@ from sparklr.passes.near import BlockLostError
 from sparklr.passes.packing import Gathered, Packing, Source, Storage, collect_arrow
 from sparklr.passes.protocol import Passes
 from sparklr.passes.session import PrivateFrame
-from sparklr.passes.tasks import PARTIAL, SUMS, SumBlocks, merge_buckets
+from sparklr.passes.tasks import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
 from sparklr.passes.threads import useful_threads
 
 log = logging.getLogger("sparklr")
@@ -37,9 +40,20 @@ NAMES_A_BATCH = 1_000
 ASKED_BY_NAME = 100
 
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Name: TypeAlias = tuple[int, int]  # a block's partition and position
+
+
+class _Job(Protocol[T_co]):
+    """A reading of some blocks by tasks, and the names of those that were not found."""
+
+    def __call__(self, blocks: DataFrame, *, shipped: bool) -> tuple[T_co, list[Name]]: ...
+
+
 @contextmanager
 def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterator[Passes]:
-    """Passes over a frame with columns features, label and perhaps weight, in this order.
+    """Passes over a frame with columns features, label and perhaps weight and fold, in this order.
 
     `names` are what the user calls these columns, for errors.
     """
@@ -51,7 +65,9 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
         if len(gathered.blocks) == gathered.count:
             packing.unpersist()
             threads = useful_threads(storage.slots)
-            yield LocalPasses(gathered.blocks, gathered.moments, gathered.sample, threads)
+            yield LocalPasses(
+                gathered.blocks, gathered.moments, gathered.sample, threads, gathered.folds
+            )
         else:
             passes = SparkPasses(source, packing, gathered)
             yield passes
@@ -75,11 +91,13 @@ class SparkPasses:
         self.source = source
         self.packing = packing
         self.moments = gathered.moments
+        self.folds = gathered.folds
         self.sample = gathered.sample
         self.partitions = gathered.partitions
         self._count = gathered.count
         self._by_name = packing.has_files  # whether to look for files before anything is shipped
         self._ships_all = False
+        self._readings = 0  # passes so far, to name them
         self._near = self._near_passes(gathered)
 
     def _near_passes(self, gathered: Gathered) -> LocalPasses | None:
@@ -87,7 +105,7 @@ class SparkPasses:
         threads = useful_threads(self.source.storage.slots)
         if gathered.near is None or threads < (self.source.storage.slots or threads + 1):
             return None
-        return LocalPasses(gathered.near, self.moments, self.sample, threads)
+        return LocalPasses(gathered.near, self.moments, self.sample, threads, self.folds)
 
     @property
     def blocks(self) -> DataFrame:
@@ -96,25 +114,42 @@ class SparkPasses:
 
     def total(self, probes: Sequence[Probe]) -> Array:
         """Every task sums its blocks; partials merge in the order of partitions."""
+        self._readings += 1
+        return self._complete(lambda near: near.total(probes), partial(self._total, probes), add)
+
+    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
+        """Every task scores its blocks; they come in the order of partitions."""
+        self._readings += 1
+        found = self._complete(
+            lambda near: {(0, at): scored for at, scored in enumerate(near.held_out(probes))},
+            partial(self._held_out, probes),
+            or_,
+        )
+        return [found[name] for name in sorted(found)]
+
+    def _complete(
+        self, near: Callable[[LocalPasses], T], job: _Job[T], join: Callable[[T, T], T]
+    ) -> T:
+        """One reading of all blocks: by this process, or else by jobs until none is missing."""
         if self._near is not None:
             try:
-                return self._near.total(probes)
+                return near(self._near)
             except BlockLostError:
                 self._near = None
-        total, missing = self._total(probes, self.blocks, shipped=not self._by_name)
+        result, missing = job(self.blocks, shipped=not self._by_name)
         if missing and self._by_name:
             log.warning("%d block files were not found", len(missing))
             self._by_name = 2 * len(missing) < self._count
             if len(missing) > ASKED_BY_NAME or not self._by_name:
-                total, missing = self._total(probes, self.blocks, shipped=True)
+                result, missing = job(self.blocks, shipped=True)
             else:
                 again = self.blocks.where(reduce(or_, map(_is_block, missing)))
-                more, missing = self._total(probes, again, shipped=True)
-                total += more
+                more, missing = job(again, shipped=True)
+                result = join(result, more)
         if not missing:
-            return total
+            return result
         self._pack_again()
-        return self.total(probes)
+        return self._complete(near, job, join)
 
     def _pack_again(self) -> None:
         if self._ships_all:
@@ -139,18 +174,11 @@ class SparkPasses:
 
     def _total(
         self, probes: Sequence[Probe], blocks: DataFrame, *, shipped: bool
-    ) -> tuple[Array, list[tuple[int, int]]]:
-        """The sums of these blocks, and (partition, position) of those that were not found."""
-        columns = ["partition", "position", "run", "length"]
-        if shipped:  # a block a batch: no task ever holds more than one
-            columns.append("payload")
-        self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
-        store = self.packing.store if self.packing.has_files else None
-        features, origin = self.moments.features, self.moments.origin
-        task = SumBlocks(tuple(probes), features, origin, store, shipped)
-        partials = blocks.select(*columns).mapInArrow(task, PARTIAL)
+    ) -> tuple[Array, list[Name]]:
+        """The sums of these blocks, and the names of those that were not found."""
         length = sum(probe.length for probe in probes)
-        table = collect_arrow(self._merge_tree(partials, 8 * length))
+        partials = self._job(SumBlocks, probes, blocks, shipped=shipped)
+        table = self._collect(self._merge_tree(partials, 8 * length), probes)
         order = np.argsort(table["partition"].to_numpy(), kind="stable")
         total, missing = np.zeros(length), []
         for at in order:
@@ -160,6 +188,45 @@ class SparkPasses:
             else:
                 missing.append((table["partition"][int(at)].as_py(), position))
         return total, missing
+
+    def _held_out(
+        self, probes: Sequence[Probe], blocks: DataFrame, *, shipped: bool
+    ) -> tuple[dict[Name, Block], list[Name]]:
+        """What is left of these blocks, and the names of those that were not found."""
+        table = self._collect(self._job(ScoreBlocks, probes, blocks, shipped=shipped), probes)
+        found: dict[Name, Block] = {}
+        missing = []
+        for row in range(table.num_rows):
+            name = table["partition"][row].as_py(), table["position"][row].as_py()
+            if table["sums"][row].is_valid:
+                found[name] = Block.from_buffer(table["sums"][row].as_buffer())
+            else:
+                missing.append(name)
+        return found, missing
+
+    def _job(
+        self,
+        task: type[SumBlocks] | type[ScoreBlocks],
+        probes: Sequence[Probe],
+        blocks: DataFrame,
+        *,
+        shipped: bool,
+    ) -> DataFrame:
+        """What a task makes of these blocks, which come from Spark or lie in files."""
+        columns = ["partition", "position", "run", "length"]
+        if shipped:  # a block a batch: no task ever holds more than one
+            columns.append("payload")
+        self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
+        store = self.packing.store if self.packing.has_files else None
+        features, origin = self.moments.features, self.moments.origin
+        made = task(tuple(probes), features, origin, store, shipped)
+        return blocks.select(*columns).mapInArrow(made, PARTIAL)
+
+    def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
+        """The rows of one reading's job, which Spark's pages show under this pass."""
+        columns = sum(probe.columns for probe in probes)
+        what = f"sparklr: pass {self._readings}, {columns} column{'s' if columns > 1 else ''}"
+        return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
 
     def _merge_tree(self, partials: DataFrame, size: int) -> DataFrame:
         """Merge on the executors while the driver would receive too many or too large partials.
@@ -181,5 +248,5 @@ class SparkPasses:
         return partials
 
 
-def _is_block(name: tuple[int, int]) -> Column:
+def _is_block(name: Name) -> Column:
     return (F.col("partition") == name[0]) & (F.col("position") == name[1])

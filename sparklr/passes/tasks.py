@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from sparklr.arrays import Array
 from sparklr.blocks import Block
-from sparklr.objective.sums import Probe, Stack
+from sparklr.objective.sums import Probe
 from sparklr.passes.store import BlockName, BlockStore
 from sparklr.passes.threads import one_blas_thread
+from sparklr.passes.totals import Totals, held_out_margins
 
 # Sums of a partition, at position SUMS; or no sums: a block that was not found.
 PARTIAL = "partition int, position int, sums binary"
@@ -24,8 +25,8 @@ SUMS = -1
 
 
 @dataclass(frozen=True, eq=False)
-class SumBlocks:
-    """The sums of this partition's blocks, which are shipped as payload or lie in files.
+class _ReadBlocks:
+    """One reading of this partition's blocks, which are shipped as payload or lie in files.
 
     Batches have columns partition, position, run and length, and payload if shipped. What is
     shipped is put into files for the next pass; what is not there is named.
@@ -37,23 +38,14 @@ class SumBlocks:
     store: BlockStore | None
     shipped: bool
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        stack = Stack(self.probes, self.features, self.origin)
-        partition = None
-        # One thread a task: Spark already runs a task on every core.
-        with one_blas_thread():
-            for batch in batches:
-                for row in range(batch.num_rows):
-                    name = BlockName(*(batch.column(at)[row].as_py() for at in range(3)))
-                    partition = name.partition
-                    buffer = self._buffer(name, batch, row)
-                    if buffer is None:
-                        yield _row(partition, name.position, None)
-                        continue
-                    block = Block.from_buffer(buffer)
-                    stack.add(block.matrix, block.labels, block.weights)
-        if partition is not None:
-            yield _row(partition, SUMS, stack.totals().tobytes())
+    def _blocks(
+        self, batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[tuple[BlockName, Block | None]]:
+        for batch in batches:
+            for row in range(batch.num_rows):
+                name = BlockName(*(batch.column(at)[row].as_py() for at in range(3)))
+                buffer = self._buffer(name, batch, row)
+                yield name, None if buffer is None else Block.from_buffer(buffer)
 
     def _buffer(self, name: BlockName, batch: pa.RecordBatch, row: int) -> Any:
         if self.shipped and batch.column(4)[row].is_valid:
@@ -63,6 +55,38 @@ class SumBlocks:
             return payload
         length = batch.column(3)[row].as_py()
         return None if self.store is None else self.store.read(name, length)
+
+
+class SumBlocks(_ReadBlocks):
+    """The sums of this partition's blocks."""
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        totals = Totals(self.probes, self.features, self.origin)
+        partition = None
+        # One thread a task: Spark already runs a task on every core.
+        with one_blas_thread():
+            for name, block in self._blocks(batches):
+                partition = name.partition
+                if block is None:
+                    yield _row(partition, name.position, None)
+                else:
+                    totals.add(block)
+        if partition is not None:
+            yield _row(partition, SUMS, totals.flat().tobytes())
+
+
+class ScoreBlocks(_ReadBlocks):
+    """Labels, weights and margins of each block, as a block of its fold, by the block's name."""
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with one_blas_thread():
+            for name, block in self._blocks(batches):
+                scores = None
+                if block is not None:
+                    margins = held_out_margins(block, self.probes, self.origin)
+                    scored = Block(margins, block.labels, block.weights, block.fold)
+                    scores = scored.to_bytes()
+                yield _row(name.partition, name.position, scores)
 
 
 def merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

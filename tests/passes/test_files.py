@@ -80,11 +80,11 @@ def test_files_on_this_machine_are_read_without_jobs(
 ) -> None:
     """Until one of them is gone: then jobs do."""
     monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda slots: slots)
-    monkeypatch.setattr("sparklr.passes.local.NUMBERS_A_THREAD", 1)
+    monkeypatch.setattr("sparklr.passes.local.WORK_A_THREAD", 1)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes, probes = passes_of(case), case.probes("mixed")
         total = SparkPasses._total
-        monkeypatch.setattr(SparkPasses, "_total", None)
+        monkeypatch.setattr(SparkPasses, "_total", _no_job)
         scale = np.abs(shipped).max()
         first = passes.total(probes)
         assert_allclose(first, shipped, rtol=1e-12, atol=1e-12 * scale)
@@ -94,6 +94,10 @@ def test_files_on_this_machine_are_read_without_jobs(
         with caplog.at_level(logging.WARNING, "sparklr"):
             assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
         assert "packed again" in caplog.text
+
+
+def _no_job(*_: Any, **__: Any) -> Any:
+    raise AssertionError("a job was run")
 
 
 def _delete_all(files: list[Path]) -> None:

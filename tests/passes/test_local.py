@@ -34,7 +34,7 @@ def blas_threads() -> list[int]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
 def test_threads_change_no_sum(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "NUMBERS_A_THREAD", 1)
+    monkeypatch.setattr(local, "WORK_A_THREAD", 1)
     alone = LocalPasses.of(make_blocks(), 3)
     many = LocalPasses(alone.blocks, alone.moments, alone.sample, count)
     before = blas_threads()

@@ -235,13 +235,13 @@ def test_two_fits_at_once_fit_as_if_alone(
     strengths = [0.01, 0.5]
     expected = [alone(strength) for strength in strengths]
     both = threading.Barrier(len(strengths), timeout=120)
-    fit_all = estimator.fit_all
+    fit_all = grid.fit_all
 
     def together(*args: Any, **kwargs: Any) -> Any:
         both.wait()  # until each has its passes open
         return fit_all(*args, **kwargs)
 
-    monkeypatch.setattr(estimator, "fit_all", together)
+    monkeypatch.setattr(grid, "fit_all", together)
     with ThreadPoolExecutor(len(strengths)) as pool:
         found = list(pool.map(lambda strength: fit(frame, regParam=strength), strengths))
     for ours, theirs in zip(found, expected, strict=True):

@@ -1,0 +1,366 @@
+"""Grid search: Spark's validators, with all folds and maps in the same readings of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pyspark import keyword_only
+from pyspark.ml import Estimator
+from pyspark.ml import tuning as spark
+from pyspark.ml.evaluation import Evaluator
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.util import DefaultParamsReader, MLWriter
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.grid import open_grid
+from sparklr.params import HasVerbose
+from sparklr.progress import Progress, silent
+from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
+
+__all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
+
+RULES = ("best", "1se")
+
+
+class _Trying(HasVerbose):
+    """What both validators do alike."""
+
+    def _trials(self, progress: Progress) -> Trials:
+        validator: Any = self
+        return Trials(
+            validator.getEstimator(),
+            validator.getEstimatorParamMaps(),
+            validator.getEvaluator(),
+            keep_models=validator.getCollectSubModels(),
+            parallelism=validator.getParallelism(),
+            progress=progress,
+        )
+
+
+class CrossValidator(spark.CrossValidator, _Trying):
+    """Spark's CrossValidator, much faster where the estimator is ours.
+
+    Params, folds and metrics are Spark's own. With a LogisticRegressionEstimator the rows are
+    packed once for all folds and maps; with a Pipeline that ends in one, the stages before it are
+    fitted once a fold. Any other estimator is left to Spark.
+
+    `selectionRule` chooses the map that is fitted on all rows: `"best"`, as Spark does, or
+    `"1se"`: the largest regParam whose mean metric is within one standard error of the best.
+
+    Examples
+    --------
+    >>> from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    >>> from pyspark.ml.tuning import ParamGridBuilder
+    >>> from sparklr.tuning import CrossValidator
+    >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
+    >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
+    >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"])
+    >>> grid = ParamGridBuilder().addGrid(estimator.regParam, [0.01, 0.1]).build()
+    >>> search = CrossValidator(estimator=estimator, estimatorParamMaps=grid,
+    ...                         evaluator=BinaryClassificationEvaluator(), seed=1)
+    >>> len(search.fit(frame).avgMetrics)
+    2
+    """
+
+    selectionRule: Param[str] = Param(
+        Params._dummy(),
+        "selectionRule",
+        "Which map is fitted on all rows: best (mean metric), or 1se (the largest regParam within "
+        "one standard error of it).",
+        typeConverter=TypeConverters.toString,
+    )
+
+    _input_kwargs: dict[str, Any]
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        estimator: Estimator[Any] | None = None,
+        estimatorParamMaps: Sequence[Any] | None = None,
+        evaluator: Evaluator | None = None,
+        numFolds: int = 3,
+        seed: int | None = None,
+        parallelism: int = 1,
+        collectSubModels: bool = False,
+        foldCol: str = "",
+        selectionRule: str = "best",
+        verbose: bool | None = None,
+    ) -> None:
+        given = self._input_kwargs
+        super().__init__()
+        self._setDefault(selectionRule="best")
+        self._set(**{name: value for name, value in given.items() if value is not None})
+
+    @keyword_only
+    def setParams(
+        self,
+        *,
+        estimator: Estimator[Any] | None = None,
+        estimatorParamMaps: Sequence[Any] | None = None,
+        evaluator: Evaluator | None = None,
+        numFolds: int = 3,
+        seed: int | None = None,
+        parallelism: int = 1,
+        collectSubModels: bool = False,
+        foldCol: str = "",
+        selectionRule: str = "best",
+        verbose: bool | None = None,
+    ) -> CrossValidator:
+        """Set several Params by keyword."""
+        given = self._input_kwargs
+        self._set(**{name: value for name, value in given.items() if value is not None})
+        return self
+
+    def setSelectionRule(self, value: str) -> CrossValidator:
+        """Set how the map to be fitted on all rows is chosen: best or 1se."""
+        self._set(selectionRule=value)
+        return self
+
+    def getSelectionRule(self) -> str:
+        """The value of `selectionRule`."""
+        return str(self.getOrDefault(self.selectionRule))
+
+    def _fit(self, dataset: DataFrame) -> spark.CrossValidatorModel:
+        estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
+        penalties = self._penalties(estimator, maps)
+        if not can_try(estimator, maps):
+            return super()._fit(dataset)
+        evaluator, split = self.getEvaluator(), self._split(dataset)
+        title = f"sparklr: {len(maps)} maps, {len(split.held)} folds"
+        with Progress(self._verbose_if_set(), title) as progress:
+            trials = self._trials(progress)
+            trials.run(split, dataset)
+            metrics = trials.table(split.held)
+            means, deviations = self._gen_avg_and_std_metrics(metrics)
+            better = 1.0 if evaluator.isLargerBetter() else -1.0
+            best = int(np.argmax(better * np.array(means)))
+            if penalties is not None:
+                error = deviations[best] / np.sqrt(len(metrics) - 1)
+                best = _simplest(better * np.array(means), error, penalties)
+            model = _final(estimator, maps, best, dataset, trials)
+        subs: Any = None
+        if self.getCollectSubModels():
+            subs = [[trials.models[at, fold] for at in range(len(maps))] for fold in split.held]
+        return self._copyValues(spark.CrossValidatorModel(model, means, subs, deviations))
+
+    def _penalties(
+        self, estimator: Estimator[Any], maps: Sequence[ParamMap]
+    ) -> list[tuple[float, float]] | None:
+        """For the rule 1se, (regParam, elasticNetParam) of each map; None for the other rule."""
+        rule = self.getSelectionRule()
+        if rule not in RULES:
+            raise ValueError(f"selectionRule='{rule}' is not allowed: use 'best' or '1se'.")
+        if rule == "best":
+            return None
+        ours = last_stage(estimator)
+        found = [] if ours is None else [ours.copy(dict(extra)) for extra in maps]
+        penalties = [(its.getRegParam(), its.getElasticNetParam()) for its in found]
+        if len({regParam for regParam, _ in penalties}) < 2:
+            raise ValueError(
+                "selectionRule='1se' chooses the largest regParam near the best, so the maps must "
+                "give a LogisticRegressionEstimator several values of it. Use 'best' otherwise."
+            )
+        return penalties
+
+    def _split(self, dataset: DataFrame) -> Split:
+        """The folds that Spark would make, row for row."""
+        column, folds = f"{self.uid}_fold", range(self.getNumFolds())
+        if self.getFoldCol():
+            given = F.col(self.getFoldCol())
+            text = F.lit(f"Fold number must be in range [0, {len(folds)}), but got ")
+            wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
+            known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
+            fold = F.when(known, given).otherwise(wrong)
+            return Split(dataset.withColumn(column, fold), column, folds)
+        random, width = f"{self.uid}_rand", 1.0 / len(folds)
+        frame = dataset.select("*", F.rand(self.getSeed()).alias(random))
+        # The very products that Spark compares with: rounding decides which fold a row is in.
+        fold = F.lit(-1)
+        for i in folds:
+            within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
+            fold = F.when(within, i).otherwise(fold)
+        return Split(frame.withColumn(column, fold).drop(random), column, folds)
+
+    def write(self) -> MLWriter:
+        """A writer of this validator."""
+        return spark.CrossValidatorWriter(self)
+
+    @classmethod
+    def read(cls) -> spark.CrossValidatorReader:
+        """A reader of what `write` wrote."""
+        return _CrossValidatorReader(cls)
+
+
+class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
+    """Spark's TrainValidationSplit, much faster where the estimator is ours; see CrossValidator."""
+
+    _input_kwargs: dict[str, Any]
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        estimator: Estimator[Any] | None = None,
+        estimatorParamMaps: Sequence[Any] | None = None,
+        evaluator: Evaluator | None = None,
+        trainRatio: float = 0.75,
+        parallelism: int = 1,
+        collectSubModels: bool = False,
+        seed: int | None = None,
+        verbose: bool | None = None,
+    ) -> None:
+        given = self._input_kwargs
+        super().__init__()
+        self._set(**{name: value for name, value in given.items() if value is not None})
+
+    @keyword_only
+    def setParams(
+        self,
+        *,
+        estimator: Estimator[Any] | None = None,
+        estimatorParamMaps: Sequence[Any] | None = None,
+        evaluator: Evaluator | None = None,
+        trainRatio: float = 0.75,
+        parallelism: int = 1,
+        collectSubModels: bool = False,
+        seed: int | None = None,
+        verbose: bool | None = None,
+    ) -> TrainValidationSplit:
+        """Set several Params by keyword."""
+        given = self._input_kwargs
+        self._set(**{name: value for name, value in given.items() if value is not None})
+        return self
+
+    def _fit(self, dataset: DataFrame) -> spark.TrainValidationSplitModel:
+        estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
+        if not can_try(estimator, maps):
+            return super()._fit(dataset)
+        evaluator, split = self.getEvaluator(), self._split(dataset)
+        with Progress(self._verbose_if_set(), f"sparklr: {len(maps)} maps") as progress:
+            trials = self._trials(progress)
+            trials.run(split, dataset)
+            metrics = trials.table(split.held)[0]
+            better = 1.0 if evaluator.isLargerBetter() else -1.0
+            best = int(np.argmax(better * np.array(metrics)))
+            model = _final(estimator, maps, best, dataset, trials)
+        subs: Any = None
+        if self.getCollectSubModels():
+            subs = [trials.models[at, 1] for at in range(len(maps))]
+        return self._copyValues(spark.TrainValidationSplitModel(model, metrics, subs))
+
+    def _split(self, dataset: DataFrame) -> Split:
+        """The split that Spark would make, row for row: 0 to train on, 1 to judge by."""
+        column, random = f"{self.uid}_fold", f"{self.uid}_rand"
+        frame = dataset.select("*", F.rand(self.getSeed()).alias(random))
+        held = F.when(F.col(random) >= self.getTrainRatio(), 1).otherwise(0)
+        return Split(frame.withColumn(column, held).drop(random), column, [1])
+
+    def write(self) -> MLWriter:
+        """A writer of this validator."""
+        return spark.TrainValidationSplitWriter(self)
+
+    @classmethod
+    def read(cls) -> spark.TrainValidationSplitReader:
+        """A reader of what `write` wrote."""
+        return _TrainValidationSplitReader(cls)
+
+
+class _CrossValidatorReader(spark.CrossValidatorReader):
+    """Spark's own makes Spark's own class, whichever it was asked for."""
+
+    def load(self, path: str) -> Any:
+        return _load(CrossValidator, path, self.sparkSession)
+
+
+class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
+    """As above."""
+
+    def load(self, path: str) -> Any:
+        return _load(TrainValidationSplit, path, self.sparkSession)
+
+
+def _load(kind: Any, path: str, session: Any) -> Any:
+    metadata = DefaultParamsReader.loadMetadata(path, session)
+    metadata, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(
+        path, session, metadata
+    )
+    made = kind(estimator=estimator, estimatorParamMaps=maps, evaluator=evaluator)
+    made._resetUid(metadata["uid"])
+    DefaultParamsReader.getAndSetParams(made, metadata, skipParams=["estimatorParamMaps"])
+    return made
+
+
+def regParamGrid(
+    dataset: DataFrame,
+    estimator: LogisticRegressionEstimator,
+    n: int = 20,
+    ratio: float | None = None,
+) -> list[dict[Param[Any], float]]:
+    """Param maps of `regParam`, from the smallest that leaves no coefficient down to a share of it.
+
+    At the first, found exactly in one reading of the rows, the L1 term keeps all coefficients at
+    zero; below it, features come in one after another. The values are spaced evenly on the log
+    scale, as in glmnet. A pure L2 penalty keeps none at zero: there, as in glmnet, it is taken
+    for an elasticNetParam of 0.001.
+
+    Parameters
+    ----------
+    dataset : DataFrame
+        The rows that will be fitted.
+    estimator : LogisticRegressionEstimator
+        Its columns, elasticNetParam, fitIntercept, standardization and family count.
+    n : int
+        How many values.
+    ratio : float, optional
+        The last value as a share of the first; by default 1e-4, or 1e-2 where there are fewer rows
+        than features.
+
+    Returns
+    -------
+    list of param maps
+        For `CrossValidator(estimatorParamMaps=...)`, descending.
+
+    Examples
+    --------
+    >>> from sparklr.tuning import regParamGrid
+    >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
+    >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
+    >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
+    >>> maps = regParamGrid(frame, estimator, n=3, ratio=0.01)
+    >>> largest = maps[0][estimator.regParam]
+    >>> estimator.fit(frame, maps[0]).coefficients.numNonzeros()
+    0
+    >>> estimator.fit(frame, {estimator.regParam: 0.99 * largest}).coefficients.numNonzeros()
+    1
+    """
+    if not isinstance(estimator, LogisticRegressionEstimator):
+        raise TypeError(
+            f"regParamGrid takes a LogisticRegressionEstimator, but got a "
+            f"{type(estimator).__name__}. Transform the data set by the stages before it first."
+        )
+    if n < 1 or (ratio is not None and not 0 < ratio < 1):
+        raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
+    with silent() as progress, open_grid([estimator], dataset, progress) as grid:
+        largest = grid.largest_penalty()
+        default = 1e-4 if grid.rows > grid.features else 1e-2
+    shares = np.geomspace(1.0, default if ratio is None else ratio, n)
+    return [{estimator.regParam: float(largest * share)} for share in shares]
+
+
+def _final(
+    estimator: Estimator[Any], maps: Sequence[Any], best: int, dataset: DataFrame, trials: Trials
+) -> Any:
+    """The model of the best map on all rows: fitted with the others, or now."""
+    known = trials.final.get(best)
+    return estimator.fit(dataset, dict(maps[best])) if known is None else known()
+
+
+def _simplest(scores: Any, error: float, penalties: Sequence[tuple[float, float]]) -> int:
+    """The map with the largest penalty whose score is within an error of the best one's."""
+    near = np.flatnonzero(scores >= scores.max() - error)
+    return max(near.tolist(), key=lambda at: (*penalties[at], scores[at]))
