@@ -18,6 +18,7 @@ from benchmarks import judge, yardstick
 from benchmarks.judge import Coefficients
 from benchmarks.memory import MemoryWatch, Peak
 from benchmarks.record import Outcome, Side
+from benchmarks.search import check_same_metrics, searching_jobs
 from benchmarks.session import collect_garbage
 from benchmarks.workloads import Dataset, Workload
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
@@ -77,6 +78,8 @@ def open_arena(dataset: Dataset, frame: DataFrame, scratch: Path) -> Iterator[Ar
 
 def measure(workload: Workload, arena: Arena, pairs: int, *, in_memory: bool) -> Outcome:
     """The outcome of a workload; scikit-learn takes part if `in_memory`."""
+    if workload.search is not None:
+        return _measure_search(workload, arena, pairs)
     jobs = _scoring_jobs(workload, arena) if workload.scores else _fitting_jobs(workload)
     sides, models = take_turns(jobs, arena, pairs)
     known = Side()
@@ -99,12 +102,25 @@ def measure(workload: Workload, arena: Arena, pairs: int, *, in_memory: bool) ->
     )  # fmt: skip
 
 
+def _measure_search(workload: Workload, arena: Arena, pairs: int) -> Outcome:
+    assert workload.search is not None
+    jobs = dict(zip((OURS, SPARK), searching_jobs(workload.search), strict=True))
+    # A search is long enough to need no warming up.
+    sides, models = take_turns(jobs, arena, pairs, warm_up=False)
+    if workload.search != "many":
+        check_same_metrics(models[OURS], models[SPARK])
+    return Outcome(
+        workload.name, workload.says, arena.rows, arena.dataset.features, workload.target,
+        sides[OURS], sides[SPARK], Side(),
+    )  # fmt: skip
+
+
 def take_turns(
-    jobs: Mapping[str, Job], arena: Arena, pairs: int
+    jobs: Mapping[str, Job], arena: Arena, pairs: int, *, warm_up: bool = True
 ) -> tuple[dict[str, Side], dict[str, Any]]:
     """Everybody's seconds and peak memory, and their last results: A B A B A B."""
     sample = arena.sample()
-    for job in jobs.values():
+    for job in jobs.values() if warm_up else ():
         job(sample)
     sides = {name: Side(peak=Peak()) for name in jobs}
     results: dict[str, Any] = {}

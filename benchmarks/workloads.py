@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks import data
 from benchmarks.judge import Penalty
+from benchmarks.search import Search
 
 Make = Callable[[SparkSession, int], DataFrame]
 
@@ -43,6 +44,7 @@ class Workload:
     penalty: Penalty = field(default_factory=Penalty)
     target: float | None = None
     scores: bool = False  # transform is measured, instead of fit
+    search: Search | None = None  # or a grid search is
 
 
 def _dense(rows: int, features: int, make: Make) -> Dataset:
@@ -78,6 +80,8 @@ CORRELATED = _dense(500_000, 200, _make_correlated)
 MIXED = _dense(500_000, 50, _make_mixed)
 MULTI = _dense(200_000, 200, _make_multi)
 SPARSE = Dataset(500_000, 100_000, _make_sparse, 12 * data.TOKENS)
+GRID = _independent(200_000, 100)
+GRID_50 = _independent(100_000, 50)
 GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_000_000)]
 
 WORKLOADS = [
@@ -107,6 +111,26 @@ WORKLOADS = [
             Penalty(1e-2),
         )
         for its in GROWING
+    ),
+    Workload(
+        "grid", "3 folds × 10 penalties, area under ROC", GRID, target=0.06, search="validator"
+    ),
+    Workload(
+        "grid-estimator",
+        "as `grid`, our estimator in Spark's CrossValidator",
+        GRID,
+        target=0.35,
+        search="estimator",
+    ),
+    Workload(
+        "grid-pipeline", "as `grid`, behind a StandardScaler", GRID, target=0.08, search="pipeline"
+    ),
+    Workload(
+        "grid-many",
+        "5 folds × 60 maps, beside one fit of sparklr's in the place of Spark",
+        GRID_50,
+        target=12.0,
+        search="many",
     ),
 ]
 QUICK = ("tiny", "well", "corr-l1", "unpenalised", "multi")

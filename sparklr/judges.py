@@ -30,6 +30,9 @@ from sparklr.scoring import Scorer
 # occurs or not. Beyond it, the pairs that occur are found by sorting, which takes longer.
 MOST_PAIRS = 2**22
 
+# Scores that are nearer to one another than this share of the largest count as one.
+TIED = 2.0**-40
+
 Score: TypeAlias = Literal["raw", "probability", "prediction"]
 AREAS = ("areaUnderROC", "areaUnderPR")
 # Measures of a label, and their means over labels: of a confusion and the evaluator's beta.
@@ -175,7 +178,7 @@ class AreaJudge:
             )
         if self.score == "probability":
             return np.asarray(scorer.probability(_raw(scorer, margins))[:, 1])
-        return np.asarray(margins[:, -1])  # the second of two raw predictions is the last margin
+        return _joined(margins[:, -1])  # the second of two raw predictions is the last margin
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,17 @@ def _predictions(scorer: Scorer, margins: Array) -> Array:
     # Only thresholds of the multinomial family look at probabilities.
     looks = scorer.multinomial and scorer.thresholds is not None
     return scorer.prediction(raw, scorer.probability(raw) if looks else raw)
+
+
+def _joined(scores: Array) -> Array:
+    """The scores, those that differ by rounding alone made equal.
+
+    Equal rows must tie, and a product of many rows at once may round them differently.
+    """
+    step = TIED * np.abs(scores, where=np.isfinite(scores), out=np.zeros(len(scores))).max(
+        initial=0
+    )
+    return scores if step == 0 else np.asarray(np.rint(scores / step))
 
 
 def _curve(scores: Array, labels: Array, weights: Array | None, bins: int) -> ScoreCurve:

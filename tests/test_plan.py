@@ -243,8 +243,9 @@ def mixed_specs(family: Family) -> dict[str, Spec]:
 
 
 @pytest.mark.parametrize("family", ["binomial", "multinomial"])
-def test_fits_in_lockstep_are_those_alone(family: Family) -> None:
+def test_fits_in_lockstep_are_those_alone(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of several probes may round otherwise than those of one, and no more than that."""
+    monkeypatch.setattr(choice, "MANY_FITS", 1_000)  # with the solvers that they have alone
     classes = 2 if family == "binomial" else 3
     passes = CountedPasses(pass_over(make_rows(3, 80, 4, classes, weighted=True), pieces=3))
     specs = mixed_specs(family)
@@ -256,6 +257,24 @@ def test_fits_in_lockstep_are_those_alone(family: Family) -> None:
         assert_same_fit(together[key], fits[key], 1e-6)
     counts = [count for _, count in alone.values()]
     assert readings <= max(counts) + 1 < sum(counts)
+
+
+@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+def test_many_fits_without_hessians_are_those_alone(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "TINY_SIZE", 0)
+    classes = 2 if family == "binomial" else 3
+    passes = pass_over(make_rows(3, 80, 4, classes, weighted=True), pieces=3)
+    specs = {key: spec for key, spec in mixed_specs(family).items() if spec.maxIter > 1}
+    together, _ = fit_all(specs, passes, classes)
+    for key, spec in specs.items():
+        if spec.solver != "auto":
+            continue
+        assert together[key].solver in ("l-bfgs", "owl-qn")
+        alone, _ = fit_all({key: spec}, passes, classes)
+        assert_allclose(together[key].coefficients, alone[key].coefficients, rtol=1e-5, atol=1e-5)
+        assert together[key].history[-1] <= alone[key].history[-1] * (1 + 1e-10)
 
 
 def test_a_fit_repeats_to_the_bit() -> None:

@@ -15,7 +15,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator, estimator
+from sparklr import LogisticRegressionEstimator, grid
 from sparklr.arrays import Array
 from sparklr.columns import training_rows
 from sparklr.objective.sums import Probe
