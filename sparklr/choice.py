@@ -109,16 +109,33 @@ def state_bytes(problem: Problem, name: SolverName) -> int:
         square = 4 * size**2  # the sums, their scaled copy, the factor
     elif width > PRECONDITIONER_SIZE:
         square = 0
-    return 8 * (vectors + square)
+    return 8 * (vectors + 2 * square)  # the matrix and its factor
+
+
+def worth_whole(problem: Problem, sample: Block, rows: int, fits: int) -> bool:
+    """Whether a Hessian across all margins pays, by the passes over so many rows that it saves.
+
+    It takes sample.rows * size^2 multiplications, which many `fits` cannot share, and saves each
+    some fifteen gradients of 4 * rows * size; with an L1 term it saves many more.
+    """
+    many = fits >= MANY_FITS and problem.penalty.smooth
+    return not many or sample.rows * problem.size <= 60 * rows
 
 
 def precondition_for(
-    problem: Problem, name: SolverName, sample: Block, point: Array, *, whole: bool, fits: int = 1
+    problem: Problem,
+    name: SolverName,
+    sample: Block,
+    point: Array,
+    *,
+    whole: bool,
+    known: dict[bytes, Array] | None = None,
 ) -> Preconditioner:
     """The inverse of the sample's Hessian, or of its block for each margin, or of a diagonal.
 
     The whole costs as many times the blocks as there are margins, and saves passes. OWL-QN
-    factors it anew in every step, which only passes over all rows are worth.
+    factors it anew in every step, which only passes over all rows are worth. What is `known` of
+    the same point, as several fits have one start, is not summed again.
     """
     diagonal = problem.start_curvature()
     width = problem.scaling.shape[1]
@@ -127,13 +144,9 @@ def precondition_for(
         whole = whole and problem.size <= PRECONDITIONER_SIZE
         work = sample.rows * problem.size * (problem.size if whole else width)
         # The sample's rows lie in the order they came in: every so-many-th is a sample too.
-        every = round(work / PRECONDITIONER_WORK)
-        if fits > 1:  # fewer rows for each of many, as long as they are twice the coefficients
-            fewer = round(fits * work / PRECONDITIONER_WORK)
-            every = max(every, min(fewer, sample.rows // (2 * problem.size)))
-        rows = sample.take(slice(None, None, max(1, every)))
+        rows = sample.take(slice(None, None, max(1, round(work / PRECONDITIONER_WORK))))
         try:
-            return BlockInverse(problem.curvature_blocks(point, rows, whole=whole))
+            return BlockInverse(problem.curvature_blocks(point, rows, whole=whole, known=known))
         except LinAlgError:
             log.info("the sample's curvature is singular: preconditioned by a diagonal")
     return lambda vector: vector / diagonal

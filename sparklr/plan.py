@@ -13,7 +13,14 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.choice import check_solver, choose_solver, make_solver, precondition_for, state_bytes
+from sparklr.choice import (
+    check_solver,
+    choose_solver,
+    make_solver,
+    precondition_for,
+    state_bytes,
+    worth_whole,
+)
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
@@ -236,6 +243,7 @@ class _Grid:
         known = max(sample.rows, 1)
         local = LocalPasses((sample,), self._passes.moments, sample)
         problems, solvers = {}, {}
+        known_sums: dict[bytes, Array] = {}
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
@@ -245,7 +253,9 @@ class _Grid:
             if enough and plain and spec.maxIter > 0:
                 start, name = problem.start(), self._names[key]
                 problems[key] = problem.on_weight(sample.total_weight)
-                precondition = precondition_for(problem, name, sample, start, whole=False)
+                precondition = precondition_for(
+                    problem, name, sample, start, whole=False, known=known_sums
+                )
                 solvers[key] = make_solver(problem, name, precondition)(start, ROUGHLY)
         solutions, _ = _run(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
@@ -257,12 +267,20 @@ class _Grid:
         precondition = self._precondition(key, start if warm is None else warm)
         name, stop = self._names[key], stop_of(problem.spec)
         make = make_solver(problem, name, precondition)
-        if name != choose_solver(problem, self._passes.moments.rows):
-            # Alone it would be Newton's, whose last step leaves far less than it had to.
+        if self._makes_up_for_newton(problem, name):
             stop = replace(stop, relative=1e-4 * stop.relative, absolute=1e-4 * stop.absolute)
         if warm is None or value is None:
             return make(start, stop)
         return _warm_started(problem, make, warm, value, stop)
+
+    def _makes_up_for_newton(self, problem: Problem, name: SolverName) -> bool:
+        """Whether to go on beyond the tolerance, cheaply.
+
+        Alone the fit would be Newton's, whose last step leaves far less than it has to.
+        """
+        rows = self._passes.moments.rows
+        whole = worth_whole(problem, self._passes.sample, rows, self._members)
+        return name != choose_solver(problem, rows) and (whole or problem.scaling.columns == 1)
 
     def from_fit(self, key: Any, near: Fit) -> Solver:
         """The solver of a fit, from another one nearby."""
@@ -279,7 +297,8 @@ class _Grid:
 
     def _precondition(self, key: Any, point: Array) -> Preconditioner:
         problem, name, sample = self._problems[key], self._names[key], self._passes.sample
-        made = precondition_for(problem, name, sample, point, whole=True, fits=self._members)
+        whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
+        made = precondition_for(problem, name, sample, point, whole=whole)
         self._preconditions[key] = made
         return made
 

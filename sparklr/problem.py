@@ -203,11 +203,14 @@ class Problem:
                 )
         return Answer(value, gradient, hessian)
 
-    def curvature_blocks(self, point: Array, rows: Block, *, whole: bool) -> Array:
+    def curvature_blocks(
+        self, point: Array, rows: Block, *, whole: bool, known: dict[bytes, Array] | None = None
+    ) -> Array:
         """The Hessian as some rows show it, (1, n, n), or its block for each margin, (C, q, q).
 
         What m rows cannot see of the curvature is made up for by a little of the diagonal at
-        the start, so that no block is singular.
+        the start, so that no block is singular. Sums at a point for each margin are kept in
+        `known`, and taken from there.
         """
         here = self.on_weight(rows.total_weight)
         query = Query(point, 2)
@@ -222,7 +225,11 @@ class Problem:
             hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
             hessian[np.diag_indices_from(hessian)] += extra
             return hessian[None]
-        sums = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+        known = {} if known is None else known
+        where = probe.coefficients.tobytes() + probe.offsets.tobytes()
+        if where not in known:
+            known[where] = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+        sums = known[where]
         diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
         blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
         for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):

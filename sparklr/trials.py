@@ -244,7 +244,9 @@ def _transformed(before: PipelineModel, split: Split, fold: int) -> DataFrame:
     if all(_by_row(stage) for stage in before.stages):
         return before.transform(split.frame)
     train, held = before.transform(split.without(fold)), before.transform(split.only(fold))
-    return train.unionByName(held)
+    # Stages may leave the fold's column out.
+    train = train.withColumn(split.column, F.lit(-1))
+    return train.unionByName(held.withColumn(split.column, F.lit(fold)))
 
 
 def _by_row(stage: Any) -> bool:

@@ -286,9 +286,9 @@ class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
 
 def _load(kind: Any, path: str, session: Any) -> Any:
     metadata = DefaultParamsReader.loadMetadata(path, session)
-    metadata, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(
-        path, session, metadata
-    )
+    # Spark takes the maps of a class outside of its own package for some that Scala wrote.
+    as_sparks = {**metadata, "class": f"pyspark.ml.tuning.{kind.__name__}"}
+    _, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(path, session, as_sparks)
     made = kind(estimator=estimator, estimatorParamMaps=maps, evaluator=evaluator)
     made._resetUid(metadata["uid"])
     DefaultParamsReader.getAndSetParams(made, metadata, skipParams=["estimatorParamMaps"])
