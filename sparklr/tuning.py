@@ -15,6 +15,7 @@ from pyspark.ml.util import DefaultParamsReader, MLWriter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from sparklr.arrays import Array
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import open_grid
 from sparklr.params import HasVerbose
@@ -138,7 +139,7 @@ class CrossValidator(spark.CrossValidator, _Trying):
             metrics = trials.table(split.held)
             means, deviations = self._gen_avg_and_std_metrics(metrics)
             better = 1.0 if evaluator.isLargerBetter() else -1.0
-            best = int(np.argmax(better * np.array(means)))
+            best = _best(better * np.array(means))
             if penalties is not None:
                 error = deviations[best] / np.sqrt(len(metrics) - 1)
                 best = _simplest(better * np.array(means), error, penalties)
@@ -172,9 +173,11 @@ class CrossValidator(spark.CrossValidator, _Trying):
         column, folds = f"{self.uid}_fold", range(self.getNumFolds())
         if self.getFoldCol():
             given = F.col(self.getFoldCol())
-            text = F.lit(f"Fold number must be in range [0, {len(folds)}), but got ")
+            text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
             wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
             known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
+            # Spark trains every fold on a row of fold 0.5, and judges none by it.
+            known = known & (given == F.floor(given))
             fold = F.when(known, given).otherwise(wrong)
             return Split(dataset.withColumn(column, fold), column, folds)
         random, width = f"{self.uid}_rand", 1.0 / len(folds)
@@ -246,7 +249,7 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
             trials.run(split, dataset)
             metrics = trials.table(split.held)[0]
             better = 1.0 if evaluator.isLargerBetter() else -1.0
-            best = int(np.argmax(better * np.array(metrics)))
+            best = _best(better * np.array(metrics))
             model = _final(estimator, maps, best, dataset, trials)
         subs: Any = None
         if self.getCollectSubModels():
@@ -360,7 +363,17 @@ def _final(
     return estimator.fit(dataset, dict(maps[best])) if known is None else known()
 
 
-def _simplest(scores: Any, error: float, penalties: Sequence[tuple[float, float]]) -> int:
+def _best(scores: Array) -> int:
+    """The map with the highest score; one that has none (NaN) is not it, as it can be in Spark."""
+    if np.isnan(scores).all():
+        raise ValueError(
+            "The evaluator gave no map a metric (all are NaN): look whether the held-out rows have "
+            "what it needs, as rows of each class."
+        )
+    return int(np.nanargmax(scores))
+
+
+def _simplest(scores: Array, error: float, penalties: Sequence[tuple[float, float]]) -> int:
     """The map with the largest penalty whose score is within an error of the best one's."""
-    near = np.flatnonzero(scores >= scores.max() - error)
+    near = np.flatnonzero(scores >= np.nanmax(scores) - error)
     return max(near.tolist(), key=lambda at: (*penalties[at], scores[at]))

@@ -193,13 +193,13 @@ def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -
             assert_held_out(case, probes)
 
 
-def test_rows_without_folds_are_all_in_one(spark: Any) -> None:
+def test_rows_without_folds(spark: Any) -> None:
     rows = CASES["both"]()
     columns = [F.unwrap_udt("features").alias("features"), "label", "weight"]
     frame = rows.frame(spark, 2).select(*columns)
     with open_passes(frame, NAMES, replace(LOCAL, folded=False)) as passes:
-        assert list(passes.folds) == [0]
-        assert_moments_alike(passes.folds[0], passes.moments)
+        assert passes.folds == {}
+        assert_moments_alike(passes.moments, alone(rows).moments)
 
 
 SPECS = {
@@ -231,7 +231,7 @@ def test_fits_without_a_fold_are_fits_of_the_other_rows(spark: Any, kind: str) -
                     assert fit.converged
                     assert_allclose(fit.coefficients, its.coefficients, atol=1e-6)
                     assert_allclose(fit.intercepts, its.intercepts, atol=1e-6)
-                    assert_allclose(fit.loss, its.loss, rtol=1e-9)
+                    assert_allclose(fit.loss, its.loss, rtol=1e-7)
                 assert np.abs(whole[name].coefficients - its.coefficients).max() > 1e-3
 
 

@@ -24,7 +24,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel, tuning
 from sparklr.passes.packing import Packing
 from sparklr.tuning import CrossValidator, TrainValidationSplit, regParamGrid
 
@@ -256,7 +256,8 @@ def test_folds_of_a_column(parted: Any) -> None:
 @pytest.mark.parametrize(
     ("part", "folds", "message"),
     [
-        ("part + 1", 3, r"must be in range \[0, 3\), but got 3"),
+        ("part + 1", 3, r"must be whole and in range \[0, 3\), but got 3"),
+        ("part + 0.5", 3, "but got 0.5"),
         ("part - 1", 3, "but got -1"),
         ("nullif(part, 1)", 3, "but got null"),
         ("part", 4, "validation data at fold 3 is empty"),
@@ -835,3 +836,10 @@ def test_a_map_that_cannot_be_fitted(two: Any) -> None:
     for kind in (CrossValidator, TrainValidationSplit):
         with pytest.raises(ValueError, match="thresholds has 3 values"):
             searched(kind, estimator, maps, area(), two)
+
+
+def test_a_map_without_a_metric_is_not_the_best() -> None:
+    assert tuning._best(np.array([np.nan, 0.1, 0.3, np.nan])) == 2
+    assert tuning._simplest(np.array([np.nan, 0.29, 0.3]), 0.02, [(3, 0), (2, 0), (1, 0)]) == 1
+    with pytest.raises(ValueError, match="gave no map a metric"):
+        tuning._best(np.array([np.nan, np.nan]))
