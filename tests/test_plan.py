@@ -447,3 +447,20 @@ def test_features_without_spread_leave_the_intercept(name: SolverName, family: F
     fit = fit_one(Spec(family, solver=name), passes, classes)
     assert_array_equal(fit.coefficients, 0)
     assert fit.converged, fit.reason
+
+
+def test_fits_beyond_the_memory_of_the_driver_go_in_waves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more at a time than fit; the fits are the same."""
+    passes = CountedPasses(pass_over(make_rows(5, 120, 12), pieces=2))
+    strengths = np.geomspace(1e-3, 1.0, 12)
+    specs = {at: Spec("binomial", regParam=float(its)) for at, its in enumerate(strengths)}
+    at_once, _ = fit_all(specs, passes, 2)
+    assert max(passes.readings) == len(specs)
+    passes.readings.clear()
+    monkeypatch.setattr(plan, "STATE_BUDGETS", 1)
+    one = choice.state_bytes(Problem.of(specs[0], passes.moments, 2), "l-bfgs")
+    in_waves, readings = fit_all(specs, passes, 2, budget=5 * one)
+    assert readings == len(passes.readings)
+    assert max(passes.readings) == 5
+    for at, fit in at_once.items():
+        assert_same_fit(in_waves[at], fit, 1e-6)
