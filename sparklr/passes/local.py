@@ -73,6 +73,6 @@ class LocalPasses:
     def _score(self, probes: Sequence[Probe], at: int) -> Block:
         block = self.blocks[at]
         margins = held_out_margins(block, probes, self.moments.origin)
-        # Copies: a block in a file is mapped only as long as it is read.
+        # Copies: nothing of a block may outlive its file.
         weights = None if block.weights is None else block.weights.copy()
         return Block(margins, block.labels.copy(), weights, block.fold)

@@ -100,6 +100,17 @@ class BlockStore:
         finally:
             os.close(handle)
 
+    def holds(self, name: BlockName, length: int) -> bool:
+        """Whether a block's file is there, a plain one of this user's and of this length."""
+        folder = self._folder(name.partition)
+        if folder is None:
+            return False
+        try:
+            found = (folder / name.file).lstat()
+        except OSError:
+            return False
+        return _private(found, stat.S_ISREG) and found.st_size == length
+
     def folders(self) -> list[str]:
         """The folders that this worker puts files into."""
         return [str(Path(root) / self._folder_name) for root in self._roots()]

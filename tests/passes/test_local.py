@@ -73,6 +73,15 @@ def test_blocks_are_read_from_files(tmp_path: Path) -> None:
     mapped = LocalPasses(files, alone.moments, alone.sample)
     assert mapped.total([PROBE]).tobytes() == alone.total([PROBE]).tobytes()
     assert len(files[2:]) == len(blocks) - 2
+    assert files[1] is files[1]
+    file = next(tmp_path.glob("*/0-1-5.block"))
+    whole = file.read_bytes()
+    with file.open("r+b") as short:
+        short.truncate(8)
+    with pytest.raises(BlockLostError, match=r"0-1-5\.block"):
+        mapped.total([PROBE])
+    file.write_bytes(whole)
+    assert mapped.total([PROBE]).tobytes() == alone.total([PROBE]).tobytes()
     store.remove()
     with pytest.raises(BlockLostError, match=r"0-0-5\.block"):
         mapped.total([PROBE])
