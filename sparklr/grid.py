@@ -169,17 +169,20 @@ class Grid:
         self, at: int, fit: Fit, dataset: DataFrame | None = None, fold: int | None = None
     ) -> LogisticRegressionModel:
         """The model of a fit, on all rows or on those without a fold."""
+        return self._estimators[at]._model(fit, self.reading(at, dataset, fold))
+
+    def reading(
+        self, at: int, dataset: DataFrame | None = None, fold: int | None = None
+    ) -> Reading:
+        """What all rows, or those without a fold, have told."""
         moments = self._passes.moments if fold is None else self._rest(fold)
-        estimator = self._estimators[at]
-        classes = estimator._classes(self._rows, moments)
-        reading = Reading(
+        return Reading(
             self._dataset if dataset is None else dataset,
             self._rows.names.each,
             moments,
-            classes,
+            self._estimators[at]._classes(self._rows, moments),
             self._readings,
         )
-        return estimator._model(fit, reading)
 
     def judge(self, judge: Judge, fits: Mapping[Place, Fit]) -> dict[Place, float]:
         """What a judge says of each fit on the fold it leaves out."""

@@ -1,7 +1,8 @@
 """Trials of param maps on held-out rows: what the two validators of `tuning` run.
 
 Where the estimator is ours, all folds and maps share one packing of the rows; where it is the last
-stage of a Pipeline, the stages before it are fitted once for each fold and each of their settings.
+stage of a Pipeline, the stages before it are fitted once for each fold and each of their settings;
+of these a StandardScaler, the most common one, is done without.
 """
 
 from __future__ import annotations
@@ -9,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from pyspark import inheritable_thread_target
-from pyspark.ml import Estimator, Model, Pipeline, PipelineModel
+from pyspark.ml import Estimator, Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
-from pyspark.ml.feature import SQLTransformer
+from pyspark.ml.feature import SQLTransformer, StandardScaler
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from sparklr.columns import training_rows
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import Grid, Place, data_key, open_grid
 from sparklr.judges import Judge, judge_of
 from sparklr.plan import Fit
 from sparklr.progress import Progress
+from sparklr.unscaled import rescaled, unscaled
 
 ParamMap: TypeAlias = Mapping[Any, Any]
 
@@ -121,12 +124,18 @@ class Trials:
 
     def run(self, split: Split, dataset: DataFrame) -> None:
         """Fit and judge them all."""
-        alone = self._ours is self._estimator
-        with _kept(split, dataset, needed=not alone or None in self._judges) as kept:
-            if alone:
+        if self._ours is self._estimator:
+            with _kept(split, dataset, needed=None in self._judges) as kept:
                 self._run_alone(kept, dataset)
-            else:
-                self._run_pipeline(kept)
+            return
+        groups = _groups([_setting(extra, self._ours.uid) for extra in self._maps])
+        unscaled = [self._unscaled(group) for group in groups]
+        with _kept(split, dataset, needed=None in unscaled) as kept:
+            for group, estimators in zip(groups, unscaled, strict=True):
+                if estimators is None:
+                    self._run_pipeline(group, kept)
+                else:
+                    self._run_unscaled(group, estimators, kept, dataset)
 
     def table(self, held: Sequence[int]) -> list[list[float]]:
         """Metrics: a row a fold, a column a map."""
@@ -137,31 +146,74 @@ class Trials:
         for group in _groups([data_key(one) for one in self._copies]):
             alike = [self._copies[at] for at in group]
             with open_grid(alike, split.frame, self._progress, split.fold) as grid:
-                _check_folds(grid, split.held)
-                whole = grid.fit()
-                places = {
-                    (i, fold): (at, fold) for i, at in enumerate(group) for fold in split.held
-                }
-                fits = grid.fit_without(list(places), whole)
-                self._judge_packed(grid, fits, places)
+                whole, fits, places = self._run_folds(grid, group, split)
                 train = {fold: split.without(fold) for fold in split.held}
                 models = self._models(grid, fits, places, train)
                 for i, at in enumerate(group):
                     self.final[at] = partial(grid.model, i, whole[i], dataset)
             self._judge_rest(models, split)
 
-    def _run_pipeline(self, split: Split) -> None:
-        """The stages before ours are fitted once a fold and setting of theirs."""
-        settings = [_setting(extra, self._ours.uid) for extra in self._maps]
+    def _run_folds(
+        self, grid: Grid, group: Sequence[int], split: Split
+    ) -> tuple[list[Fit], dict[Place, Fit], dict[Place, Place]]:
+        """Fits of some maps on all rows and without each fold, judged where the rows can tell."""
+        _check_folds(grid, split.held)
+        whole = grid.fit()
+        places = {(i, fold): (at, fold) for i, at in enumerate(group) for fold in split.held}
+        fits = grid.fit_without(list(places), whole)
+        self._judge_packed(grid, fits, places)
+        return whole, fits, places
+
+    def _unscaled(self, group: Sequence[int]) -> list[LogisticRegressionEstimator] | None:
+        """Estimators for what comes before a StandardScaler, if that is the only stage to fit."""
+        if self._keep_models or any(self._judges[at] is None for at in group):
+            return None  # the scaler of each fold is wanted
+        *before, scaler = self._stages(group[0])[:-1] or [None]
+        if type(scaler) is not StandardScaler or not all(map(_is_row_transformer, before)):
+            return None
+        found = [unscaled(self._copies[at], scaler) for at in group]
+        return None if None in found else [one for one in found if one is not None]
+
+    def _stages(self, at: int) -> list[Any]:
+        """The Pipeline's stages, with the Params of a map."""
+        pipeline: Any = self._estimator.copy(dict(self._maps[at]))
+        return list(pipeline.getStages())
+
+    def _run_unscaled(
+        self,
+        group: Sequence[int],
+        estimators: Sequence[LogisticRegressionEstimator],
+        split: Split,
+        dataset: DataFrame,
+    ) -> None:
+        """Folds and maps share a packing of the rows before they are scaled."""
+        frame = PipelineModel(self._stages(group[0])[:-2]).transform(split.frame)
+        for alike in _groups([data_key(one) for one in estimators]):
+            chosen, its = [group[i] for i in alike], [estimators[i] for i in alike]
+            with open_grid(its, frame, self._progress, split.fold) as grid:
+                whole, _, _ = self._run_folds(grid, chosen, split)
+                for i, at in enumerate(chosen):
+                    self.final[at] = partial(self._rescaled, grid, i, whole[i], at, dataset)
+
+    def _rescaled(self, grid: Grid, i: int, fit: Fit, at: int, dataset: DataFrame) -> PipelineModel:
+        """The Pipeline's model of a map on all rows, from the fit before the scaler."""
+        before = Pipeline(stages=self._stages(at)[:-1]).fit(dataset)
+        frame, estimator = before.transform(dataset), self._copies[at]
+        reading = grid.reading(i, frame)
+        there, moments = rescaled(fit, reading.moments, before.stages[-1])
+        names = training_rows(frame, estimator).names.each
+        model = estimator._model(there, replace(reading, names=names, moments=moments))
+        return PipelineModel([*before.stages, model])
+
+    def _run_pipeline(self, group: Sequence[int], split: Split) -> None:
+        """The stages before ours are fitted once a fold, for maps that set them alike."""
         for fold in split.held:
-            for group in _groups(settings):
-                self._progress.stage(f"fitting the stages before, fold {fold}")
-                pipeline: Any = self._estimator.copy(dict(self._maps[group[0]]))
-                before = Pipeline(stages=pipeline.getStages()[:-1]).fit(split.without(fold))
-                frame = _transformed(before, split, fold)
-                for alike in _groups([data_key(self._copies[at]) for at in group]):
-                    chosen = [group[i] for i in alike]
-                    self._run_behind(before, chosen, frame, split, fold)
+            self._progress.stage(f"fitting the stages before, fold {fold}")
+            before = Pipeline(stages=self._stages(group[0])[:-1]).fit(split.without(fold))
+            frame = _transformed(before, split, fold)
+            for alike in _groups([data_key(self._copies[at]) for at in group]):
+                chosen = [group[i] for i in alike]
+                self._run_behind(before, chosen, frame, split, fold)
 
     def _run_behind(
         self,
@@ -247,6 +299,10 @@ def _transformed(before: PipelineModel, split: Split, fold: int) -> DataFrame:
     # Stages may leave the fold's column out.
     train = train.withColumn(split.column, F.lit(-1))
     return train.unionByName(held.withColumn(split.column, F.lit(fold)))
+
+
+def _is_row_transformer(stage: Any) -> bool:
+    return isinstance(stage, Transformer) and _by_row(stage)
 
 
 def _by_row(stage: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -416,6 +416,75 @@ def test_a_pipeline_has_sparks_metrics(two: Any) -> None:
     assert_same_fit(ours.bestModel, theirs.bestModel, 1e-4)
 
 
+def judge_for(estimator: Any) -> Any:
+    """An evaluator that counts rows as the estimator does."""
+    return area(weightCol="weight") if estimator.isSet("weightCol") else area()
+
+
+SCALED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"withMean": True}, {"standardization": False}),
+    ({"withStd": False}, {"fitIntercept": False}),
+    ({"withStd": False, "withMean": True}, {"standardization": False, "elasticNetParam": 1.0}),
+    ({"withMean": True}, {"weightCol": "weight"}),
+]
+
+
+@pytest.mark.parametrize(("scaling", "params"), SCALED)
+def test_a_scaler_is_done_without(
+    two: Any, monkeypatch: pytest.MonkeyPatch, scaling: dict[str, Any], params: dict[str, Any]
+) -> None:
+    """One packing for all folds and the final model; numbers as with the scaler."""
+    frame = plain(two).withColumn("x1", 40.0 * F.col("x1") + 9.0).withColumn("x2", F.lit(3.0))
+    last = LogisticRegressionEstimator(**{**TIGHT, **params})
+    pipeline = Pipeline(
+        stages=[assembler(), StandardScaler(inputCol="raw", outputCol="features", **scaling), last]
+    )
+    maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
+    packed, judge = packings(monkeypatch), judge_for(last)
+    ours = searched(CrossValidator, pipeline, maps, judge, frame)
+    assert len(packed) == 1
+    theirs = searched(spark_tuning.CrossValidator, pipeline, maps, judge, frame)
+    assert_alike(ours, theirs)
+    assert_same_fit(ours.bestModel, theirs.bestModel, 1e-6)
+    mine, its = (found.bestModel.stages[-1] for found in (ours, theirs))
+    assert mine.uid == its.uid
+    assert mine.featureNames == its.featureNames
+    assert mine.summary.objectiveHistory[-1] == pytest.approx(its.summary.objectiveHistory[-1])
+    assert mine.summary.areaUnderROC == pytest.approx(its.summary.areaUnderROC, abs=1e-9)
+    assert str(mine.summary).count("\n") == str(its.summary).count("\n")
+
+
+def scaler_kept() -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
+    """Searches in which the scaler matters: what, scaler, estimator, arguments of the search."""
+    scaler = StandardScaler(inputCol="raw", outputCol="features", withMean=True)
+    no_intercept = LogisticRegressionEstimator(**TIGHT, fitIntercept=False)
+    yield "centred without intercept", scaler, no_intercept, {}
+    bound = Matrices.dense(1, 3, [0.1, -9.0, -9.0])
+    bounded = LogisticRegressionEstimator(**TIGHT, lowerBoundsOnCoefficients=bound)
+    yield "bounds", scaler, bounded, {}
+    weighted = LogisticRegressionEstimator(**TIGHT, weightCol="weight", standardization=False)
+    yield "weights", scaler, weighted, {}
+    yield "models", scaler, LogisticRegressionEstimator(**TIGHT), {"collectSubModels": True}
+    other = LogisticRegressionEstimator(**TIGHT, featuresCol="raw")
+    yield "unused", scaler, other, {}
+
+
+def test_a_scaler_that_matters_is_fitted_in_each_fold(
+    two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = packings(monkeypatch)
+    for what, scaler, last, more in scaler_kept():
+        pipeline = Pipeline(stages=[assembler(), scaler, last])
+        maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
+        packed.clear()
+        judge = judge_for(last)
+        ours = searched(CrossValidator, pipeline, maps, judge, plain(two), **more)
+        assert len(packed) == 3, what
+        theirs = searched(spark_tuning.CrossValidator, pipeline, maps, judge, plain(two), **more)
+        assert_alike(ours, theirs)
+
+
 def test_stages_before_are_fitted_once_a_fold_and_setting(
     two: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,7 +528,8 @@ def test_params_of_sparks_own_stages(two: Any, monkeypatch: pytest.MonkeyPatch) 
     ]
     packed = packings(monkeypatch)
     ours = searched(CrossValidator, pipeline, maps, measure("accuracy"), plain(two))
-    assert len(packed) == 2 * 3 + 1
+    # Without an intercept, features that a fold's scaler centres cannot do without it.
+    assert len(packed) == 2 + 1 + 1
     theirs = searched(spark_tuning.CrossValidator, pipeline, maps, measure("accuracy"), plain(two))
     assert_alike(ours, theirs)
     assert len(set(np.round(ours.avgMetrics, 9))) > 2
