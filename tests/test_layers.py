@@ -73,6 +73,7 @@ FACE = {
     "tallies",
     "trials",
     "tuning",
+    "unscaled",
 }
 # Below the face only these know Spark.
 KNOW_SPARK = {"jvm", "passes.spark", "passes.packing", "passes.session"}
