@@ -199,8 +199,9 @@ class Trials:
         """The Pipeline's model of a map on all rows, from the fit before the scaler."""
         before = Pipeline(stages=self._stages(at)[:-1]).fit(dataset)
         frame, estimator = before.transform(dataset), self._copies[at]
+        scaler: Any = before.stages[-1]
         reading = grid.reading(i, frame)
-        there, moments = rescaled(fit, reading.moments, before.stages[-1])
+        there, moments = rescaled(fit, reading.moments, scaler)
         names = training_rows(frame, estimator).names.each
         model = estimator._model(there, replace(reading, names=names, moments=moments))
         return PipelineModel([*before.stages, model])
