@@ -274,7 +274,8 @@ class LogisticRegressionEstimator(
         )
         model._resetUid(self.uid)
         self._copyValues(model)
-        model._feature_names = None if reading.names is None else list(reading.names)
+        if reading.names is not None and len(reading.names) == moments.features:
+            model._feature_names = list(reading.names)  # else the metadata were of other features
         report = FitReport(
             fit.history,
             fit.solver,
@@ -332,8 +333,8 @@ class LogisticRegressionEstimator(
         classes = rows.classes or int(moments.labels[-1]) + 1
         if classes * (moments.features + 1) > MOST_COEFFICIENTS:
             raise ValueError(
-                f"Column '{self.getLabelCol()}': the largest label is {classes - 1}, which makes "
-                f"{classes} classes of {moments.features} features, more than {MOST_COEFFICIENTS} "
+                f"Column '{self.getLabelCol()}': the largest label is {classes - 1:.6g}, which makes "
+                f"{classes:.6g} classes of {moments.features} features, more than {MOST_COEFFICIENTS} "
                 "coefficients. Index the labels 0, 1, 2, ... with "
                 "pyspark.ml.feature.StringIndexer."
             )

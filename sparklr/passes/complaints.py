@@ -20,6 +20,12 @@ Role = Literal["features", "label", "weight"]
 RULES: dict[str, tuple[Role, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
     "null element": ("features", "a null among the features", "drop or fill these rows"),
+    "broken vector": (
+        "features",
+        "sparse vectors that are damaged: indices must rise from 0 to below the size, and come one "
+        "a value",
+        "correct what made them",
+    ),
     "size": (
         "features",
         "vectors whose size differs from the first row's",

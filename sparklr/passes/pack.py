@@ -286,6 +286,7 @@ class Packer:
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._complaints.add
         add("null features", int(rows.null.sum()))
+        add("broken vector", int(rows.broken.sum()))
         if rows.null_element.any():
             add("null element", int(rows.null_element.sum()), rows.first_null_element())
         present = np.flatnonzero(~rows.null)

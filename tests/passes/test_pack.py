@@ -341,6 +341,11 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
         1,
         "at feature 0",
     ),
+    "broken vector": (
+        batch(vector_column([GOOD, {**sparse_row(2, {0: 1.0}), "indices": [2]}]), [0, 1]),
+        1,
+        "",
+    ),
     "size": (
         batch(vector_column([GOOD, dense_row(1.0), sparse_row(5, {})]), [0, 1, 1]),
         2,
