@@ -16,6 +16,9 @@ from sparklr.objective.moments import Moments
 
 Role = Literal["features", "label", "weight"]
 
+# Half a gigabyte of them: beyond it, labels or features are surely identifiers.
+MOST_COEFFICIENTS = 2**26
+
 # rule -> (whose column, what the rows hold, what to do); in the order in which they are told
 RULES: dict[str, tuple[Role, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
@@ -30,6 +33,11 @@ RULES: dict[str, tuple[Role, str, str]] = {
         "features",
         "vectors whose size differs from the first row's",
         "give every row the same number of features",
+    ),
+    "too wide": (
+        "features",
+        f"vectors of more than {MOST_COEFFICIENTS} features",
+        "have fewer, e.g. by pyspark.ml.feature.FeatureHasher",
     ),
     "not finite": (
         "features",

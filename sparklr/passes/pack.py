@@ -21,7 +21,7 @@ from sparklr.arrays import Array, BoolArray, Matrix
 from sparklr.arrow import FeatureRows, read_features, read_numbers
 from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, merge_all, moments_of, no_rows
-from sparklr.passes.complaints import Complaints
+from sparklr.passes.complaints import MOST_COEFFICIENTS, Complaints
 from sparklr.passes.store import BlockName, BlockStore
 
 SUMMARY = -1  # the position of a partition's summary row
@@ -296,6 +296,8 @@ class Packer:
             self._features = int(rows.sizes[present[0]])
         if self._features == 0:
             add("no features", int((rows.sizes[present] == 0).sum()))
+        wide = present[rows.sizes[present] > MOST_COEFFICIENTS]
+        add("too wide", len(wide), f"size {rows.sizes[wide[0]]}" if len(wide) else "")
         other = present[rows.sizes[present] != self._features]
         if len(other):
             example = f"size {rows.sizes[other[0]]} instead of {self._features}"

@@ -351,6 +351,11 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
         2,
         "size 1 instead of 2",
     ),
+    "too wide": (
+        batch(vector_column([sparse_row(2**31 - 1, {5: 1.0})] * 2), [0, 1]),
+        2,
+        "size 2147483647",
+    ),
     "not finite": (
         batch(vector_column([GOOD, sparse_row(2, {1: NAN}), dense_row(INF, 0.0)]), [0, 1, 1]),
         2,
