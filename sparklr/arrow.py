@@ -116,7 +116,9 @@ def _read_vectors(column: Any) -> FeatureRows:
     stored, counts, _ = _flat(indices)
     sparse = ~(dense | null)
     broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
-    broken |= sparse & ((width < 0) | _nulls(sizes) | _nulls(kinds))
+    for part in column.flatten():
+        broken |= sparse & _nulls(part)
+    broken |= sparse & (width < 0)
     whole = sparse & ~broken
     if counts[~whole].any():  # places of rows that have no use for them
         stored = stored[np.repeat(whole, counts)]

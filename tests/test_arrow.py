@@ -242,6 +242,7 @@ DAMAGED = {
     "no values": damaged_row(values=None),
     "no size": damaged_row(size=None),
     "negative size": damaged_row(size=-3, indices=[], values=[]),
+    "neither places nor values": damaged_row(indices=None, values=None),
     "no type": damaged_row(type=None),
     "another type": damaged_row(type=7),
 }

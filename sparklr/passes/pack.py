@@ -345,11 +345,13 @@ class Packer:
     def summary(self, blocks: int) -> PartitionSummary:
         """What was seen, once all rows have been read."""
         features = self._features
-        nothing = Block(np.zeros((0, features or 0)), np.zeros(0), None)
+        # Of rows that are refused only that is told: their width may be the very complaint.
+        width = 0 if self._complaints else features or 0
+        nothing = Block(np.zeros((0, width)), np.zeros(0), None)
         keys, sample = np.zeros(0), nothing
         if self._samples and not self._complaints:
             keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
-        folds = self._moments or {0: no_rows(features or 0)}
+        folds = {0: no_rows(width)} if self._complaints or not self._moments else self._moments
         return PartitionSummary(
             self._partition, features, blocks, self._seen, folds, sample, keys, self._complaints
         )
