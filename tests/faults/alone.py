@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 import sparklr.passes.spark as module
 from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
+from sparklr.passes.store import LOCAL_DIRS
 from sparklr.passes.tasks import SumBlocks
 
 LOCAL_MB = "spark.sparklr.localMB"
@@ -164,6 +166,12 @@ def resident(process: int) -> float:
     return int(sizes.get("RssAnon:", "0")) / 1024
 
 
+def tell_folders(batches: Iterator[Any]) -> Iterator[Any]:
+    """Where Spark lets its workers put files."""
+    for _ in batches:
+        yield pa.RecordBatch.from_pydict({"path": os.environ[LOCAL_DIRS].split(",")})
+
+
 def is_worker(process: int) -> bool:
     return b"pyspark.daemon" in Path(f"/proc/{process}/cmdline").read_bytes()
 
@@ -178,8 +186,8 @@ def left(spark: Any) -> dict[str, float]:
     manager = spark._jsparkSession.sharedState().cacheManager()
     java_process = int(java.ProcessHandle.current().pid())
     workers = [resident(one) for one in children(java_process) if is_worker(one)]
-    local = spark.sparkContext._jvm.org.apache.spark.SparkEnv.get().blockManager()
-    folders = [Path(str(one)) for one in local.diskBlockManager().localDirsString()]
+    told = spark.range(0, 1, 1, 1).mapInArrow(tell_folders, "path string").collect()
+    folders = [Path(row.path) for row in told]
     return {
         "driver MB": resident(os.getpid()),
         "heap MB": (runtime.totalMemory() - runtime.freeMemory()) / 2**20,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 from pyspark import InheritableThread
@@ -18,25 +19,32 @@ from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
+from sparklr.passes.store import LOCAL_DIRS
 
 LOCAL_MB = "spark.sparklr.localMB"
 
 
-def local_folders(spark: Any) -> list[Path]:
-    """Where Spark lets its workers put files."""
-    manager = spark.sparkContext._jvm.org.apache.spark.SparkEnv.get().blockManager()
-    return [Path(str(one)) for one in manager.diskBlockManager().localDirsString()]
+@pytest.fixture(scope="module")
+def folders(spark: Any) -> list[Path]:
+    """Where Spark lets its workers put files, as a worker tells."""
+
+    def tell(batches: Iterator[Any]) -> Iterator[Any]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"path": os.environ[LOCAL_DIRS].split(",")})
+
+    told = spark.range(0, 1, 1, 1).mapInArrow(tell, "path string").collect()
+    return [Path(row.path) for row in told]
 
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture(autouse=True)
-def _no_file_left(spark: Any) -> Iterator[None]:
+def _no_file_left(folders: list[Path]) -> Iterator[None]:
     """Fails if a test leaves a block file or its folder behind."""
 
     def state() -> set[Path]:
-        return {found for one in local_folders(spark) for found in one.glob("sparklr-*")}
+        return {found for one in folders for found in one.glob("sparklr-*")}
 
     before = state()
     yield
