@@ -128,6 +128,15 @@ class Complaints:
 
 def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
     """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
+    # Told from a constant column by its ends: what is left of such squares is rounding.
+    tiny = (moments.maximum > moments.minimum) & (moments.spread < 1e-280)
+    if tiny.any() and np.isfinite(moments.spread).all() and 1e-150 < moments.weight < 1e150:
+        at = int(np.flatnonzero(tiny)[0])
+        raise ValueError(
+            f"{names.subject('features')}: {names.feature(at)} runs from {moments.minimum[at]:g} "
+            f"to {moments.maximum[at]:g}, and the squares of such differences vanish. Rescale it, "
+            "e.g. multiply by 1e100, or leave it out."
+        )
     bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
     if len(bad):
         low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]
