@@ -15,7 +15,7 @@ import pyarrow as pa
 from sparklr.arrays import Array, BoolArray, IntArray, Matrix
 from sparklr.blocks import csr
 
-DENSE = 1
+SPARSE, DENSE = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class FeatureRows:
     sizes: IntArray
     null: BoolArray
     null_element: BoolArray
+    broken: BoolArray  # vectors that are none: what they store is not to be used
 
     def matrix(self, features: int) -> Matrix:
         """All rows as one matrix, dense if every row stores all its features."""
@@ -56,6 +57,7 @@ class FeatureRows:
             self.sizes[rows],
             self.null[rows],
             self.null_element[rows],
+            self.broken[rows],
         )
 
     def not_finite(self) -> BoolArray:
@@ -97,23 +99,47 @@ def _read_arrays(column: Any) -> FeatureRows:
     elements = np.zeros(len(column), dtype=bool)
     if null_values is not None:
         elements[np.repeat(np.arange(len(column)), lengths)[null_values]] = True
-    return FeatureRows(values, None, lengths, lengths, _nulls(column), elements)
+    none = np.zeros(len(column), dtype=bool)
+    return FeatureRows(values, None, lengths, lengths, _nulls(column), elements, none)
 
 
 def _read_vectors(column: Any) -> FeatureRows:
     kinds, sizes, indices, values = column.flatten()
     flat, lengths, _ = _flat(values)
-    null = _nulls(column)
+    null, none = _nulls(column), np.zeros(len(column), dtype=bool)
     dense = _numbers(kinds, np.int64) == DENSE
     width = np.where(dense, lengths, _numbers(sizes, np.int64))
-    none = np.zeros(len(column), dtype=bool)
     if (dense | null).all():
-        return FeatureRows(flat, None, lengths, width, null, none)
-    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = np.arange(len(flat)) - starts
-    stored, _, _ = _flat(indices)
-    places[np.repeat(~dense, lengths)] = stored
-    return FeatureRows(flat, places, lengths, width, null, none)
+        return FeatureRows(flat, None, lengths, width, null, none, none)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(flat)) - np.repeat(starts, lengths)
+    stored, counts, _ = _flat(indices)
+    sparse = ~(dense | null)
+    broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
+    for part in column.flatten():
+        broken |= sparse & _nulls(part)
+    broken |= sparse & (width < 0)
+    whole = sparse & ~broken
+    if counts[~whole].any():  # places of rows that have no use for them
+        stored = stored[np.repeat(whole, counts)]
+    places[np.repeat(whole, lengths)] = _whole(stored)
+    broken |= sparse & ~_rising(places, lengths, starts, width)
+    return FeatureRows(flat, places, lengths, width, null, none, broken)
+
+
+def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArray) -> BoolArray:
+    """Which rows have places that rise within their width, as two numbers for one place do not."""
+    if len(places) == 0:
+        return np.ones(len(lengths), dtype=bool)
+    wrong = np.zeros(len(places), dtype=bool)
+    wrong[1:] = places[1:] <= places[:-1]
+    wrong[starts[lengths > 0]] = False
+    wrong |= (places < 0) | (places >= np.repeat(width, lengths))
+    if not wrong.any():
+        return np.ones(len(lengths), dtype=bool)
+    found = np.ones(len(lengths), dtype=bool)
+    found[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = False
+    return found
 
 
 def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
@@ -137,6 +163,13 @@ def _numbers(column: Any, kind: type) -> IntArray:
     """A column of whole numbers, nulls as 0."""
     filled = column.fill_null(0) if column.null_count else column
     return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(kind)
+
+
+def _whole(numbers: Any) -> IntArray:
+    """Places as Arrow gives them: whole numbers, but floats where some are null. Those are -1."""
+    if numbers.dtype.kind == "f":
+        numbers = np.where(np.isnan(numbers), -1, numbers)
+    return np.asarray(numbers.astype(np.int64, copy=False))
 
 
 def read_numbers(column: Any) -> Array:

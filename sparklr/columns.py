@@ -204,26 +204,36 @@ def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
 
 
 def _attributes(field: StructField) -> dict[str, Any]:
-    found: dict[str, Any] = (field.metadata or {}).get("ml_attr", {})
-    return found
+    """What a stage left in a column's metadata. Anybody can write there, so nothing is believed."""
+    found = (field.metadata or {}).get("ml_attr")
+    return found if isinstance(found, dict) else {}
+
+
+def _described(field: StructField) -> list[dict[str, Any]]:
+    """The features that the metadata of a vector column describe one by one."""
+    groups = _attributes(field).get("attrs")
+    lists = groups.values() if isinstance(groups, dict) else ()
+    ones = [one for each in lists if isinstance(each, list) for one in each]
+    return [one for one in ones if isinstance(one, dict) and type(one.get("idx")) is int]
 
 
 def _vector_width(field: StructField) -> int | None:
     count = _attributes(field).get("num_attrs")
     if count is None:
-        groups = _attributes(field).get("attrs", {})
-        count = sum(len(group) for group in groups.values()) or None
-    return count
+        count = len(_described(field))
+    return count if type(count) is int and count > 0 else None
 
 
 def _feature_names(features: FoundColumn) -> list[str] | None:
     """The names in a vector column's metadata; a feature without one gets a number."""
-    groups = _attributes(features.field).get("attrs")
-    if not groups:
+    known = {one["idx"]: one.get("name") for one in _described(features.field)}
+    if not known:
         return None
-    known = {one["idx"]: one.get("name") for group in groups.values() for one in group}
-    width = _vector_width(features.field) or 0
-    return [known.get(at) or nameless(features.name, at) for at in range(width)]
+    names = [known.get(at) for at in range(_vector_width(features.field) or 0)]
+    return [
+        name if isinstance(name, str) and name else nameless(features.name, at)
+        for at, name in enumerate(names)
+    ]
 
 
 def nameless(column: str, at: int) -> str:
@@ -238,5 +248,7 @@ def _label_classes(field: StructField) -> int | None:
         return 2
     if attributes.get("type") != "nominal":
         return None
-    values = attributes.get("vals")
-    return len(values) if values is not None else attributes.get("num_vals")
+    values, count = attributes.get("vals"), attributes.get("num_vals")
+    if isinstance(values, list):
+        return len(values)
+    return count if type(count) is int else None

@@ -1,6 +1,11 @@
-"""Vectors and matrices stored as Spark stores a model's: dense, or sparse where that is smaller."""
+"""Vectors and matrices stored as Spark stores a model's: dense, or sparse where that is smaller.
+
+What comes from a file is read here number by number: Spark's own classes believe it.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +18,7 @@ from pyspark.ml.linalg import (
     Vector,
 )
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, IntArray
 from sparklr.arrays import Matrix as ArrayMatrix
 
 ARRAY_HEADER = 12  # bytes the JVM adds to an array, as Spark counts them
@@ -68,3 +73,64 @@ def dense_matrix(matrix: Matrix) -> Array:
 def dense_vector(vector: Vector) -> Array:
     """The values as an array."""
     return np.asarray(vector.toArray(), dtype=np.float64)
+
+
+def read_vector(stored: Any) -> Vector:
+    """The vector that a saved struct holds, or an error that says what is wrong with it."""
+    kind, size, places, numbers = stored
+    values = _finite_or(numbers, infinite=True)
+    if kind == 1:
+        return DenseVector(values)
+    indices = _whole(places)
+    _check_sparse(np.array([0, len(indices)]), indices, values, size)
+    return SparseVector(size, indices, values)
+
+
+def read_matrix(stored: Any) -> Matrix:
+    """The matrix that a saved struct holds, or an error that says what is wrong with it."""
+    kind, rows, columns, pointers, places, numbers, by_rows = stored
+    values = _finite_or(numbers, infinite=False)
+    if min(rows, columns) < 1:
+        raise ValueError(f"a matrix of {rows} x {columns}")
+    if kind == 1:
+        if len(values) != rows * columns:
+            raise ValueError(f"{len(values)} values for a matrix of {rows} x {columns}")
+        return DenseMatrix(rows, columns, values, bool(by_rows))
+    starts, indices = _whole(pointers), _whole(places)
+    lines, width = (rows, columns) if by_rows else (columns, rows)
+    if len(starts) != lines + 1:
+        raise ValueError(f"{len(starts)} pointers for {lines} lines of a sparse matrix")
+    _check_sparse(starts, indices, values, width)
+    return SparseMatrix(rows, columns, starts, indices, values, bool(by_rows))
+
+
+def _finite_or(numbers: Any, *, infinite: bool) -> Array:
+    """The numbers, of which none may be missing or NaN, nor infinite unless that is allowed."""
+    values = np.array(numbers, dtype=np.float64)
+    bad = values[np.isnan(values) | (np.isinf(values) & (not infinite))]
+    if len(bad):
+        raise ValueError(f"the number {bad[0]}")
+    return values
+
+
+def _whole(numbers: Any) -> IntArray:
+    return np.array(numbers, dtype=np.int64).reshape(-1)
+
+
+def _check_sparse(starts: IntArray, indices: IntArray, values: Array, width: int) -> None:
+    """Refuse what would read beyond its arrays, or have two numbers for one place."""
+    if (
+        not starts[0] == 0 <= starts[-1] == len(indices) == len(values)
+        or (np.diff(starts) < 0).any()
+    ):
+        raise ValueError(f"{len(values)} values at {len(indices)} places of a sparse array")
+    if len(indices) == 0:
+        return
+    first = np.zeros(len(indices), dtype=bool)
+    first[starts[:-1][starts[:-1] < len(indices)]] = True
+    if (
+        indices.min() < 0
+        or indices.max() >= width
+        or not (first[1:] | (np.diff(indices) > 0)).all()
+    ):
+        raise ValueError(f"places of a sparse array that do not rise from 0 to {width - 1}")

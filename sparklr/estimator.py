@@ -22,6 +22,7 @@ from sparklr.matrix_params import read_bounds, read_initial
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
 from sparklr.params import HasVerbose, LogisticRegressionParams
+from sparklr.passes.complaints import MOST_COEFFICIENTS
 from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import MEGABYTE
 from sparklr.persistence import EstimatorReader, ParamsWriter
@@ -36,8 +37,6 @@ from sparklr.summary import (
 # Settings of the Spark session, in megabytes; see docs/design.md.
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
-# Half a gigabyte of coefficients: beyond it, labels are surely identifiers and not classes.
-MOST_COEFFICIENTS = 2**26
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -274,7 +273,8 @@ class LogisticRegressionEstimator(
         )
         model._resetUid(self.uid)
         self._copyValues(model)
-        model._feature_names = None if reading.names is None else list(reading.names)
+        if reading.names is not None and len(reading.names) == moments.features:
+            model._feature_names = list(reading.names)  # else the metadata were of other features
         report = FitReport(
             fit.history,
             fit.solver,
@@ -332,9 +332,9 @@ class LogisticRegressionEstimator(
         classes = rows.classes or int(moments.labels[-1]) + 1
         if classes * (moments.features + 1) > MOST_COEFFICIENTS:
             raise ValueError(
-                f"Column '{self.getLabelCol()}': the largest label is {classes - 1}, which makes "
-                f"{classes} classes of {moments.features} features, more than {MOST_COEFFICIENTS} "
-                "coefficients. Index the labels 0, 1, 2, ... with "
+                f"Column '{self.getLabelCol()}': the largest label is {classes - 1:.10g}, which "
+                f"makes {classes:.10g} classes of {moments.features} features, more than "
+                f"{MOST_COEFFICIENTS} coefficients. Index the labels 0, 1, 2, ... with "
                 "pyspark.ml.feature.StringIndexer."
             )
         return classes

@@ -55,6 +55,8 @@ def read_bounds(
 
 def _values(params: LogisticRegressionParams, name: str, impossible: float) -> Array:
     values = np.array(params.getOrDefault(name).toArray(), dtype=np.float64)
+    if values.size == 0:
+        raise ValueError(f"{name} holds no number. Give it {SIZES}, or clear it.")
     bad = values[np.isnan(values) | (values == impossible)]
     if len(bad):
         raise ValueError(f"{name} holds {bad[0]}, which no coefficient can meet. Correct it.")

@@ -230,18 +230,31 @@ class LogisticRegressionParams(
         """The value of `upperBoundsOnIntercepts`."""
         return self.getOrDefault(self.upperBoundsOnIntercepts)
 
+    def set(self, param: Param[Any], value: Any) -> None:
+        """As Spark's, but a value that is refused is refused by its Param's name."""
+        self._shouldOwn(param)
+        if value is None:
+            raise TypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
+        self._set(**{param.name: value})
+
     def _set(self: P, **kwargs: Any) -> P:
         """As Spark's, but None leaves a Param unset, and a value outside its range is refused."""
         given = {name: value for name, value in kwargs.items() if value is not None}
         before = dict(self._paramMap)
-        super()._set(**given)
         try:
-            for name in given:
-                check_value(name, self.getOrDefault(name))
-        except ValueError:
+            for name, value in given.items():
+                self._set_one(name, value)
+        except (TypeError, ValueError):
             self._paramMap = before
             raise
         return self
+
+    def _set_one(self, name: str, value: Any) -> None:
+        try:
+            super()._set(**{name: value})
+        except (ArithmeticError, ValueError) as reason:  # Spark names the Param of a TypeError
+            raise ValueError(f"{name} cannot be set to what is given: {reason}") from None
+        check_value(name, self.getOrDefault(name))
 
     def _set_together(self, values: dict[str, Any]) -> None:
         """Set all of these, or none of them if a value or the thresholds are refused."""

@@ -9,23 +9,42 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from pyspark.errors import AnalysisException
-from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector
+from pyspark.ml.linalg import (
+    DenseMatrix,
+    DenseVector,
+    MatrixUDT,
+    SparseMatrix,
+    SparseVector,
+    VectorUDT,
+)
 from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReader, MLWriter
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
+
+from sparklr.compressed import read_matrix, read_vector
+from sparklr.params import check_value
 
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator
     from sparklr.model import LogisticRegressionModel
 
 FORMAT = 1
+
+# The columns of a saved model.
+DATA: dict[str, DataType] = {
+    "numClasses": IntegerType(),
+    "numFeatures": IntegerType(),
+    "interceptVector": VectorUDT(),
+    "coefficientMatrix": MatrixUDT(),
+    "isMultinomial": BooleanType(),
+}
 
 
 class ParamsWriter(MLWriter):
@@ -58,13 +77,7 @@ class ModelWriter(MLWriter):
             model.coefficientMatrix,
             model._is_multinomial,
         )
-        names = [
-            "numClasses",
-            "numFeatures",
-            "interceptVector",
-            "coefficientMatrix",
-            "isMultinomial",
-        ]
+        names = list(DATA)
         frame = session.createDataFrame([row], names)
         frame = frame.withColumns({name: F.col(name).cast("int") for name in names[:2]})
         frame.coalesce(1).write.parquet(f"{path}/data")
@@ -95,20 +108,55 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
     def load(self, path: str) -> LogisticRegressionModel:
         """The model saved at `path`; it has no summary."""
         metadata = _read_metadata(path, self.sparkSession, self._cls)
-        row = None
-        with suppress(FileNotFoundError):
-            row = _first(self.sparkSession.read.parquet, f"{path}/data")
-        if row is None:
-            raise ValueError(f"'{path}/data' is empty: this is not a whole model. Save it again.")
-        model = self._cls(
-            row["coefficientMatrix"],
-            row["interceptVector"],
-            row["numClasses"],
-            row["isMultinomial"],
-        )
-        model._feature_names = metadata.get("featureNames")
+        rows = _read_data(path, self.sparkSession)
+        if len(rows) != 1:
+            found = "is empty" if not rows else "has several rows"
+            raise ValueError(f"'{path}/data' {found}: this is not a whole model. Save it again.")
+        with damage(f"The numbers in '{path}/data' are damaged: "):
+            classes, features, intercepts, coefficients, many = rows[0]
+            matrix, vector = read_matrix(coefficients), read_vector(intercepts)
+            check_sizes(classes, features, many, (matrix.numRows, matrix.numCols), len(vector))
+            model = self._cls(matrix, vector, classes, many)
+        with damage(f"The metadata of '{path}' are damaged: "):
+            model._feature_names = read_names(metadata.get("featureNames"), features)
         _set_params(model, metadata, path)
         return model
+
+
+def check_sizes(
+    classes: Any, features: Any, many: Any, shape: tuple[int, int], intercepts: int
+) -> None:
+    """Refuse sizes that are none, or do not agree."""
+    if type(classes) is not int or type(features) is not int or type(many) is not bool:
+        raise ValueError("its sizes are no numbers")
+    margins = classes if many else 1
+    if classes < 1 or features < 1 or not (many or classes <= 2):
+        raise ValueError(f"{classes} classes of {features} features")
+    if shape != (margins, features):
+        raise ValueError(f"its coefficients are {shape}, and not {(margins, features)}")
+    if intercepts != margins:
+        raise ValueError(f"it has {intercepts} intercepts, and not {margins}")
+
+
+def read_names(names: Any, features: int) -> list[str] | None:
+    """The names of features, if there are any: one a feature."""
+    typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if names is not None and not (typed and len(names) == features):
+        raise ValueError("its names are not one a feature")
+    return cast("list[str] | None", names)
+
+
+@contextmanager
+def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
+    """Say in a sentence what is wrong with a file, where reading it fails."""
+    try:
+        yield
+    except (
+        ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+        ValueError,
+    ) as reason:  # fmt: skip
+        text = " ".join(f"{type(reason).__name__}: {reason}".split())
+        raise ValueError(what + text.rstrip(".") + remedy) from None
 
 
 def _write_metadata(
@@ -129,29 +177,56 @@ def _write_metadata(
 
 
 def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any]:
-    try:
-        row = _first(session.read.text, f"{path}/metadata")
-    except FileNotFoundError:
+    rows = _read(lambda: session.read.text(f"{path}/metadata").take(1), f"{path}/metadata")
+    if rows is None:
         raise FileNotFoundError(
             f"There is no saved model or estimator at '{path}': it has no folder 'metadata'. "
             "Check the path, and the file system it names."
-        ) from None
+        )
     try:
-        metadata = json.loads(row[0]) if row is not None else {}
-    except ValueError:
+        metadata = json.loads(rows[0][0]) if rows else {}
+    except (ValueError, RecursionError):
         metadata = {}
     check_header(metadata if isinstance(metadata, dict) else {}, cls, f"'{path}'")
     return cast("dict[str, Any]", metadata)
 
 
-def _first(read: Callable[[str], DataFrame], path: str) -> Row | None:
-    """The first row of what is read, if it has any."""
+def _read_data(path: str, session: SparkSession) -> list[Row]:
+    """A model's rows, of which there should be one: vector and matrix as structs of numbers."""
+
+    def read() -> list[Row] | None:
+        frame = session.read.parquet(f"{path}/data")
+        if {field.name: field.dataType for field in frame.schema} != DATA:
+            return None
+        columns = [F.unwrap_udt(name) if isinstance(kind, UserDefinedType) else F.col(name)
+                   for name, kind in DATA.items()]  # fmt: skip
+        return frame.select(*columns).take(2)
+
+    rows = _read(read, f"{path}/data")
+    if rows is None:
+        raise ValueError(
+            f"'{path}/data' is not there, or has other columns than {', '.join(DATA)}: this is "
+            "not a whole model. Save it again."
+        )
+    return rows
+
+
+def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
+    """What is read, or None where there is nothing of this name."""
     try:
-        return read(path).first()
-    except AnalysisException as reason:
-        if "PATH_NOT_FOUND" not in str(reason):
-            raise
-        raise FileNotFoundError(path) from None
+        return read()
+    except Exception as reason:  # of Spark, of py4j or of Connect, by what broke and where
+        text = str(reason)
+        if "PATH_NOT_FOUND" in text:
+            return None
+        raise ValueError(
+            f"'{path}' cannot be read: {_first_line(text)}. If it can be reached and you may read "
+            "it, it is damaged: save it again."
+        ) from None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].rstrip(".")
 
 
 def class_name(cls: type) -> str:
@@ -163,11 +238,12 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
     """Refuse what another class saved, or a newer version."""
     expected, found = class_name(cls), metadata.get("class", "something that names no class")
     if found != expected:
+        named = str(found)[:200]
         raise ValueError(
-            f"{where} holds {found}, not {expected}. Load it with the class that saved it."
+            f"{where} holds {named}, not {expected}. Load it with the class that saved it."
         )
     number = metadata.get("sparklrFormat")
-    if not isinstance(number, int):
+    if type(number) is not int or number < 1:
         raise ValueError(
             f"{where} names no format ('sparklrFormat'): it is damaged. Save it again."
         )
@@ -179,16 +255,19 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
 
 
 def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
-    try:
-        instance._resetUid(metadata["uid"])
+    with damage(f"The metadata of '{path}' are damaged: "):
+        instance._resetUid(read_uid(metadata["uid"]))
         decode_params(instance, metadata["paramMap"])
         for name, value in metadata["defaultParamMap"].items():
-            instance._setDefault(**{name: _from_json(value)})
-    except (KeyError, TypeError, AttributeError, ValueError) as reason:
-        raise ValueError(
-            f"The metadata of '{path}' are damaged: {type(reason).__name__} {reason}. Save it "
-            "again."
-        ) from None
+            instance._setDefault(**{_known(instance, name): _from_json(value)})
+            check_value(name, instance.getOrDefault(name))
+
+
+def read_uid(value: Any) -> str:
+    """A uid, which is text."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("its uid is no text")
+    return value
 
 
 def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
@@ -199,7 +278,13 @@ def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
 def decode_params(instance: Params, values: dict[str, Any]) -> None:
     """Set what `encode_params` made."""
     for name, value in values.items():
-        instance._set(**{name: _from_json(value)})
+        instance._set(**{_known(instance, name): _from_json(value)})
+
+
+def _known(instance: Params, name: str) -> str:
+    if not instance.hasParam(name):
+        raise ValueError(f"there is no Param '{name}'")
+    return name
 
 
 def _to_json(value: Any) -> Any:

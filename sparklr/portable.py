@@ -11,7 +11,17 @@ import scipy.sparse as sp
 
 from sparklr.arrays import Array
 from sparklr.compressed import stored_matrix
-from sparklr.persistence import FORMAT, check_header, class_name, decode_params, encode_params
+from sparklr.persistence import (
+    FORMAT,
+    check_header,
+    check_sizes,
+    class_name,
+    damage,
+    decode_params,
+    encode_params,
+    read_names,
+    read_uid,
+)
 
 if TYPE_CHECKING:
     from sparklr.model import LogisticRegressionModel
@@ -45,44 +55,30 @@ def model_json(model: LogisticRegressionModel) -> str:
 
 def json_model(cls: type[LogisticRegressionModel], text: str) -> LogisticRegressionModel:
     """The model that a text of `model_json` holds, or an error that says what the text lacks."""
-    try:
+    if not isinstance(text, str):
+        raise TypeError(f"fromJson takes the text that toJson gave, but got {type(text).__name__}.")
+    with damage("This is not the JSON of a model: ", "."):
         found = json.loads(text)
-    except ValueError as reason:
-        raise ValueError(f"This is not the JSON of a model: {reason}.") from None
     check_header(found if isinstance(found, dict) else {}, cls, "The text")
-    try:
-        _check_whole(found)
-        intercepts = np.array([float(value) for value in found["intercepts"]])
-        coefficients = _rows(found["coefficients"], len(intercepts), int(found["numFeatures"]))
-        model = cls._of(
-            coefficients,
-            intercepts,
-            int(found["numClasses"]),
-            multinomial=bool(found["isMultinomial"]),
-        )
-        model._feature_names = found["featureNames"]
-        model._resetUid(found["uid"])
+    with damage("The JSON of this model is damaged (", "). Write it anew with toJson."):
+        classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
+        intercepts = np.array([_float(value) for value in found["intercepts"]])
+        check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
+        coefficients = _rows(found["coefficients"], len(intercepts), features)
+        if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
+            raise ValueError("a number that is not finite")
+        model = cls._of(coefficients, intercepts, classes, multinomial=many)
+        model._feature_names = read_names(found["featureNames"], features)
+        model._resetUid(read_uid(found["uid"]))
         decode_params(model, found["paramMap"])
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as reason:
-        raise ValueError(
-            f"The JSON of this model is damaged ({type(reason).__name__}: {reason}). Write it "
-            "anew with toJson."
-        ) from None
     return model
 
 
-def _check_whole(found: dict[str, Any]) -> None:
-    """Refuse parts that do not agree."""
-    classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
-    names = found["featureNames"]
-    typed = isinstance(classes, int) and isinstance(features, int) and isinstance(many, bool)
-    margins = classes if many else 1
-    if not typed or len(found["intercepts"]) != margins or not (many or classes in (1, 2)):
-        raise ValueError("its sizes do not agree")
-    if not isinstance(found["uid"], str):
-        raise ValueError("its uid is no text")
-    if names is not None and not (isinstance(names, list) and len(names) == features):
-        raise ValueError("its names are not one a feature")
+def _float(value: Any) -> float:
+    """A number, or one of the texts that stand for the infinite ones."""
+    if type(value) not in (int, float) and value not in ("inf", "-inf"):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
 
 
 def _number(value: float) -> float | str:
@@ -91,13 +87,18 @@ def _number(value: float) -> float | str:
 
 def _rows(stored: Any, columns: int, features: int) -> Array:
     """Coefficients (C, p)."""
-    if isinstance(stored, dict):
-        entries = stored["data"], (stored["row"], stored["col"])
-        return np.asarray(sp.coo_matrix(entries, shape=(columns, features)).toarray(), np.float64)
-    rows = np.array(stored, dtype=np.float64)
-    if rows.shape != (columns, features):
-        raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
-    return rows
+    if not isinstance(stored, dict):
+        rows = np.array([[_float(value) for value in row] for row in stored])
+        if rows.shape != (columns, features):
+            raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
+        return rows
+    row, column, data = stored["row"], stored["col"], [_float(value) for value in stored["data"]]
+    if not all(type(place) is int for place in (*row, *column)):
+        raise TypeError("places that are no whole numbers")
+    if len(set(zip(row, column, strict=True))) < len(data):
+        raise ValueError("two numbers for one place")
+    entries = sp.coo_matrix((data, (row, column)), shape=(columns, features))
+    return np.asarray(entries.toarray(), dtype=np.float64)
 
 
 def sklearn_model(model: LogisticRegressionModel) -> Any:

@@ -95,6 +95,11 @@ class Scorer:
                 f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
                 f"{self.features}. Transform data with the same features."
             )
+        if rows.broken.any():
+            raise ValueError(
+                "A row has a sparse vector that is damaged: indices must rise from 0 to below the "
+                "size, and come one a value. Correct what made it."
+            )
         raw, probability, prediction = self.scores(rows.keep(valid).matrix(self.features))
         place = None if valid.all() else np.cumsum(valid) - 1
         return pa.StructArray.from_arrays(

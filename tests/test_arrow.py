@@ -221,3 +221,41 @@ def test_null_numbers_read_as_nan() -> None:
     assert_array_equal(read_numbers(column.slice(1)), [1.0, np.nan, np.inf, np.nan])
     assert read_numbers(pa.array([], pa.float64())).shape == (0,)
     assert read_numbers(pa.array([1.0], pa.float64())).dtype == np.float64
+
+
+def damaged_row(**parts: Any) -> Row:
+    """A sparse vector of three features with parts that are not as they should be."""
+    whole: dict[str, Any] = {"type": 0, "size": 3, "indices": [0, 2], "values": [1.0, 2.0]}
+    return {**whole, **parts}
+
+
+DAMAGED = {
+    "beyond the size": damaged_row(indices=[0, 3]),
+    "far beyond": damaged_row(indices=[0, 2**31 - 1]),
+    "negative": damaged_row(indices=[-1, 2]),
+    "twice": damaged_row(indices=[1, 1]),
+    "falling": damaged_row(indices=[2, 0]),
+    "null place": damaged_row(indices=[0, None]),
+    "places too few": damaged_row(indices=[0]),
+    "places too many": damaged_row(indices=[0, 1, 2]),
+    "no places": damaged_row(indices=None),
+    "no values": damaged_row(values=None),
+    "no size": damaged_row(size=None),
+    "negative size": damaged_row(size=-3, indices=[], values=[]),
+    "neither places nor values": damaged_row(indices=None, values=None),
+    "no type": damaged_row(type=None),
+    "another type": damaged_row(type=7),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_vector_is_told_from_its_neighbours(damage: str) -> None:
+    """Indices are used to read memory: none may be believed unseen."""
+    good = [sparse_row(3, {1: 5.0}), dense_row(1.0, 2.0, 3.0), None, sparse_row(3, {})]
+    extra = {**(dense_row(1.0, 2.0, 3.0) or {}), "indices": [9, 9]}  # a dense row needs no indices
+    rows = [*good, DAMAGED[damage], extra, *good]
+    read = read_features(vector_column(rows))
+    assert np.flatnonzero(read.broken).tolist() == [4]
+    kept = ~(read.null | read.broken)
+    expected = [row_by_row(row, 3) for row, keep in zip(rows, kept, strict=True) if keep]
+    assert_array_equal(dense(read.keep(kept).matrix(3)), expected)

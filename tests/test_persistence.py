@@ -18,6 +18,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVect
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.persistence import FORMAT
+from tests.test_bad_input import assert_plain
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -370,3 +371,58 @@ def test_the_saved_files_are_few_and_small() -> None:
     files = [file for file in (SAVED / f"format-{FORMAT}").rglob("*") if file.is_file()]
     assert len(files) == 5
     assert sum(file.stat().st_size for file in files) < 20_000
+
+
+def parquet_file(path: Path) -> Path:
+    return next((path / "data").glob("part-*"))
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _no_parquet(file: Path) -> None:
+    file.write_bytes(b"no parquet at all")
+
+
+def _flip_inside(file: Path) -> None:
+    """The pages' headers and what follows, not the schema at the end."""
+    content = bytearray(file.read_bytes())
+    content[4:40] = bytes(byte ^ 0xFF for byte in content[4:40])
+    file.write_bytes(content)
+
+
+def _change(file: Path, change: Callable[[Any], Any]) -> None:
+    table = pq.read_table(file)
+    pq.write_table(change(table), file)
+
+
+def _column_gone(file: Path) -> None:
+    _change(file, lambda table: table.drop_columns(["isMultinomial"]))
+
+
+def _column_of_text(file: Path) -> None:
+    def change(table: Any) -> Any:
+        at = table.schema.get_field_index("numClasses")
+        return table.set_column(at, "numClasses", table["numClasses"].cast("string"))
+
+    _change(file, change)
+
+
+def _two_rows(file: Path) -> None:
+    def twice(table: Any) -> Any:
+        return table.take([0, 0])
+
+    _change(file, twice)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [_cut, _no_parquet, _flip_inside, _column_gone, _column_of_text, _two_rows],
+)
+def test_parquet_that_is_no_model_is_refused(saved: Path, harm: Callable[[Path], None]) -> None:
+    path = saved / "model"
+    harm(parquet_file(path))
+    with pytest.raises(ValueError, match=r"[sS]ave it again\.$") as it:
+        LogisticRegressionModel.load(str(path))
+    assert_plain(it.value, (f"'{path}/data'", "ave it again"))

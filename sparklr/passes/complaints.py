@@ -16,14 +16,28 @@ from sparklr.objective.moments import Moments
 
 Role = Literal["features", "label", "weight"]
 
+# Half a gigabyte of them: beyond it, labels or features are surely identifiers.
+MOST_COEFFICIENTS = 2**26
+
 # rule -> (whose column, what the rows hold, what to do); in the order in which they are told
 RULES: dict[str, tuple[Role, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
     "null element": ("features", "a null among the features", "drop or fill these rows"),
+    "broken vector": (
+        "features",
+        "sparse vectors that are damaged: indices must rise from 0 to below the size, and come one "
+        "a value",
+        "correct what made them",
+    ),
     "size": (
         "features",
         "vectors whose size differs from the first row's",
         "give every row the same number of features",
+    ),
+    "too wide": (
+        "features",
+        f"vectors of more than {MOST_COEFFICIENTS} features",
+        "have fewer, e.g. by pyspark.ml.feature.FeatureHasher",
     ),
     "not finite": (
         "features",
@@ -114,6 +128,15 @@ class Complaints:
 
 def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
     """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
+    # Told from a constant column by its ends: what is left of such squares is rounding.
+    tiny = (moments.maximum > moments.minimum) & (moments.spread < 1e-280)
+    if tiny.any() and np.isfinite(moments.spread).all() and 1e-150 < moments.weight < 1e150:
+        at = int(np.flatnonzero(tiny)[0])
+        raise ValueError(
+            f"{names.subject('features')}: {names.feature(at)} runs from {moments.minimum[at]:g} "
+            f"to {moments.maximum[at]:g}, and the squares of such differences vanish. Rescale it, "
+            "e.g. multiply by 1e100, or leave it out."
+        )
     bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
     if len(bad):
         low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]

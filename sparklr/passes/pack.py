@@ -21,7 +21,7 @@ from sparklr.arrays import Array, BoolArray, Matrix
 from sparklr.arrow import FeatureRows, read_features, read_numbers
 from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, merge_all, moments_of, no_rows
-from sparklr.passes.complaints import Complaints
+from sparklr.passes.complaints import MOST_COEFFICIENTS, Complaints
 from sparklr.passes.store import BlockName, BlockStore
 
 SUMMARY = -1  # the position of a partition's summary row
@@ -286,6 +286,7 @@ class Packer:
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._complaints.add
         add("null features", int(rows.null.sum()))
+        add("broken vector", int(rows.broken.sum()))
         if rows.null_element.any():
             add("null element", int(rows.null_element.sum()), rows.first_null_element())
         present = np.flatnonzero(~rows.null)
@@ -295,6 +296,8 @@ class Packer:
             self._features = int(rows.sizes[present[0]])
         if self._features == 0:
             add("no features", int((rows.sizes[present] == 0).sum()))
+        wide = present[rows.sizes[present] > MOST_COEFFICIENTS]
+        add("too wide", len(wide), f"size {rows.sizes[wide[0]]}" if len(wide) else "")
         other = present[rows.sizes[present] != self._features]
         if len(other):
             example = f"size {rows.sizes[other[0]]} instead of {self._features}"
@@ -342,11 +345,13 @@ class Packer:
     def summary(self, blocks: int) -> PartitionSummary:
         """What was seen, once all rows have been read."""
         features = self._features
-        nothing = Block(np.zeros((0, features or 0)), np.zeros(0), None)
+        # Of rows that are refused only that is told: their width may be the very complaint.
+        width = 0 if self._complaints else features or 0
+        nothing = Block(np.zeros((0, width)), np.zeros(0), None)
         keys, sample = np.zeros(0), nothing
         if self._samples and not self._complaints:
             keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
-        folds = self._moments or {0: no_rows(features or 0)}
+        folds = {0: no_rows(width)} if self._complaints or not self._moments else self._moments
         return PartitionSummary(
             self._partition, features, blocks, self._seen, folds, sample, keys, self._complaints
         )

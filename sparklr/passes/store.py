@@ -67,7 +67,7 @@ class BlockStore:
         temporary = folder / f".{uuid.uuid4().hex}"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not _private(folder.lstat(), stat.S_ISDIR):
+            if not _is_own(folder):
                 raise PermissionError(f"'{folder}' is not a folder of this user's own")
             if shutil.disk_usage(folder).free < sum(map(len, pieces)) + RESERVE:
                 raise OSError(f"the disk of '{folder}' is nearly full")
@@ -84,15 +84,15 @@ class BlockStore:
     def read(self, name: BlockName, length: int) -> mmap.mmap | None:
         """A block of this length as mapped memory; None if it is not to be had."""
         folder = self._folder(name.partition)
-        if folder is None or length == 0:
+        if folder is None or length == 0 or not _is_own(folder):
             return None
         try:
-            handle = os.open(folder / name.file, os.O_RDONLY | os.O_NOFOLLOW)
+            handle = os.open(folder / name.file, READ_ONLY)
         except OSError:
             return None
         try:
             found = os.fstat(handle)
-            if not _private(found, stat.S_ISREG) or found.st_size != length:
+            if not _is_block(found, length):
                 return None
             return mmap.mmap(handle, length, flags=MAPPING, prot=mmap.PROT_READ)
         except OSError:
@@ -103,13 +103,13 @@ class BlockStore:
     def holds(self, name: BlockName, length: int) -> bool:
         """Whether a block's file is there, a plain one of this user's and of this length."""
         folder = self._folder(name.partition)
-        if folder is None:
+        if folder is None or not _is_own(folder):
             return False
         try:
             found = (folder / name.file).lstat()
         except OSError:
             return False
-        return _private(found, stat.S_ISREG) and found.st_size == length
+        return _is_block(found, length)
 
     def folders(self) -> list[str]:
         """The folders that this worker puts files into."""
@@ -132,8 +132,23 @@ class BlockStore:
         return Path(roots[partition % len(roots)]) / self._folder_name if roots else None
 
 
+# A pipe in a file's place would be waited for.
+READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # Reading the pages in at once saves a fault for every 4 KB of them.
 MAPPING = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder is one, and no link to one; this user's, and closed to all others."""
+    try:
+        return _private(folder.lstat(), stat.S_ISDIR)
+    except OSError:
+        return False
+
+
+def _is_block(found: os.stat_result, length: int) -> bool:
+    """Whether a file is plain, of this user's alone and known by one name, and of this length."""
+    return _private(found, stat.S_ISREG) and found.st_nlink == 1 and found.st_size == length
 
 
 def _private(found: os.stat_result, kind: object) -> bool:

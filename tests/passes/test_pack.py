@@ -341,10 +341,20 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
         1,
         "at feature 0",
     ),
+    "broken vector": (
+        batch(vector_column([GOOD, {**sparse_row(2, {0: 1.0}), "indices": [2]}]), [0, 1]),
+        1,
+        "",
+    ),
     "size": (
         batch(vector_column([GOOD, dense_row(1.0), sparse_row(5, {})]), [0, 1, 1]),
         2,
         "size 1 instead of 2",
+    ),
+    "too wide": (
+        batch(vector_column([sparse_row(2**31 - 1, {5: 1.0})] * 2), [0, 1]),
+        2,
+        "size 2147483647",
     ),
     "not finite": (
         batch(vector_column([GOOD, sparse_row(2, {1: NAN}), dense_row(INF, 0.0)]), [0, 1, 1]),

@@ -1,0 +1,255 @@
+"""A fit whose files are harmed, or that is cancelled from another thread, in a session of many."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose
+from pyspark import InheritableThread
+from pyspark.sql import functions as F
+
+from sparklr import LogisticRegressionEstimator
+from sparklr.passes.spark import SparkPasses
+from sparklr.passes.store import LOCAL_DIRS
+
+LOCAL_MB = "spark.sparklr.localMB"
+
+
+@pytest.fixture(scope="module")
+def folders(spark: Any) -> list[Path]:
+    """Where Spark lets its workers put files, as a worker tells."""
+
+    def tell(batches: Iterator[Any]) -> Iterator[Any]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"path": os.environ[LOCAL_DIRS].split(",")})
+
+    told = spark.range(0, 1, 1, 1).mapInArrow(tell, "path string").collect()
+    return [Path(row.path) for row in told]
+
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture(autouse=True)
+def _no_file_left(folders: list[Path]) -> Iterator[None]:
+    """Fails if a test leaves a block file or its folder behind."""
+
+    def state() -> set[Path]:
+        return {found for one in folders for found in one.glob("sparklr-*")}
+
+    before = state()
+    yield
+    assert state() == before
+
+
+@pytest.fixture
+def _over_files(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Blocks lie in files, which jobs read, or this process."""
+    slots = 1 if request.param == "jobs" else 2
+    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: slots)
+    spark.conf.set(LOCAL_MB, "0")
+    yield
+    spark.conf.unset(LOCAL_MB)
+
+
+either = pytest.mark.parametrize("_over_files", ["jobs", "here"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def frame(spark: Any) -> Any:
+    """Rows that are the same each time they are made."""
+    of = F.col("id")
+    x, y = F.sin(of * 12.9898), F.cos(of * 78.233)
+    label = (F.sin(of * 3.7) + x > 0.2).cast("double")
+    return spark.range(0, 600, 1, 2).select(x.alias("x"), y.alias("y"), label.alias("label"))
+
+
+def fit(frame: Any) -> Any:
+    estimator = LogisticRegressionEstimator(
+        featuresCols=["x", "y"], regParam=0.01, maxBlockSizeInMB=0.002
+    )
+    model = estimator.fit(frame)
+    return np.append(model.coefficients.toArray(), model.intercept)
+
+
+@pytest.fixture(scope="module")
+def expected(frame: Any) -> Any:
+    return fit(frame)
+
+
+def _delete_all(files: list[Path]) -> None:
+    for file in files:
+        file.unlink()
+
+
+def _truncate_one(files: list[Path]) -> None:
+    os.truncate(files[1], 100)
+
+
+def _delete_folder(files: list[Path]) -> None:
+    _delete_all(files)
+    files[0].parent.rmdir()
+
+
+def before_each_pass(
+    monkeypatch: pytest.MonkeyPatch, harm: Callable[[SparkPasses, int], None]
+) -> list[int]:
+    """Does harm before each pass from now on, told its number; gives the numbers so far."""
+    total, seen = SparkPasses.total, []
+
+    def harmed(self: SparkPasses, probes: Any) -> Any:
+        seen.append(len(seen) + 1)
+        harm(self, len(seen))
+        return total(self, probes)
+
+    monkeypatch.setattr(SparkPasses, "total", harmed)
+    return seen
+
+
+@either
+@pytest.mark.usefixtures("_over_files")
+@pytest.mark.parametrize("harm", [_delete_all, _truncate_one, _delete_folder])
+def test_files_harmed_twice_in_a_fit_change_no_coefficient(
+    frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch, harm: Callable[[list[Path]], None]
+) -> None:
+    """The rows are packed again; what is lost then, Spark still has."""
+
+    def spoil(passes: SparkPasses, number: int) -> None:
+        if number in (2, 3):
+            folders = passes.packing.folders or ()
+            files = sorted(file for one in folders for file in Path(one).iterdir())
+            assert len(files) > 3
+            harm(files)
+
+    seen = before_each_pass(monkeypatch, spoil)
+    assert_allclose(fit(frame), expected, rtol=1e-12)
+    assert len(seen) > 3
+
+
+@either
+@pytest.mark.usefixtures("_over_files")
+def test_what_spark_holds_is_dropped_between_passes(
+    frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drop(passes: SparkPasses, number: int) -> None:
+        if number == 2:
+            passes.packing.frame.unpersist()
+
+    seen = before_each_pass(monkeypatch, drop)
+    assert_allclose(fit(frame), expected, rtol=1e-12)
+    assert len(seen) > 2
+
+
+def waiting(folder: Path) -> Callable[[Any], Iterator[Any]]:
+    """For `mapInArrow`: rows as they are, but not before a file lets them pass."""
+    started, free = folder / "started", folder / "free"
+
+    def wait(batches: Any) -> Iterator[Any]:
+        started.touch()
+        end = time.monotonic() + 120
+        while not free.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        yield from batches
+
+    return wait
+
+
+def wait_until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def in_thread(action: Callable[[], Any]) -> tuple[Future[Any], threading.Thread]:
+    """What an action gives in a thread of its own, with a job group of its own."""
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(action())
+        except Exception as reason:
+            found.set_exception(reason)
+
+    thread = InheritableThread(target=run)
+    thread.start()
+    return found, thread
+
+
+@pytest.mark.parametrize("way", ["group", "all"])
+def test_a_fit_cancelled_from_another_thread_ends_and_leaves_nothing(
+    spark: Any, frame: Any, expected: Any, tmp_path: Path, way: str
+) -> None:
+    """By its job group alone, or with all others; the next fit knows nothing of it."""
+    context = spark.sparkContext
+    slow = frame.coalesce(1).mapInArrow(waiting(tmp_path), frame.schema)
+
+    def doomed() -> Any:
+        context.setJobGroup("doomed", "a fit that is given up")
+        return fit(slow)
+
+    found, thread = in_thread(doomed)
+    try:
+        wait_until((tmp_path / "started").exists)
+        if way == "group":
+            assert_allclose(fit(frame), expected, rtol=1e-12)  # another goes on meanwhile
+            assert not found.done()
+            context.cancelJobGroup("doomed")
+        else:
+            context.cancelAllJobs()
+        with pytest.raises(Exception, match=r"(?i)cancel"):
+            found.result(120)
+    finally:
+        (tmp_path / "free").touch()
+        thread.join(120)
+    wait_until(lambda: not context.statusTracker().getActiveJobsIds())
+    assert_allclose(fit(frame), expected, rtol=1e-12)
+
+
+@either
+@pytest.mark.usefixtures("_over_files")
+def test_jobs_cancelled_between_passes_end_the_fit_or_are_none_of_its(
+    spark: Any, frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no job runs, there is none to cancel, and the fit goes on."""
+    seen = before_each_pass(monkeypatch, lambda *_: spark.sparkContext.cancelAllJobs())
+    assert_allclose(fit(frame), expected, rtol=1e-12)
+    assert len(seen) > 2
+
+
+@either
+@pytest.mark.usefixtures("_over_files")
+def test_fits_at_once_have_files_of_their_own(
+    frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is harmed; the other does not notice."""
+    both = threading.Barrier(2, timeout=120)
+    stores, lock = [], threading.Lock()
+
+    def harm(passes: SparkPasses, _: int) -> None:
+        with lock:
+            new = passes.packing.store not in stores
+            if new:
+                stores.append(passes.packing.store)
+            first = stores[0] == passes.packing.store
+        if new and len(stores) <= 2 and not passes._ships_all:
+            both.wait()
+            if first:
+                _delete_all([file for one in passes.packing.folders or ()
+                             for file in Path(one).iterdir()])  # fmt: skip
+
+    before_each_pass(monkeypatch, harm)
+    threads = [in_thread(lambda: fit(frame)) for _ in range(2)]
+    for found, thread in threads:
+        assert_allclose(found.result(240), expected, rtol=1e-12)
+        thread.join(60)
+    assert len(stores) == 3  # one fit's rows were packed again
