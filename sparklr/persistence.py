@@ -21,6 +21,8 @@ from pyspark.ml.util import MLReader, MLWriter
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from sparklr.remote import is_remote, remove_path
+
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator
     from sparklr.model import LogisticRegressionModel
@@ -28,7 +30,17 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-class ParamsWriter(MLWriter):
+class RoomMaker(MLWriter):
+    """A writer that can make room on Spark Connect too, where Spark's own asks for the JVM."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if is_remote(self.sparkSession):
+            remove_path(self.sparkSession, path)
+        else:
+            super()._handleOverwrite(path)
+
+
+class ParamsWriter(RoomMaker):
     """Writes the Params of an instance."""
 
     def __init__(self, instance: Params) -> None:
@@ -40,7 +52,7 @@ class ParamsWriter(MLWriter):
         _write_metadata(self._instance, path, self.sparkSession)
 
 
-class ModelWriter(MLWriter):
+class ModelWriter(RoomMaker):
     """Writes a model: its Params and its coefficients."""
 
     def __init__(self, model: LogisticRegressionModel) -> None:

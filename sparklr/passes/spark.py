@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial, reduce
 from operator import add, or_
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -57,9 +57,15 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
 
     `names` are what the user calls these columns, for errors.
     """
-    source = Source(PrivateFrame(rows), names, storage)
+    with closing(PrivateFrame(rows)) as private, _opened(Source(private, names, storage)) as passes:
+        yield passes
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Passes]:
     packing = Packing(source)
     passes: SparkPasses | None = None
+    storage = source.storage
     try:
         gathered = packing.gather()
         if len(gathered.blocks) == gathered.count:
