@@ -1,4 +1,4 @@
-"""Everything that only Spark Connect has: sessions of the server's, and its file system.
+"""Everything that only Spark Connect has, and what to say where a platform refuses something.
 
 No gRPC is imported here before a session of Spark Connect has been seen, which brings it along.
 """
@@ -6,6 +6,7 @@ No gRPC is imported here before a session of Spark Connect has been seen, which 
 from __future__ import annotations
 
 import logging
+import re
 from functools import cache
 from typing import Any
 
@@ -19,28 +20,11 @@ def is_remote(session: Any) -> bool:
     return any(cls.__module__.startswith("pyspark.sql.connect") for cls in type(session).__mro__)
 
 
-def clone_session(session: SparkSession) -> SparkSession:
-    """A session of its own on the server, with equal settings, views and functions: Spark 4.1.
-
-    An error where it cannot be had. Else it is there until `release_session`.
-    """
-    remote: Any = session
-    own: SparkSession = remote.cloneSession()
-    return own
-
-
-def release_session(session: SparkSession) -> None:
-    """Let the server forget a session that `clone_session` made, with its views.
-
-    Its own `stop` would in local mode stop the server, and with it the user's session.
-    """
-    client: Any = session.client
-    try:
-        client.release_session()
-        client.close()
-    except Exception as reason:
-        # The server forgets a session that nobody uses, an hour later.
-        log.warning("a session was left on the server: %s", first_line(reason))
+def parallelism(session: SparkSession) -> int | None:
+    """How many tasks can run at once, as far as settings tell; None if they do not."""
+    told = session.conf.get("spark.default.parallelism", None)
+    local = re.fullmatch(r"local\[(\d+)(,.*)?\]", session.conf.get("spark.master", None) or "")
+    return int(told or (local[1] if local else 0)) or None
 
 
 def remove_path(session: SparkSession, path: str) -> None:

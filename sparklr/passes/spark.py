@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial, reduce
 from operator import add, or_
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -27,7 +27,7 @@ from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.near import BlockLostError
 from sparklr.passes.packing import Gathered, Packing, Source, Storage, collect_arrow
-from sparklr.passes.protocol import Passes
+from sparklr.passes.protocol import MEGABYTE, Passes
 from sparklr.passes.session import PrivateFrame
 from sparklr.passes.tasks import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
 from sparklr.passes.threads import useful_threads
@@ -36,6 +36,8 @@ log = logging.getLogger("sparklr")
 
 # Names of blocks a batch, where blocks lie in files: no number matters much.
 NAMES_A_BATCH = 1_000
+# Bytes of blocks that one task may hold at once, where the size of a batch is not ours to set.
+SHIPPED_BYTES = 64 * MEGABYTE
 # So many missing blocks can be asked for by name; where more are missing, all are read.
 ASKED_BY_NAME = 100
 
@@ -57,15 +59,9 @@ def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterat
 
     `names` are what the user calls these columns, for errors.
     """
-    with closing(PrivateFrame(rows)) as private, _opened(Source(private, names, storage)) as passes:
-        yield passes
-
-
-@contextmanager
-def _opened(source: Source) -> Iterator[Passes]:
+    source = Source(PrivateFrame(rows), names, storage)
     packing = Packing(source)
     passes: SparkPasses | None = None
-    storage = source.storage
     try:
         gathered = packing.gather()
         if len(gathered.blocks) == gathered.count:
@@ -224,9 +220,22 @@ class SparkPasses:
             columns.append("payload")
         self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
         store = self.packing.store if self.packing.has_files else None
+        if shipped and not self.source.private.own:
+            blocks = self._spread(blocks)
         features, origin = self.moments.features, self.moments.origin
         made = task(tuple(probes), features, origin, store, shipped)
         return blocks.select(*columns).mapInArrow(made, PARTIAL)
+
+    def _spread(self, blocks: DataFrame) -> DataFrame:
+        """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
+        size = self.source.storage.block_bytes
+        most = max(SHIPPED_BYTES // size, 1)
+        tasks = math.ceil(self._count / most)
+        if tasks <= 1 or self.source.private.batch_rows(size) <= most:
+            return blocks
+        # In one order, so that a fit repeats to the bit.
+        spread = blocks.repartition(tasks, "partition", "position")
+        return spread.sortWithinPartitions("partition", "position")
 
     def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
         """The rows of one reading's job, which Spark's pages show under this pass."""

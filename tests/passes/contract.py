@@ -23,6 +23,7 @@ from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.spark import open_passes
+from tests.conftest import REMOTE
 
 NAMES = ColumnNames("features", "label", "weight")
 SCHEMA = StructType(
@@ -62,6 +63,8 @@ class Rows:
                     len(values), {int(j): values[j] for j in values.nonzero()[0]}
                 )
             rows.append((vector, float(label), float(weight)))
+        if REMOTE:
+            return spark.createDataFrame(rows, SCHEMA).repartition(partitions)
         return spark.createDataFrame(spark.sparkContext.parallelize(rows, partitions), SCHEMA)
 
 
