@@ -35,9 +35,7 @@ def remove_path(session: SparkSession, path: str) -> None:
 
     # Spark's own `invoke_helper_attr` would ask the session that is active in this thread.
     client: Any = session.client
-    method = messages.Fetch.Method(
-        method="handleOverwrite", args=serialize(client, path, True)
-    )
+    method = messages.Fetch.Method(method="handleOverwrite", args=serialize(client, path, True))
     helper = messages.ObjectRef(id=ML_CONNECT_HELPER_ID)
     command = messages.Command()
     command.ml_command.fetch.CopyFrom(messages.Fetch(obj_ref=helper, methods=[method]))

@@ -117,11 +117,10 @@ class Packing:
         plan = source.plan(ship_all=ship_all)
         self.frame = frame.mapInArrow(_Pack(plan, self.store, storage.files), PACKED)
         self._persisted = _persist(self.frame)
+        self._writes_files = storage.files and self._persisted
         if not self._persisted:
-            # Each pass would pack the rows again, and write every block into a file again. Or
-            # all blocks are saved at a path, as tasks may not see the files of others.
+            # Else each pass would write every block into a file again.
             self._path = _path_for(self.store) if is_remote(frame.sparkSession) else None
-            plan = source.plan(ship_all=self._path is not None)
             self.frame = frame.mapInArrow(_Pack(plan, self.store, files=False), PACKED)
 
     @property
@@ -207,6 +206,8 @@ class Packing:
 
     def _remove_files(self) -> None:
         """From here if they lie on this machine, else by a job."""
+        if not self._writes_files:
+            return
         if self.folders is not None and self.store.remove(self.folders):
             return
         if self.folders is None:  # the packing job failed: any machine may have files

@@ -51,7 +51,6 @@ class PrivateFrame:
         if self._own:
             self.frame.sparkSession.conf.set(RECORDS_PER_BATCH, str(records))
 
-
     def batch_rows(self, row_bytes: int) -> float:
         """How many rows of this size an Arrow batch may hold, where the size is not ours to set."""
         conf = self.frame.sparkSession.conf

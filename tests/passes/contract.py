@@ -63,8 +63,9 @@ class Rows:
                     len(values), {int(j): values[j] for j in values.nonzero()[0]}
                 )
             rows.append((vector, float(label), float(weight)))
-        if REMOTE:
-            return spark.createDataFrame(rows, SCHEMA).repartition(partitions)
+        if REMOTE:  # the server's default is two partitions, and they keep the order
+            frame = spark.createDataFrame(rows, SCHEMA)
+            return frame if partitions == 2 else frame.repartition(partitions)
         return spark.createDataFrame(spark.sparkContext.parallelize(rows, partitions), SCHEMA)
 
 
