@@ -166,7 +166,7 @@ def test_rows_saved_at_a_path_are_packed_once(
 def test_a_fit_that_fails_leaves_no_saved_rows(
     serverless: Any, saved: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
-    def fail(self: SparkPasses, _: Any) -> Any:
+    def fail(*_: Any) -> Any:
         assert len(list(saved.iterdir())) == 1
         raise failure
 
