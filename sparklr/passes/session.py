@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import uuid
 from typing import Any
 
@@ -55,13 +56,21 @@ class PrivateFrame:
         """How many rows of this size an Arrow batch may hold, where the size is not ours to set."""
         conf = self.frame.sparkSession.conf
         try:
-            rows = float(conf.get(RECORDS_PER_BATCH, None) or 10_000)
-            most = float(conf.get(BYTES_PER_BATCH, None) or "inf")  # not before Spark 4.1
+            rows = int(conf.get(RECORDS_PER_BATCH, None) or 10_000)
+            most = _bytes(conf.get(BYTES_PER_BATCH, None) or "-1")  # not before Spark 4.1
         except Exception as refusal:  # serverless has few settings to be read
             log.info("the size of Arrow batches is not known: %s", first_line(refusal))
             return math.inf
         by_rows, by_bytes = (limit if limit > 0 else math.inf for limit in (rows, most))
         return min(by_rows, by_bytes / row_bytes)
+
+
+def _bytes(text: str) -> float:
+    """A size as Spark's settings write it: 4000, 64mb, 67108864b."""
+    found = re.fullmatch(r"(-?\d+)\s*([kmgt]?)i?b?", text.strip().lower())
+    if found is None:
+        raise ValueError(f"'{text}' is no size")
+    return float(int(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
 def _move(frame: DataFrame) -> DataFrame | None:

@@ -64,7 +64,7 @@ def serverless(two: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def fit(frame: Any) -> Array:
-    model = LogisticRegressionEstimator(regParam=0.1, tol=1e-10).fit(frame)
+    model = LogisticRegressionEstimator(regParam=0.1).fit(frame)
     return model.coefficients.toArray()
 
 
@@ -77,7 +77,7 @@ def test_fits_go_on_and_each_refusal_is_told_once(
     serverless: Any, expected: Array, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        assert_allclose(fit(serverless), expected, rtol=1e-8)
+        assert_allclose(fit(serverless), expected, rtol=1e-6)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sorted(text.split(":")[0] for text in told) == [
         "cannot persist the packed rows",
@@ -151,11 +151,9 @@ def test_rows_saved_at_a_path_are_packed_once(
         return total(self, probes)
 
     monkeypatch.setattr(SparkPasses, "total", spy)
-    estimator = LogisticRegressionEstimator(
-        featuresCols=["x0", "x1", "x2"], regParam=0.1, tol=1e-10
-    )
+    estimator = LogisticRegressionEstimator(featuresCols=["x0", "x1", "x2"], regParam=0.1)
     model = estimator.fit(frame)
-    assert_allclose(model.coefficients.toArray(), expected, rtol=1e-8)
+    assert_allclose(model.coefficients.toArray(), expected, rtol=1e-6)
     assert len(there) > 2
     assert set(there) == {1}
     assert count() == 1
