@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyspark
 import pytest
 
 from tests.connect.server import running
@@ -37,6 +38,8 @@ SHARED = [
 
 def test_everything_works_on_spark_connect(tmp_path: Path) -> None:
     pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install sparklr[connect]")
+    if int(pyspark.__version__.split(".")[0]) < 4:
+        pytest.skip("pyspark.ml came to Spark Connect with Spark 4.0")
     files = ["tests/connect", *(f"tests/{name}" for name in SHARED)]
     options = ["-p", "no:cacheprovider", "-m", "not classic", "--tb=short", "--durations=15"]
     with running(tmp_path) as address:

@@ -16,6 +16,7 @@ from sparklr.passes.packing import Storage
 from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH
 from sparklr.passes.spark import SparkPasses
 from tests.passes.contract import CASES, Opened, assert_sums, opened
+from tests.passes.test_session import changed
 
 # Every block is shipped: none lies in a file.
 SHIPPED = Storage(local_bytes=0, block_bytes=2_000, slots=2, files=False)
@@ -67,17 +68,11 @@ def test_no_task_holds_more_blocks_than_it_should(
     """By the size of Arrow batches, or else by more tasks."""
     passes = passes_of(case)
     monkeypatch.setattr(jobs, "SHIPPED_BYTES", 4_000)
-    before = {key: spark.conf.get(key) for key in (RECORDS_PER_BATCH, BYTES_PER_BATCH)}
-    spark.conf.set(RECORDS_PER_BATCH, records)
-    spark.conf.set(BYTES_PER_BATCH, most_bytes)
-    try:
+    with changed(spark, {RECORDS_PER_BATCH: records, BYTES_PER_BATCH: most_bytes}):
         probes = case.probes("three columns")
         first = passes.total(probes)
         assert_sums(first, probes, case.rows, passes.moments.origin)
         assert_array_equal(passes.total(probes), first)
-    finally:
-        for key, value in before.items():
-            spark.conf.set(key, value)
     assert len(received) == 2
     assert {count > passes.partitions for count in received} == {spread}
 
