@@ -6,6 +6,7 @@ Knows problems and solvers; neither passes nor rows, but for a sample's.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 from scipy.linalg import LinAlgError
@@ -69,15 +70,16 @@ def choose_solver(problem: Problem, rows: int, fits: int = 1) -> SolverName:
     derivatives, in more passes, cost less than a Hessian for each.
     """
     name = problem.spec.solver
-    if name in ("newton", "proximal-newton") and problem.size > HESSIAN_LIMIT:
+    summed = problem.size if problem.size > HESSIAN_LIMIT else problem.summed_size
+    if name in ("newton", "proximal-newton") and summed > HESSIAN_LIMIT:
         raise ValueError(
-            f"solver='{name}' holds a Hessian of {problem.size} x {problem.size} numbers on the "
+            f"solver='{name}' holds a Hessian of {summed} x {summed} numbers on the "
             f"driver; the limit is {HESSIAN_LIMIT}. Use solver='auto'."
         )
     if name != "auto":
         return name
     smooth = problem.penalty.smooth and problem.box is None
-    if fits >= MANY_FITS and problem.size > TINY_SIZE:
+    if (fits >= MANY_FITS and problem.size > TINY_SIZE) or summed > HESSIAN_LIMIT:
         return "l-bfgs" if smooth else "owl-qn"
     if smooth:
         return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
@@ -140,8 +142,13 @@ def precondition_for(
     diagonal = problem.start_curvature()
     width = problem.scaling.shape[1]
     factored = name == "l-bfgs" or (name == "owl-qn" and whole)
-    if factored and width <= PRECONDITIONER_SIZE:
+    # Sums are of all features, of which but a few may vary.
+    fits = problem.scaling.features < max(
+        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.columns)
+    )
+    if factored and fits and width <= PRECONDITIONER_SIZE:
         whole = whole and problem.size <= PRECONDITIONER_SIZE
+        whole = whole and problem.summed_size <= HESSIAN_LIMIT
         work = sample.rows * problem.size * (problem.size if whole else width)
         # The sample's rows lie in the order they came in: every so-many-th is a sample too.
         rows = sample.take(slice(None, None, max(1, round(work / PRECONDITIONER_WORK))))

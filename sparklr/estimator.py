@@ -28,6 +28,7 @@ from sparklr.passes.protocol import MEGABYTE
 from sparklr.persistence import EstimatorReader, ParamsWriter
 from sparklr.plan import Fit
 from sparklr.problem import Spec
+from sparklr.remote import first_line, warn_once
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
     FitReport,
@@ -376,7 +377,11 @@ class LogisticRegressionEstimator(
 
 def _megabytes(frame: DataFrame, setting: str, default: int) -> int:
     """A setting of the session in bytes."""
-    text = frame.sparkSession.conf.get(setting, None)
+    try:
+        text = frame.sparkSession.conf.get(setting, None)
+    except Exception as refusal:  # serverless has few settings to be read
+        warn_once(f"the default of {setting} is taken: {first_line(refusal)}")
+        return default
     if text is None:
         return default
     try:

@@ -16,6 +16,8 @@ from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
+from sparklr.remote import first_line, is_remote, parallelism
+
 log = logging.getLogger("sparklr")
 
 T = TypeVar("T")
@@ -33,6 +35,8 @@ def task_slots(session: SparkSession) -> int | None:
     try:
         if session.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
             return None
+        if is_remote(session):
+            return parallelism(session)
         return int(session.sparkContext.defaultParallelism)
     except Exception:
         # Connect and shared clusters refuse with errors of their own: the answer is "unknown".
@@ -49,7 +53,7 @@ def clone_session(session: SparkSession) -> SparkSession | None:
         return SparkSession(classic.sparkContext, classic._jsparkSession.cloneSession())
     except Exception as refusal:
         # As above; and the method is not part of Spark's public interface, so it may go.
-        log.info("the session cannot be cloned: %s", str(refusal).split("\n", 1)[0])
+        log.info("the session cannot be cloned: %s", first_line(refusal))
         return None
 
 
@@ -99,7 +103,7 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
         properties = context._jsc.sc().getLocalProperties().clone()
         properties.setProperty(DESCRIPTION, description)
     except Exception as refusal:
-        log.info("jobs without a description: %s", str(refusal).split("\n", 1)[0])
+        log.info("jobs without a description: %s", first_line(refusal))
         return None
 
     def label() -> None:
@@ -113,7 +117,7 @@ def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
     try:
         tags = {*session.getTags(), tag}
     except Exception as refusal:
-        log.info("jobs without a tag: %s", str(refusal).split("\n", 1)[0])
+        log.info("jobs without a tag: %s", first_line(refusal))
         return None
 
     def label() -> None:
@@ -128,7 +132,7 @@ def _do_without(label: Callable[[], None]) -> None:
     try:
         label()
     except Exception as refusal:
-        log.info("jobs without a description: %s", str(refusal).split("\n", 1)[0])
+        log.info("jobs without a description: %s", first_line(refusal))
 
 
 def _stop_jobs(session: SparkSession, tag: str) -> None:
@@ -144,7 +148,7 @@ def _stop_jobs(session: SparkSession, tag: str) -> None:
         else:
             context.cancelJobsWithTag(tag)
     except Exception as refusal:
-        log.warning("jobs could not be stopped: %s", str(refusal).split("\n", 1)[0])
+        log.warning("jobs could not be stopped: %s", first_line(refusal))
 
 
 class Twin:
@@ -170,7 +174,7 @@ class Twin:
             return self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
         except Exception as refusal:
             # As above: Connect has no context, and shared clusters allow no JVM classes.
-            log.info("no JVM to score in: %s", str(refusal).split("\n", 1)[0])
+            log.info("no JVM to score in: %s", first_line(refusal))
             return None
 
     def _make(self, context: Any) -> Any:

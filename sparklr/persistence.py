@@ -31,6 +31,8 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 from sparklr.compressed import read_matrix, read_vector
 from sparklr.params import check_value
 
+from sparklr.remote import is_remote, remove_path
+
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator
     from sparklr.model import LogisticRegressionModel
@@ -47,7 +49,17 @@ DATA: dict[str, DataType] = {
 }
 
 
-class ParamsWriter(MLWriter):
+class RoomMaker(MLWriter):
+    """A writer that can make room on Spark Connect too, where Spark's own asks for the JVM."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if is_remote(self.sparkSession):
+            remove_path(self.sparkSession, path)
+        else:
+            super()._handleOverwrite(path)
+
+
+class ParamsWriter(RoomMaker):
     """Writes the Params of an instance."""
 
     def __init__(self, instance: Params) -> None:
@@ -59,7 +71,7 @@ class ParamsWriter(MLWriter):
         _write_metadata(self._instance, path, self.sparkSession)
 
 
-class ModelWriter(MLWriter):
+class ModelWriter(RoomMaker):
     """Writes a model: its Params and its coefficients."""
 
     def __init__(self, model: LogisticRegressionModel) -> None:

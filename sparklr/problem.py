@@ -114,6 +114,11 @@ class Problem:
         """How many numbers the solver looks for."""
         return self.scaling.shape[0] * self.scaling.shape[1]
 
+    @property
+    def summed_size(self) -> int:
+        """The side of a Hessian as it is summed: of all features, whether they vary or not."""
+        return self.scaling.columns * (self.scaling.features + 1)
+
     def on_weight(self, weight: float) -> Problem:
         """The same problem for rows, a sample of these, whose weights add up to `weight`."""
         return replace(self, weight=weight)

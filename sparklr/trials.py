@@ -27,6 +27,7 @@ from sparklr.grid import Grid, Place, data_key, open_grid
 from sparklr.judges import Judge, judge_of
 from sparklr.plan import Fit
 from sparklr.progress import Progress
+from sparklr.remote import first_line, warn_once
 from sparklr.unscaled import rescaled, unscaled
 
 ParamMap: TypeAlias = Mapping[Any, Any]
@@ -83,15 +84,27 @@ def _fair_judge(evaluator: Evaluator, estimator: LogisticRegressionEstimator) ->
 @contextmanager
 def _kept(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Split]:
     """The split, persisted while it is read several times, unless the data set is already."""
-    level = dataset.storageLevel
-    if not needed or level.useMemory or level.useDisk:
+    if not needed or _is_kept(dataset):
         yield split
         return
-    frame = split.frame.persist()
+    try:
+        frame = split.frame.persist()
+    except Exception as refusal:
+        warn_once(f"the rows are read anew for each evaluation: {first_line(refusal)}")
+        yield split
+        return
     try:
         yield Split(frame, split.column, split.held)
     finally:
         frame.unpersist()
+
+
+def _is_kept(dataset: DataFrame) -> bool:
+    try:
+        level = dataset.storageLevel
+    except Exception:  # who cannot persist frames may not want to be asked
+        return False
+    return level.useMemory or level.useDisk
 
 
 class Trials:

@@ -19,6 +19,7 @@ from sparklr.arrays import Array
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import open_grid
 from sparklr.params import HasVerbose
+from sparklr.persistence import RoomMaker
 from sparklr.progress import Progress, silent
 from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
 
@@ -191,7 +192,7 @@ class CrossValidator(spark.CrossValidator, _Trying):
 
     def write(self) -> MLWriter:
         """A writer of this validator."""
-        return spark.CrossValidatorWriter(self)
+        return _CrossValidatorWriter(self)
 
     @classmethod
     def read(cls) -> spark.CrossValidatorReader:
@@ -265,12 +266,20 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
 
     def write(self) -> MLWriter:
         """A writer of this validator."""
-        return spark.TrainValidationSplitWriter(self)
+        return _TrainValidationSplitWriter(self)
 
     @classmethod
     def read(cls) -> spark.TrainValidationSplitReader:
         """A reader of what `write` wrote."""
         return _TrainValidationSplitReader(cls)
+
+
+class _CrossValidatorWriter(RoomMaker, spark.CrossValidatorWriter):
+    """Spark's own, with room made on Spark Connect too."""
+
+
+class _TrainValidationSplitWriter(RoomMaker, spark.TrainValidationSplitWriter):
+    """As above."""
 
 
 class _CrossValidatorReader(spark.CrossValidatorReader):

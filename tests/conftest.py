@@ -12,12 +12,21 @@ import pytest
 os.environ["PYSPARK_PYTHON"] = sys.executable
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 
+# The address of a server of Spark Connect, where `test_connect.py` has started this process.
+REMOTE = os.environ.get("SPARK_REMOTE")
+
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """A local session on two cores with few shuffle partitions."""
+    """A local session on two cores with few shuffle partitions, or one of Spark Connect."""
     from pyspark.sql import SparkSession
 
+    if REMOTE:
+        from tests.connect.ledger import open_ledger
+
+        open_ledger()
+        yield SparkSession.builder.remote(REMOTE).getOrCreate()
+        return
     session = (
         SparkSession.builder.master("local[2]")
         .appName("sparklr-tests")
@@ -74,7 +83,8 @@ def nothing_left(spark: Any) -> Iterator[None]:
 
     def state() -> tuple[tuple[int, int], dict[str, str], list[str]]:
         settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
-        views = [table.name for table in spark.catalog.listTables("global_temp")]
+        where = None if REMOTE else "global_temp"
+        views = [table.name for table in spark.catalog.listTables(where) if table.isTemporary]
         return kept(spark), settings, views
 
     before, threads = state(), set(threading.enumerate())
@@ -82,4 +92,6 @@ def nothing_left(spark: Any) -> Iterator[None]:
     assert state() == before
     # A thread that an earlier test's library had started may well end meanwhile.
     left = [t.name for t in set(threading.enumerate()) - threads]
+    if REMOTE:  # gRPC and Spark's client start and end many as they like
+        left = [name for name in left if name.startswith("sparklr")]
     assert [name for name in left if not name.endswith(of_a_pool)] == []

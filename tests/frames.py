@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from pyspark.ml.linalg import Vectors
 
+from sparklr.remote import is_remote
+from tests.connect.ledger import held
+
 
 def classified(spark: Any, classes: int = 2, rows: int = 200, features: int = 3) -> Any:
     """A cached frame of features (vector), x0.. (numbers), label and weight, from a fixed seed."""
@@ -31,7 +34,12 @@ def dense(frame: Any, column: str) -> Any:
 
 
 def kept(spark: Any) -> tuple[int, int]:
-    """How much Spark holds: persisted data, and frames it would persist once they are read."""
+    """How much Spark holds: persisted data, and frames it would persist once they are read.
+
+    On Spark Connect: how many frames are persisted, twice.
+    """
+    if is_remote(spark):
+        return held()
     context = spark.sparkContext._jsc.sc()
     manager = spark._jsparkSession.sharedState().cacheManager()
     counted = int(spark.version.split(".")[0]) >= 4  # Spark 3 cannot count them

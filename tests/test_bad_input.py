@@ -14,6 +14,8 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
+from sparklr.remote import is_remote
+from tests.connect.ledger import plans_executed
 
 ROWS = 6
 LAST = ROWS - 1  # the row that is spoilt
@@ -38,6 +40,8 @@ def good(spark: Any) -> Iterator[Any]:
 
 def jobs_started(spark: Any) -> int:
     """How many jobs Spark has started so far."""
+    if is_remote(spark):
+        return plans_executed()
     return int(spark.sparkContext._jsc.sc().dagScheduler().numTotalJobs())
 
 

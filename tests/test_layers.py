@@ -29,7 +29,8 @@ PACKAGE = _find_package()
 # package's own __init__. Within its own folder a module may import its neighbours.
 ALLOWED: dict[str, set[str]] = {
     "arrays": set(),
-    "jvm": set(),
+    "remote": set(),
+    "jvm": {"remote"},
     "progress": set(),
     "metrics": {"arrays"},
     "tables": set(),
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"arrays"},
     "arrow": {"arrays", "blocks"},
     "problem": {"arrays", "blocks", "objective", "solvers"},
-    "passes": {"arrays", "blocks", "arrow", "jvm", "objective"},
+    "passes": {"arrays", "blocks", "arrow", "jvm", "remote", "objective"},
     "scoring": {"arrays", "arrow", "blocks"},
     "choice": {"arrays", "blocks", "problem", "solvers"},
     "plan": {
@@ -76,7 +77,7 @@ FACE = {
     "unscaled",
 }
 # Below the face only these know Spark.
-KNOW_SPARK = {"jvm", "passes.spark", "passes.packing", "passes.session"}
+KNOW_SPARK = {"jvm", "remote", "passes.spark", "passes.packing", "passes.session"}
 
 # What only Spark's JVM has, or its driver's context: Spark Connect has neither.
 JVM_NAMES = {"_jvm", "_jdf", "_jsparkSession", "_gateway", "sparkContext", "_sc", "rdd"}

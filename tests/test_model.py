@@ -72,6 +72,7 @@ def test_an_empty_name_leaves_the_column_out(
         assert scored.select("prediction").collect() == everything
 
 
+@pytest.mark.classic
 def test_rows_go_to_python_once_and_not_at_all_where_there_is_a_jvm(
     two: Any, binary: LogisticRegressionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

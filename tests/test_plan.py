@@ -18,6 +18,7 @@ from sparklr.choice import (
     SPARSE_HESSIAN_SIZE,
     check_solver,
     choose_solver,
+    precondition_for,
 )
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
@@ -143,6 +144,25 @@ def test_a_hessian_too_large_is_refused_with_a_remedy(name: SolverName) -> None:
     message = str(refused.value)
     for part in (f"solver='{name}'", str(HESSIAN_LIMIT), str(HESSIAN_LIMIT + 1), "solver='auto'"):
         assert part in message
+
+
+def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
+    """It would be one of all features, and take terabytes."""
+    features = 10**6
+    matrix = np.zeros((6, features))
+    matrix[:, :2] = np.random.default_rng(0).normal(size=(6, 2))
+    block = Block(matrix, np.arange(6.0) % 2, None)
+    passes = LocalPasses.of([block], features)
+    for mixing, expected in ((0.0, "l-bfgs"), (0.5, "owl-qn")):
+        spec = Spec("binomial", regParam=0.1, elasticNetParam=mixing)
+        problem = Problem.of(spec, passes.moments, 2)
+        assert problem.size == 3
+        assert choose_solver(problem, 6) == expected
+        start = problem.start()
+        made = precondition_for(problem, expected, block, start, whole=True)
+        assert np.isfinite(made(np.ones(3))).all()
+        with pytest.raises(ValueError, match=r"a Hessian of 1000001 x 1000001 numbers"):
+            choose_solver(replace(problem, spec=replace(spec, solver="newton")), 6)
 
 
 @pytest.mark.parametrize(("name", "instead"), [("newton", "proximal-newton"), ("l-bfgs", "owl-qn")])

@@ -294,6 +294,7 @@ def jobs(spark: Any, group: str, action: Callable[[], Any]) -> int:
 
 
 @pytest.mark.usefixtures("nothing_left")
+@pytest.mark.classic
 def test_nothing_is_computed_before_it_is_read_and_then_once(
     spark: Any, two: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

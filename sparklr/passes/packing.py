@@ -7,6 +7,7 @@ the workers; what Spark persists is their names, and those blocks that no file c
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import uuid
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.blocks import Block
 from sparklr.jvm import run_job
@@ -36,6 +37,7 @@ from sparklr.passes.protocol import MEGABYTE
 from sparklr.passes.session import PrivateFrame
 from sparklr.passes.store import BlockName, BlockStore
 from sparklr.passes.tasks import RemoveFiles
+from sparklr.remote import first_line, is_remote, remove_path, warn_once
 
 log = logging.getLogger("sparklr")
 
@@ -45,6 +47,8 @@ PACK_BATCH_BYTES = 1_600_000
 # But not fewer rows than these, also where their width is not known: rows so wide that they would
 # be are sparse nearly always.
 FEWEST_RECORDS = 1_000
+# Where Spark's own validators save what they cannot persist.
+TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
 # Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
 SAMPLE_ROWS = 10_000
 
@@ -108,10 +112,16 @@ class Packing:
         if storage.slots is not None:
             frame = frame.coalesce(storage.slots)
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
-        task = _Pack(source.plan(ship_all=ship_all), self.store, storage.files)
-        self.frame = frame.mapInArrow(task, PACKED)
         self.folders: frozenset[str] | None = None  # not known until the job has ended
+        self._path: str | None = None  # of the packed rows, where they are saved
+        plan = source.plan(ship_all=ship_all)
+        self.frame = frame.mapInArrow(_Pack(plan, self.store, storage.files), PACKED)
         self._persisted = _persist(self.frame)
+        self._writes_files = storage.files and self._persisted
+        if not self._persisted:
+            # Else each pass would write every block into a file again.
+            self._path = _path_for(self.store) if is_remote(frame.sparkSession) else None
+            self.frame = frame.mapInArrow(_Pack(plan, self.store, files=False), PACKED)
 
     @property
     def has_files(self) -> bool:
@@ -120,9 +130,10 @@ class Packing:
 
     def gather(self) -> Gathered:
         """Run the packing job; bring home summaries and the blocks of small partitions."""
-        frame = self.frame.where("small")
+        session = self.frame.sparkSession
         with _wording_worker_trouble():
-            session = frame.sparkSession
+            self._save(session)
+            frame = self.frame.where("small")
             table = run_job(session, "sparklr: packing rows", lambda: collect_arrow(frame))
         positions = table["position"].to_numpy()
         summaries, blocks = [], []
@@ -160,11 +171,28 @@ class Packing:
         store = self.store.seen_from_here(*folders)
         return None if store is None else FileBlocks(store, names)
 
+    def _save(self, session: SparkSession) -> None:
+        """Save the packed rows, if there is a path for them; from there on they are read."""
+        path = self._path
+        if path is None:
+            return
+        # Else a hundred blocks would be in memory before any is written.
+        writer = self.frame.write.option("parquet.block.size.row.check.min", "1")
+        save = writer.option("compression", "none").parquet
+        run_job(session, "sparklr: saving packed rows", lambda: save(path))
+        self.frame = session.read.schema(PACKED).parquet(path)
+
     def unpersist(self) -> None:
-        """Let Spark forget what it holds."""
+        """Let Spark forget what it holds, and remove what was saved."""
         if self._persisted:
-            self.frame.unpersist()
             self._persisted = False
+            self.frame.unpersist()
+        path, self._path = self._path, None
+        if path is not None:
+            try:
+                remove_path(self._source.private.frame.sparkSession, path)
+            except Exception as reason:
+                log.warning("packed rows were left at '%s': %s", path, first_line(reason))
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -172,12 +200,14 @@ class Packing:
             self._remove_files()
         except Exception as reason:
             # Spark removes the executors' folders when they end; a fit need not fail for them.
-            log.warning("block files were left: %s", str(reason).split("\n", 1)[0])
+            log.warning("block files were left: %s", first_line(reason))
         finally:
             self.unpersist()
 
     def _remove_files(self) -> None:
         """From here if they lie on this machine, else by a job."""
+        if not self._writes_files:
+            return
         if self.folders is not None and self.store.remove(self.folders):
             return
         if self.folders is None:  # the packing job failed: any machine may have files
@@ -205,10 +235,22 @@ class Gathered:
 def _persist(frame: DataFrame) -> bool:
     try:
         frame.persist()
-    except Exception as reason:  # serverless refuses: the rows are then packed anew each pass
-        log.warning("cannot persist the packed rows: %s", str(reason).split("\n", 1)[0])
+    except Exception as reason:  # as serverless does
+        warn_once(f"cannot persist the packed rows: {first_line(reason)}")
         return False
     return True
+
+
+def _path_for(store: BlockStore) -> str | None:
+    """Where packed rows that nobody persists are saved, if the environment tells."""
+    parent = os.environ.get(TEMPORARY_PATH)
+    if parent:
+        return f"{parent.rstrip('/')}/sparklr-{store.token}"
+    warn_once(
+        "the rows are packed again for each pass. To save them once a fit instead, set the "
+        f"environment variable {TEMPORARY_PATH} to a path that all of Spark can write to."
+    )
+    return None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ This file knows neither where rows live nor what the sums are for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -54,18 +54,25 @@ def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[li
     """
     sums: list[Sums] = []
     readings = 0
-    for part in _within(probes, budget):
+    for part in within(probes, budget, sums_bytes):
         sums += split_totals(part, passes.total(part))
         readings += 1
     return sums, readings
 
 
-def _within(probes: Sequence[Probe], budget: int) -> Iterator[Sequence[Probe]]:
-    """Runs of probes whose sums fit the budget; a probe too large by itself goes alone."""
+def sums_bytes(probe: Probe) -> int:
+    """What a probe's sums take."""
+    return probe.length * np.dtype(np.float64).itemsize
+
+
+def within(
+    probes: Sequence[Probe], budget: int, size_of: Callable[[Probe], int]
+) -> Iterator[Sequence[Probe]]:
+    """Runs of probes that fit the budget; a probe too large by itself goes alone."""
     part: list[Probe] = []
     size = 0
     for probe in probes:
-        needed = probe.length * np.dtype(np.float64).itemsize
+        needed = size_of(probe)
         if part and size + needed > budget:
             yield part
             part, size = [], 0

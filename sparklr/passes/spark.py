@@ -27,15 +27,21 @@ from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.near import BlockLostError
 from sparklr.passes.packing import Gathered, Packing, Source, Storage, collect_arrow
-from sparklr.passes.protocol import Passes
+from sparklr.passes.protocol import MEGABYTE, Passes, sums_bytes, within
 from sparklr.passes.session import PrivateFrame
 from sparklr.passes.tasks import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
 from sparklr.passes.threads import useful_threads
+from sparklr.passes.totals import join_columns
+from sparklr.remote import is_remote
 
 log = logging.getLogger("sparklr")
 
 # Names of blocks a batch, where blocks lie in files: no number matters much.
 NAMES_A_BATCH = 1_000
+# Bytes of blocks that one task may hold at once, where the size of a batch is not ours to set.
+SHIPPED_BYTES = 64 * MEGABYTE
+# Of what goes to a server of Spark Connect and comes back at once: it allows 128 MB.
+MESSAGE_BYTES = 96 * MEGABYTE
 # So many missing blocks can be asked for by name; where more are missing, all are read.
 ASKED_BY_NAME = 100
 
@@ -114,11 +120,35 @@ class SparkPasses:
 
     def total(self, probes: Sequence[Probe]) -> Array:
         """Every task sums its blocks; partials merge in the order of partitions."""
+        parts = self._messages(probes, lambda probe: max(sums_bytes(probe), _probe_bytes(probe)))
+        return np.concatenate([self._total_of(part) for part in parts])
+
+    def _total_of(self, probes: Sequence[Probe]) -> Array:
         self._readings += 1
         return self._complete(lambda near: near.total(probes), partial(self._total, probes), add)
 
     def held_out(self, probes: Sequence[Probe]) -> list[Block]:
         """Every task scores its blocks; they come in the order of partitions."""
+
+        def size_of(probe: Probe) -> int:
+            rows = 0 if probe.without is None else self.folds[probe.without].rows
+            return max(8 * probe.columns * rows, _probe_bytes(probe))
+
+        parts = [self._held_out_of(part) for part in self._messages(probes, size_of)]
+        return [join_columns(blocks) for blocks in zip(*parts, strict=True)]
+
+    def _messages(
+        self, probes: Sequence[Probe], size_of: Callable[[Probe], int]
+    ) -> list[Sequence[Probe]]:
+        """Probes that go together: on Spark Connect, so many as its messages can hold."""
+        if self._near is not None or not is_remote(self.packing.frame.sparkSession):
+            return [probes]
+        for probe in probes:
+            if size_of(probe) > MESSAGE_BYTES and probe.without is None:
+                raise ValueError(_too_large(probe, size_of(probe)))
+        return list(within(probes, MESSAGE_BYTES, size_of))
+
+    def _held_out_of(self, probes: Sequence[Probe]) -> list[Block]:
         self._readings += 1
         found = self._complete(
             lambda near: {(0, at): scored for at, scored in enumerate(near.held_out(probes))},
@@ -218,9 +248,22 @@ class SparkPasses:
             columns.append("payload")
         self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
         store = self.packing.store if self.packing.has_files else None
+        if shipped and not self.source.private.own:
+            blocks = self._spread(blocks)
         features, origin = self.moments.features, self.moments.origin
         made = task(tuple(probes), features, origin, store, shipped)
         return blocks.select(*columns).mapInArrow(made, PARTIAL)
+
+    def _spread(self, blocks: DataFrame) -> DataFrame:
+        """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
+        size = self.source.storage.block_bytes
+        most = max(SHIPPED_BYTES // size, 1)
+        tasks = math.ceil(self._count / most)
+        if tasks <= 1 or self.source.private.batch_rows(size) <= most:
+            return blocks
+        # In one order, so that a fit repeats to the bit.
+        spread = blocks.repartition(tasks, "partition", "position")
+        return spread.sortWithinPartitions("partition", "position")
 
     def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
         """The rows of one reading's job, which Spark's pages show under this pass."""
@@ -246,6 +289,21 @@ class SparkPasses:
                 merge_buckets, PARTIAL
             )
         return partials
+
+
+def _probe_bytes(probe: Probe) -> int:
+    return int(probe.coefficients.nbytes + probe.offsets.nbytes)
+
+
+def _too_large(probe: Probe, size: int) -> str:
+    what = "a Hessian" if probe.order > 1 else "coefficients"
+    advice = "use solver='l-bfgs' or 'owl-qn', " if probe.order > 1 else ""
+    return (
+        f"A pass would need {what} of {size // MEGABYTE} MB in one message, and Spark Connect "
+        f"takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, {advice}set "
+        "spark.sparklr.localMB so high that the rows fit into the client's memory, or fit in a "
+        "classic session."
+    )
 
 
 def _is_block(name: Name) -> Column:

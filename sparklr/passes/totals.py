@@ -41,6 +41,15 @@ class Totals:
         return np.concatenate([sums.flat for sums in self._sums]) if self._sums else np.zeros(0)
 
 
+def join_columns(blocks: Sequence[Block]) -> Block:
+    """One block of the margins that several readings gave for the same rows."""
+    first = blocks[0]
+    if len(blocks) == 1:
+        return first
+    margins = np.concatenate([block.matrix for block in blocks], axis=1)
+    return Block(margins, first.labels, first.weights, first.fold)
+
+
 def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None) -> Array:
     """The margins (n, columns) of the block's rows for all probes that leave its fold out."""
     judged = [probe for probe in probes if probe.without == block.fold]

@@ -23,6 +23,7 @@ from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.spark import open_passes
+from tests.conftest import REMOTE
 
 NAMES = ColumnNames("features", "label", "weight")
 SCHEMA = StructType(
@@ -62,6 +63,9 @@ class Rows:
                     len(values), {int(j): values[j] for j in values.nonzero()[0]}
                 )
             rows.append((vector, float(label), float(weight)))
+        if REMOTE:  # the server's default is two partitions, and they keep the order
+            frame = spark.createDataFrame(rows, SCHEMA)
+            return frame if partitions == 2 else frame.repartition(partitions)
         return spark.createDataFrame(spark.sparkContext.parallelize(rows, partitions), SCHEMA)
 
 
