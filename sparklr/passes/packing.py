@@ -111,6 +111,7 @@ class Packing:
         task = _Pack(source.plan(ship_all=ship_all), self.store, storage.files)
         self.frame = frame.mapInArrow(task, PACKED)
         self.folders: frozenset[str] | None = None  # not known until the job has ended
+        self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
         self._persisted = _persist(self.frame)
 
     @property
@@ -177,8 +178,10 @@ class Packing:
             self.unpersist()
 
     def _remove_files(self) -> None:
-        """From here if they lie on this machine, else by a job."""
-        if self.folders is not None and self.store.remove(self.folders):
+        """From here what lies on this machine, and by a job what may lie elsewhere."""
+        seen = self.folders is not None and self.store.remove(self.folders)
+        # An executor that took a lost one's place has a folder that is not known here.
+        if seen and not (self.folders and self.read_by_jobs):
             return
         if self.folders is None:  # the packing job failed: any machine may have files
             slots = self._source.storage.slots or 64

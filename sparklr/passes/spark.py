@@ -220,6 +220,7 @@ class SparkPasses:
         store = self.packing.store if self.packing.has_files else None
         features, origin = self.moments.features, self.moments.origin
         made = task(tuple(probes), features, origin, store, shipped)
+        self.packing.read_by_jobs = True
         return blocks.select(*columns).mapInArrow(made, PARTIAL)
 
     def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
