@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark import StorageLevel
 from workload import (
+    MANY,
     at_pass,
     fit,
     folders,
@@ -32,7 +33,6 @@ from sparklr.passes.store import RESERVE
 
 # Of a heap of 500 MB Spark leaves 300 alone: this is 4 MB for its cache and all else.
 LITTLE = {"spark.executor.memory": "500m", "spark.memory.fraction": "0.02"}
-MANY = 160_000  # rows whose blocks take 8 MB
 
 
 def limited(python: str) -> None:

@@ -10,7 +10,7 @@ from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from workload import at_pass, fit, folders, left, local_root, numbers, rows, say, start
+from workload import MANY, at_pass, fit, folders, left, local_root, numbers, rows, say, start
 
 import sparklr
 from sparklr.passes.store import BlockStore
@@ -48,6 +48,8 @@ def main() -> None:
         model = fit(rows(session))
     say("dense", numbers=numbers(model), passes=len(passes), left=left(session, root))
     say("folders", roots=sorted({str(Path(one).relative_to(root).parts[0]) for one in where[0]}))
+
+    say("many", numbers=numbers(fit(rows(session, count=MANY))), left=left(session, root))
 
     remove = BlockStore.remove
     BlockStore.remove = lambda *_: False  # type: ignore[method-assign,assignment]

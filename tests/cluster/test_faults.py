@@ -104,3 +104,39 @@ def test_where_no_file_can_be_written_spark_holds_the_blocks(
     assert outcome["files"] == 0
     assert_allclose(outcome["numbers"], expected["dense"]["numbers"], rtol=RELATIVE)
     assert outcome["left"] == []
+
+
+def test_blocks_that_memory_does_not_hold_go_to_disk(
+    limited: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    outcome = limited["little memory"]
+    held, blocks = outcome["shipped"]
+    assert held == blocks > 4
+    assert sum(outcome["on disk"]) > 0
+    assert_allclose(outcome["numbers"], expected["many"]["numbers"], rtol=RELATIVE)
+    assert outcome["left"] == []
+
+
+def test_a_cached_frame_that_memory_does_not_hold(
+    limited: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    outcome = limited["frame evicted"]
+    assert any(cached < partitions for cached, partitions in outcome["partitions"])
+    assert_allclose(outcome["numbers"], expected["many"]["numbers"], rtol=RELATIVE)
+    assert outcome["left"] == []
+
+
+def test_a_disk_that_fills_up(full: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The first blocks were written, those beyond the reserve were not, then nothing is free."""
+    outcome = full["a full disk"]
+    held, blocks = outcome["shipped"]
+    assert 0 < held < blocks
+    assert all(count > 0 for count in outcome["files"])
+    assert outcome["free"] == 0
+    assert_allclose(outcome["numbers"], expected["dense"]["numbers"], rtol=RELATIVE)
+    assert outcome["left"] == []
+
+
+@pytest.mark.parametrize("run", ["faults", "speculation", "limited", "full"])
+def test_no_folder_is_left_after_the_session(request: Any, run: str) -> None:
+    assert request.getfixturevalue(run)["after"]["left"] == []

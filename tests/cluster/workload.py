@@ -23,6 +23,7 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
 
 ROWS = 24_000  # more than the sample has, so that a fit begins beside the optimum
+MANY = 160_000  # rows whose blocks take 8 MB
 FEATURES = 5
 # Small blocks: every partition has several, as it would have of millions of rows.
 SETTINGS = {"regParam": 0.01, "maxBlockSizeInMB": 0.05, "solver": "newton"}
