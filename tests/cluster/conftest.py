@@ -13,25 +13,25 @@ import pytest
 from tests.cluster.loopback import Cluster, install_wheel, run_locally
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with sparklr from its wheel."""
+    if sys.platform != "linux":
+        pytest.skip("processes are found by Linux's /proc")
     return install_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that has every worker's local directory."""
     return tmp_path_factory.mktemp("local")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(
     python: Path, roots: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """A master and two workers of one core each."""
-    if sys.platform != "linux":
-        pytest.skip("processes are found by Linux's /proc")
     made = Cluster(python, tmp_path_factory.mktemp("cluster"))
     try:
         for name in ("one", "two"):
@@ -42,13 +42,13 @@ def cluster(
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def expected(python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the same driver finds in Spark's local mode."""
     return run_locally(python, "driver_plain.py", tmp_path_factory.mktemp("no-cluster"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def limited_python(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same Python, which may write no file beyond 16 kB, as if the disk were full."""
     wrapper = tmp_path_factory.mktemp("limited") / "python"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests.cluster.conftest import is_root
-from tests.cluster.loopback import Cluster
+from tests.cluster.loopback import SCRIPTS, Cluster
 
 RELATIVE = 1e-12
 
@@ -135,6 +136,15 @@ def test_a_disk_that_fills_up(full: dict[str, Any], expected: dict[str, Any]) ->
     assert outcome["free"] == 0
     assert_allclose(outcome["numbers"], expected["dense"]["numbers"], rtol=RELATIVE)
     assert outcome["left"] == []
+
+
+def test_every_fault_is_documented() -> None:
+    """And what the page names is there."""
+    page = (SCRIPTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
+    section = page.partition("## On a cluster")[2].partition("\n## ")[0]
+    assert set(re.findall(r"\[([^\]`]+)\]`", section)) == {*FAULTS, *SPECULATION}
+    for name in re.findall(r"::(test_\w+)", section):
+        assert callable(globals()[name])
 
 
 @pytest.mark.parametrize("run", ["faults", "speculation", "limited", "full"])

@@ -44,6 +44,8 @@ def start(**settings: str) -> SparkSession:
     )
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    for name in ("processes.py", "workload.py"):  # functions of these run in tasks too
+        session.sparkContext.addPyFile(str(Path(__file__).with_name(name)))
     return session
 
 
