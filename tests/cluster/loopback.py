@@ -69,11 +69,6 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _page(port: int) -> str:
-    """Where a role tells of itself in JSON."""
-    return f"http://{HOST}:{port}/json/"
-
-
 @dataclass(eq=False)
 class Cluster:
     """A master, and workers that are added one by one; `close` ends them and their children."""
@@ -85,9 +80,9 @@ class Cluster:
     _logs: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         page = free_port()
-        self.pages = [_page(page)]
+        self.pages = [f"http://{HOST}:{page}/json/"]
         self._roles = {
             "MASTER_HOST": HOST,
             "MASTER_PORT": str(self.port),
@@ -101,10 +96,13 @@ class Cluster:
     def add_worker(self, local: Path) -> None:
         """Start a worker that keeps its executors' files in this folder."""
         name, page = f"worker-{len(self._guards)}", free_port()
-        self.pages.append(_page(page))
+        # An address of its own, as Spark never runs a task twice on one host.
+        host = f"127.0.0.{len(self._guards)}"
+        self.pages.append(f"http://{host}:{page}/json/")
         self._start(
             "worker",
-            WORKER_HOST=HOST,
+            WORKER_HOST=host,
+            SPARK_LOCAL_IP=host,
             WORKER_UI_PORT=str(page),
             WORKER_CORES="1",
             WORKER_MEMORY="1g",

@@ -39,7 +39,7 @@ FAULTS = {
     "a task that fails once": Fault({"again"}),
 }
 SPECULATION = {
-    "a slow packing task, run twice": Fault({"again"}),
+    "a slow packing task, run twice": Fault({"twice"}),
     "a slow task of a pass, run twice": Fault({"stopped"}, AGAIN),
 }
 
