@@ -14,6 +14,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 
 # What the cell tagged "parameters" is changed to, so that a notebook takes seconds.
 SMALLER: dict[str, dict[str, int]] = {
+    "cluster": {"ROWS": 4_000, "FEATURES": 3, "PARTITIONS": 2},
     "grid_search": {"ROWS": 900, "FOLDS": 2, "PENALTIES": 5, "FEWER": 2},
 }
 

@@ -116,6 +116,7 @@ class Packing:
         self._path: str | None = None  # of the packed rows, where they are saved
         plan = source.plan(ship_all=ship_all)
         self.frame = frame.mapInArrow(_Pack(plan, self.store, storage.files), PACKED)
+        self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
         self._persisted = _persist(self.frame)
         self._writes_files = storage.files and self._persisted
         if not self._persisted:
@@ -205,10 +206,12 @@ class Packing:
             self.unpersist()
 
     def _remove_files(self) -> None:
-        """From here if they lie on this machine, else by a job."""
+        """From here what lies on this machine, and by a job what may lie elsewhere."""
         if not self._writes_files:
             return
-        if self.folders is not None and self.store.remove(self.folders):
+        seen = self.folders is not None and self.store.remove(self.folders)
+        # An executor that took a lost one's place has a folder that is not known here.
+        if seen and not (self.folders and self.read_by_jobs):
             return
         if self.folders is None:  # the packing job failed: any machine may have files
             slots = self._source.storage.slots or 64

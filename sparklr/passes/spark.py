@@ -252,6 +252,7 @@ class SparkPasses:
             blocks = self._spread(blocks)
         features, origin = self.moments.features, self.moments.origin
         made = task(tuple(probes), features, origin, store, shipped)
+        self.packing.read_by_jobs = True
         return blocks.select(*columns).mapInArrow(made, PARTIAL)
 
     def _spread(self, blocks: DataFrame) -> DataFrame:

@@ -1,0 +1,87 @@
+"""Fits, a grid and scores as a user runs them; locally or on a cluster, as the session is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from workload import MANY, at_pass, fit, folders, left, local_root, numbers, rows, say, start
+
+import sparklr
+from sparklr.passes.store import BlockStore
+from sparklr.tuning import CrossValidator
+
+
+def whose(batches: Any) -> Any:
+    """Where this worker's sparklr comes from."""
+    for _ in batches:
+        import sparklr as theirs
+
+        yield pa.RecordBatch.from_arrays([pa.array([theirs.__file__])], names=["file"])
+
+
+def search(session: SparkSession) -> Any:
+    """Three penalties, two folds."""
+    estimator = sparklr.LogisticRegressionEstimator(maxBlockSizeInMB=0.05)
+    grid = [{estimator.regParam: value} for value in (0.001, 0.01, 0.1)]
+    return CrossValidator(
+        estimator=estimator,
+        estimatorParamMaps=grid,
+        evaluator=BinaryClassificationEvaluator(numBins=0),
+        numFolds=2,
+        seed=3,
+    ).fit(rows(session))
+
+
+def main() -> None:
+    session, root = start(), local_root()
+    files = session.range(0, 4, 1, 4).mapInArrow(whose, "file string").distinct().collect()
+    say("sparklr", driver=sparklr.__file__, workers=[row.file for row in files])
+
+    where: list[list[str]] = []
+    with at_pass(lambda _: where.append(folders(root)), 1) as passes:
+        model = fit(rows(session))
+    say("dense", numbers=numbers(model), passes=len(passes), left=left(session, root))
+    say("folders", roots=sorted({str(Path(one).relative_to(root).parts[0]) for one in where[0]}))
+
+    say("many", numbers=numbers(fit(rows(session, count=MANY))), left=left(session, root))
+
+    remove = BlockStore.remove
+    BlockStore.remove = lambda *_: False  # type: ignore[method-assign,assignment]
+    model = fit(rows(session))
+    BlockStore.remove = remove  # type: ignore[method-assign]
+    say("removed by a job", numbers=numbers(model), left=left(session, root))
+
+    model = fit(rows(session, classes=3), weightCol="weight", elasticNetParam=0.5, solver="auto")
+    say("three classes", numbers=numbers(model), left=left(session, root))
+
+    found = search(session)
+    say(
+        "grid", numbers=numbers(found.bestModel), metrics=found.avgMetrics, left=left(session, root)
+    )
+
+    scored = found.bestModel.transform(rows(session))
+    say("scores", numbers=_scores(scored), left=left(session, root))
+
+    session.conf.set("spark.sparklr.localMB", "128")
+    with at_pass(lambda _: None) as passes:
+        model = fit(rows(session))
+    say("on the driver", numbers=numbers(model), passes=len(passes), left=left(session, root))
+    session.stop()
+    say("after", left=folders(root))
+
+
+def _scores(scored: Any) -> list[float]:
+    """Sums of what every row was given."""
+    probability = vector_to_array("probability")[1]
+    row = scored.agg(F.sum(probability), F.sum(probability * probability), F.sum("prediction"))
+    return [float(value) for value in row.first()]
+
+
+if __name__ == "__main__":
+    main()
