@@ -4,13 +4,13 @@
     nox -f .ci/noxfile.py -t spark-3.5     one line, on every Python at hand
     nox -f .ci/noxfile.py -p 3.12          one Python, with every line
     nox -f .ci/noxfile.py -- --record      all, with the results in docs/compatibility.md
+    nox -f .ci/noxfile.py -- tests         all tests, not just those that meet Spark
 
 An interpreter that the machine lacks is skipped, and named in the list of results at the end.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ CONTRACT_AND_PARITY = (
     "tests/test_persistence.py",
     "tests/test_scoring_ways.py",
     "tests/test_summary.py",
+    "tests/test_tuning.py",
     "tests/test_ways_out.py",
 )
 
@@ -88,9 +89,9 @@ COMBINATIONS = [
 @nox.session
 @nox.parametrize("python,spark", COMBINATIONS)
 def tests(session: nox.Session, spark: str) -> None:
-    """Contract and parity; `--full` for all tests, `--record` to note the result."""
-    options = [each for each in session.posargs if each in ("--record", "--full")]
-    rest = [each for each in session.posargs if each not in options]
+    """Contract and parity, or the tests that are named; `--record` notes the result."""
+    record = "--record" in session.posargs
+    named = [each for each in session.posargs if each != "--record"]
     line = LINES[spark]
     companions = line.oldest if session.python == line.pythons[0] else line.newest
     session.chdir(ROOT)
@@ -102,14 +103,11 @@ def tests(session: nox.Session, spark: str) -> None:
     here = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, "SPARK_HOME": None}
     report = Path(session.create_tmp()) / "report.xml"
     report.unlink(missing_ok=True)
-    suite = "all" if "--full" in options else "contract and parity"
-    paths = () if suite == "all" else CONTRACT_AND_PARITY
+    command = ["python", "-m", "pytest", f"--junitxml={report}", *(named or CONTRACT_AND_PARITY)]
     # With 1 some tests failed, which the record is to say; it fails then, and so does the session.
-    codes = [0, 1] if "--record" in options else [0]
-    session.run(
-        "python", "-m", "pytest", f"--junitxml={report}", *rest, *paths, env=here, success_codes=codes
-    )
-    if "--record" in options:
+    session.run(*command, env=here, success_codes=[0, 1] if record else [0])
+    if record:
+        suite = " ".join(named) or "contract and parity"
         session.run("python", ".ci/compatibility.py", str(report), suite)
 
 
