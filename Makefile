@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv java demo bench test lint types clean
+.PHONY: help .venv java demo bench test matrix lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ bench: java $(INSTALLED) ## time ours against Spark's own; QUICK=1, SCALE=0.1, O
 test: java $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
 
+# .venv first on PATH: whatever Python it was made with is then at hand for nox by its version.
+matrix: java $(INSTALLED) ## run on each Spark line and Python, into docs/compatibility.md; ONLY=3.5
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/nox -f .ci/noxfile.py $(if $(ONLY),-t 'spark-$(ONLY)') -- --record
+
 lint: $(INSTALLED) ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +49,6 @@ types: $(INSTALLED) ## check types
 	$(BIN)/mypy
 
 clean: ## remove what the other targets leave behind, except .venv
-	rm -rf build dist spark-warehouse metastore_db derby.log
+	rm -rf .nox build dist spark-warehouse metastore_db derby.log
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

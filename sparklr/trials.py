@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
 from pyspark import inheritable_thread_target
 from pyspark.ml import Estimator, Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.feature import SQLTransformer, StandardScaler
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparklr.columns import training_rows
@@ -289,8 +290,15 @@ class Trials:
             return float(self._evaluator.evaluate(scored))
 
         with ThreadPoolExecutor(self._parallelism) as pool:
-            asked = inheritable_thread_target(split.frame.sparkSession)(ask)
+            asked = _for_threads(split.frame.sparkSession, ask)
             self.metrics |= dict(zip(left, pool.map(asked, left), strict=True))
+
+
+def _for_threads(session: SparkSession, target: Callable[[Place], float]) -> Any:
+    """The target, for threads whose jobs are to have this thread's properties and tags."""
+    if signature(inheritable_thread_target).parameters["f"].default is Parameter.empty:
+        return inheritable_thread_target(target)  # Spark 3.5, which takes no session
+    return inheritable_thread_target(session)(target)
 
 
 def _check_folds(grid: Grid, held: Sequence[int]) -> None:

@@ -42,6 +42,7 @@ def kept(spark: Any) -> tuple[int, int]:
         return held()
     context = spark.sparkContext._jsc.sc()
     manager = spark._jsparkSession.sharedState().cacheManager()
-    counted = int(spark.version.split(".")[0]) >= 4  # Spark 3 cannot count them
+    # Before Spark 4.1 they cannot be counted.
+    counted = tuple(int(part) for part in spark.version.split(".")[:2]) >= (4, 1)
     marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
     return context.getPersistentRDDs().size(), marked
