@@ -63,10 +63,10 @@ def _draw_growth(axes: Any, outcomes: Sequence[Outcome]) -> None:
             label = "in proportion to rows" if name == "Spark" else None
             axes.plot(rows, line, "--", color=color, linewidth=1, alpha=0.6, label=label)
     axes.set(title="Time by rows, 50 features", xlabel="rows", ylabel="seconds")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    _plain_ticks(axes.xaxis, rows)
-    if outcomes:
+    if outcomes:  # an axis without points cannot be logarithmic
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _plain_ticks(axes.xaxis, rows)
         axes.legend(loc="upper left")
 
 

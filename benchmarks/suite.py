@@ -14,6 +14,7 @@ from benchmarks.page import failures, in_order, machine_lines, markdown_page, te
 from benchmarks.picture import draw
 from benchmarks.record import Outcome, Record, source_version
 from benchmarks.session import bench_session, describe, heap_for
+from benchmarks.speed import draw_speed
 from benchmarks.workloads import QUICK, WORKLOADS, Workload, chosen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +112,7 @@ def _write_page(record: Record) -> Path:
     page, picture = directory / "benchmarks.md", directory / "benchmarks.png"
     outcomes = in_order(record)
     draw(outcomes, picture)
+    draw_speed(outcomes, directory / "speed.png")
     page.write_text(markdown_page(record, picture.name), encoding="utf-8")
     return page.relative_to(ROOT)
 

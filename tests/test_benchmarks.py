@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import sparse
 
-from benchmarks import contest, data, judge, memory, page, picture, suite, workloads, yardstick
+from benchmarks import (
+    contest,
+    data,
+    judge,
+    memory,
+    page,
+    picture,
+    speed,
+    suite,
+    workloads,
+    yardstick,
+)
 from benchmarks.judge import Coefficients, Penalty
 from benchmarks.memory import Peak
 from benchmarks.record import Outcome, Record, Side
@@ -129,6 +141,56 @@ def test_a_record_survives_and_a_page_is_written(tmp_path: Path) -> None:
     assert "- memory: 1 GB" in text
     picture.draw(page.in_order(record), tmp_path / "benchmarks.png")
     assert (tmp_path / "benchmarks.png").stat().st_size > 0
+
+
+def bars_of(drawn: Sequence[Outcome]) -> tuple[list[str], list[float], list[str]]:
+    """The words, lengths and figures of the bars in the README's picture."""
+    axes = Figure().add_subplot()
+    speed._draw_bars(axes, drawn)
+    words = [label.get_text() for label in axes.get_yticklabels()]
+    lengths = [bar.get_width() for bar in axes.patches]
+    return words, lengths, [text.get_text() for text in axes.texts]
+
+
+def test_the_readme_shows_every_workload_beside_spark_also_those_that_are_slower() -> None:
+    slow = Outcome(**{**vars(outcome("rows-300k", 0.5, 0.5)), "ours": Side([5.0, 5.0, 9.0])})
+    slow.target, slow.rows = None, 300_000
+    unknown = Outcome(**{**vars(outcome("new-one", 0.5, 0.5)), "ours": Side([1.0, 1.0, 1.0])})
+    other_rival = Outcome(**{**vars(outcome("grid-many", None, None)), "target": 12.0})
+    drawn = speed.beside_spark([slow, outcome("tiny", 0.5, 0.5), other_rival, unknown])
+    words, lengths, figures = bars_of(drawn)
+    assert [one.split("  ·  ") for one in words] == [
+        ["new-one", "2k × 10"],
+        ["small data", "2k × 10"],
+        ["independent features", "300k × 10"],
+    ]
+    assert lengths == [0.25, 0.5, 1.25]
+    assert figures == ["0.25", "0.50", "1.25"]
+
+
+def test_the_readme_has_words_for_every_workload_beside_spark() -> None:
+    named = {one.name for one in workloads.WORKLOADS if (one.target or 0) <= picture.BARS_END}
+    assert named == speed.WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(10, "10"), (2_000, "2k"), (12_500, "12.5k"), (3_000_000, "3M")]
+)
+def test_amounts_are_short(count: int, said: str) -> None:
+    assert speed._amount(count) == said
+
+
+def test_the_pictures_are_written_with_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    record = Record(tmp_path / "bench.json", 1.0)
+    for measured in (0, 1):
+        assert suite._write_page(record) == Path("docs/benchmarks.md")
+        files = {file.name: file.stat().st_size for file in (tmp_path / "docs").iterdir()}
+        assert files.keys() == {"benchmarks.md", "benchmarks.png", "speed.png"}
+        assert min(files.values()) > 0, measured
+        record.outcomes["tiny"] = outcome("tiny", 0.5, 0.5)
 
 
 def test_workloads_are_chosen_by_patterns() -> None:

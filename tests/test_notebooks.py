@@ -14,6 +14,8 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 
 # What the cell tagged "parameters" is changed to, so that a notebook takes seconds.
 SMALLER: dict[str, dict[str, int]] = {
+    "quick_start": {"ROWS": 1_500, "BINS": 4},
+    "migrating": {"ROWS": 400, "FEATURES": 10, "TURNS": 1, "LONG": 30},
     "cluster": {"ROWS": 4_000, "FEATURES": 3, "PARTITIONS": 2},
     "grid_search": {"ROWS": 900, "FOLDS": 2, "PENALTIES": 5, "FEWER": 2},
 }
@@ -33,7 +35,8 @@ def pictures() -> Iterator[Any]:
 
     before = matplotlib.get_backend()
     pyplot.switch_backend("Agg")
-    yield pyplot
+    with matplotlib.rc_context():
+        yield pyplot
     pyplot.close("all")
     pyplot.switch_backend(before)
 
