@@ -30,7 +30,6 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.compressed import read_matrix, read_vector
 from sparklr.params import check_value
-
 from sparklr.remote import is_remote, remove_path
 
 if TYPE_CHECKING:
