@@ -160,11 +160,11 @@ def test_any_vectors_are_refused_or_scored(vectors: list[Any]) -> None:
     rows = [Row(vector, 0.0, 1.0) for vector in vectors]
     scores = outcome(lambda: scorer.score_column(column), ValueError)
     if isinstance(scores, ValueError):
-        assert str(scores).startswith("A row has a")
+        assert str(scores).startswith("A row has ")
         assert not all(row.vector is None or row.good(WIDTH) for row in rows)
         return
     for row, score in zip(rows, scores.to_pylist(), strict=True):
-        assert (score["prediction"] is None) == (row.vector is None)
+        assert (score is None) == (row.vector is None)
         values = row.values()
         if values is not None and np.isfinite(values).all():
             assert len(values) == WIDTH
