@@ -83,13 +83,16 @@ class Bad:
     error: type[Exception] = ValueError
 
     def frame(self, good: Any) -> Any:
-        return good.withColumn(self.column, self.spoil(self.column))
+        # On Spark Connect `withColumn` would drop the metadata.
+        others = [name for name in good.columns if name != self.column]
+        return good.select(*others, self.spoil(self.column).alias(self.column))
 
 
 def with_one_more_label(name: str) -> Any:
     """A third label, in a column whose metadata, as StringIndexer writes them, name two."""
-    labels = last("2")(name)
-    return labels.alias(name, metadata={"ml_attr": {"type": "nominal", "vals": ["a", "b"]}})
+    return last("2")(name).alias(
+        name, metadata={"ml_attr": {"type": "nominal", "vals": ["a", "b"]}}
+    )
 
 
 WEIGHTED = {"weightCol": "weight"}

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 # What a client runs of the other tests, but for those that are marked `classic`.
 SHARED = [
     "test_bad_input.py",
-    "test_bounded_fits.py",
     "test_cleanup.py",
     "test_estimator.py",
     "test_features_cols.py",
@@ -29,8 +28,6 @@ SHARED = [
     "test_folds.py",
     "test_model.py",
     "test_persistence.py",
-    "test_summary.py",
-    "test_tuning.py",
     "passes/test_contract.py",
     "passes/test_files.py",
 ]

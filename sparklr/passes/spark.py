@@ -131,7 +131,8 @@ class SparkPasses:
         """Every task scores its blocks; they come in the order of partitions."""
 
         def size_of(probe: Probe) -> int:
-            rows = 0 if probe.without is None else self.folds[probe.without].rows
+            fold = None if probe.without is None else self.folds.get(probe.without)
+            rows = 0 if fold is None else fold.rows
             return max(8 * probe.columns * rows, _probe_bytes(probe))
 
         parts = [self._held_out_of(part) for part in self._messages(probes, size_of)]
