@@ -34,10 +34,13 @@ class Harm:
         return matching(EXECUTOR, str(self.context.applicationId))
 
     def python_workers(self) -> list[int]:
-        """Those that one executor has; their parent is its daemon."""
-        daemons = set(matching(PYTHON_WORKER))
-        (one, *_) = self.executors()
-        return [each for each in daemons if parent(parent(each)) == one]
+        """Those that one executor has, the first that has any; their parent is its daemon."""
+        these = matching(PYTHON_WORKER)
+        for executor in self.executors():
+            found = [each for each in these if parent(parent(each)) == executor]
+            if found:
+                return found
+        return []
 
     def ready(self) -> None:
         """Wait until the cluster has two executors, after one was lost too."""

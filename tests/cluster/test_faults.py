@@ -20,6 +20,7 @@ class Fault(NamedTuple):
 
     done: set[str]
     said: tuple[str, ...] = ()
+    stays: bool = False  # whether a folder may stay until the session ends
     same: str = "dense"  # the outcome of `driver_plain` that it must not change
 
 
@@ -39,8 +40,8 @@ FAULTS = {
     "a task that fails once": Fault({"again"}),
 }
 SPECULATION = {
-    "a slow packing task, run twice": Fault({"twice"}),
-    "a slow task of a pass, run twice": Fault({"stopped"}, AGAIN),
+    "a slow packing task, run twice": Fault({"twice"}, stays=True),
+    "a slow task of a pass, run twice": Fault({"stopped"}, AGAIN[:1]),
 }
 
 
@@ -79,7 +80,7 @@ def check(outcome: dict[str, Any], fault: Fault, expected: dict[str, Any]) -> No
     lines = iter(outcome["said"])
     assert all(any(text in line for line in lines) for text in fault.said), outcome["said"]
     assert_allclose(outcome["numbers"], expected[fault.same]["numbers"], rtol=RELATIVE)
-    assert outcome["left"] == []
+    assert len(outcome["left"]) <= fault.stays
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -122,7 +123,8 @@ def test_a_cached_frame_that_memory_does_not_hold(
     limited: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     outcome = limited["frame evicted"]
-    assert any(cached < partitions for cached, partitions in outcome["partitions"])
+    whole = [cached == partitions for cached, partitions in outcome["partitions"]]
+    assert sum(whole) == 1  # the packed rows, on disk, and not the frame
     assert_allclose(outcome["numbers"], expected["many"]["numbers"], rtol=RELATIVE)
     assert outcome["left"] == []
 
