@@ -30,7 +30,7 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.compressed import read_matrix, read_vector
 from sparklr.params import check_value
-from sparklr.remote import is_remote, remove_path
+from sparklr.remote import first_line, is_remote, remove_path
 
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator
@@ -231,13 +231,9 @@ def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
         if "PATH_NOT_FOUND" in text:
             return None
         raise ValueError(
-            f"'{path}' cannot be read: {_first_line(text)}. If it can be reached and you may read "
+            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it can be reached and you may read "
             "it, it is damaged: save it again."
         ) from None
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0].rstrip(".")
 
 
 def class_name(cls: type) -> str:
