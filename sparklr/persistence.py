@@ -231,8 +231,8 @@ def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
         if "PATH_NOT_FOUND" in text:
             return None
         raise ValueError(
-            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it can be reached and you may read "
-            "it, it is damaged: save it again."
+            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it can be reached and "
+            "you may read it, it is damaged: save it again."
         ) from None
 
 
