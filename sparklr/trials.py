@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
+import pyspark
 from pyspark import inheritable_thread_target
 from pyspark.ml import Estimator, Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
@@ -296,8 +296,8 @@ class Trials:
 
 def _for_threads(session: SparkSession, target: Callable[[Place], float]) -> Any:
     """The target, for threads whose jobs are to have this thread's properties and tags."""
-    if signature(inheritable_thread_target).parameters["f"].default is Parameter.empty:
-        return inheritable_thread_target(target)  # Spark 3.5, which takes no session
+    if pyspark.__version__.startswith("3."):  # it takes no session there
+        return inheritable_thread_target(target)
     return inheritable_thread_target(session)(target)
 
 

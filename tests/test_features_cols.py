@@ -280,7 +280,7 @@ def test_features_that_the_metadata_do_not_name_get_a_number(two: Any) -> None:
         "num_attrs": 3,
         "attrs": {"binary": [{"idx": 2, "name": "last"}], "numeric": [{"idx": 0}]},
     }
-    frame = two.withColumn("v", F.col("features").alias("v", metadata={"ml_attr": attributes}))
+    frame = two.withColumn("v", F.col("features")).withMetadata("v", {"ml_attr": attributes})
     model = LogisticRegressionEstimator(featuresCol="v", maxIter=1).fit(frame)
     assert model.featureNames == ["v[0]", "v[1]", "last"]
     lists = two.select(F.array(*NAMES).alias("list"), "label")
@@ -360,6 +360,7 @@ def test_no_iteration_gives_the_initial_model_back(
             assert_same_fit(found, model)
 
 
+@pytest.mark.classic
 def test_the_initial_model_survives_copies_files_and_param_maps(
     tmp_path: Path, two: Any, by_vector: LogisticRegressionModel
 ) -> None:
