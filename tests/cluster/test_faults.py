@@ -41,7 +41,8 @@ FAULTS = {
 }
 SPECULATION = {
     "a slow packing task, run twice": Fault({"twice"}, stays=True),
-    "a slow task of a pass, run twice": Fault({"stopped"}, AGAIN[:1]),
+    # Whether the second attempt is sent elsewhere, and misses the files, is Spark's choice.
+    "a slow task of a pass, run twice": Fault({"stopped"}),
 }
 
 
@@ -125,7 +126,9 @@ def test_a_cached_frame_that_memory_does_not_hold(
     outcome = limited["frame evicted"]
     whole = [cached == partitions for cached, partitions in outcome["partitions"]]
     assert sum(whole) == 1  # the packed rows, on disk, and not the frame
-    assert_allclose(outcome["numbers"], expected["many"]["numbers"], rtol=RELATIVE)
+    # Which partitions a task packs depends on where Spark holds them, and so does the sums' order.
+    numbers = expected["many"]["numbers"]
+    assert_allclose(outcome["numbers"], numbers, rtol=RELATIVE, atol=RELATIVE)
     assert outcome["left"] == []
 
 
