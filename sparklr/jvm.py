@@ -57,6 +57,11 @@ def clone_session(session: SparkSession) -> SparkSession | None:
         return None
 
 
+def for_readers(session: SparkSession) -> Any:
+    """What pyspark's readers of saved stages take: the session, in Spark 3.5 its context."""
+    return session.sparkContext if session.version.startswith("3.") else session
+
+
 def run_job(session: SparkSession, description: str, action: Callable[[], T]) -> T:
     """What `action` gives. Its Spark jobs bear the description, and stop with this call.
 

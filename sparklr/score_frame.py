@@ -44,13 +44,18 @@ def score_by_arrow(dataset: DataFrame, features: Features, scorer: Scorer) -> Sc
     scored = dataset.select("*", _score_udf(scorer, vectors=features.vectors)(column).alias(scores))
     prediction = F.col(f"{scores}.prediction")
     present = prediction.isNotNull()
-    return Scored(
-        scored,
-        (scores,),
-        F.when(present, array_to_vector(F.col(f"{scores}.raw"))),
-        F.when(present, array_to_vector(F.col(f"{scores}.probability"))),
-        prediction,
+    raw, probability = (
+        F.when(present, array_to_vector(_numbers(F.col(f"{scores}.{name}"))))
+        for name in ("raw", "probability")
     )
+    return Scored(scored, (scores,), raw, probability, prediction)
+
+
+def _numbers(column: Column) -> Column:
+    """A list of doubles, in which pandas, by which it came before Spark 4.1, makes NaN a null."""
+    if hasattr(F, "arrow_udf"):
+        return column
+    return F.transform(column, lambda value: F.coalesce(value, F.lit(float("nan"))))
 
 
 def score_by_twin(dataset: DataFrame, features: Features, twin: Any, scorer: Scorer) -> Scored:

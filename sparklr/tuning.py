@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from sparklr.arrays import Array
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import open_grid
+from sparklr.jvm import for_readers
 from sparklr.params import HasVerbose
 from sparklr.persistence import RoomMaker
 from sparklr.progress import Progress, silent
@@ -297,6 +298,7 @@ class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
 
 
 def _load(kind: Any, path: str, session: Any) -> Any:
+    session = for_readers(session)
     metadata = DefaultParamsReader.loadMetadata(path, session)
     # Spark takes the maps of a class outside of its own package for some that Scala wrote.
     as_sparks = {**metadata, "class": f"pyspark.ml.tuning.{kind.__name__}"}

@@ -89,7 +89,10 @@ def nothing_left(spark: Any) -> Iterator[None]:
 
     before, threads = state(), set(threading.enumerate())
     yield
-    assert state() == before
+    (held, *rest), (held_before, *rest_before) = state(), before
+    assert rest == rest_before
+    # What an earlier test's library had persisted may be forgotten meanwhile.
+    assert all(now <= then for now, then in zip(held, held_before, strict=True))
     # A thread that an earlier test's library had started may well end meanwhile.
     left = [t.name for t in set(threading.enumerate()) - threads]
     if REMOTE:  # gRPC and Spark's client start and end many as they like

@@ -42,7 +42,10 @@ def kept(spark: Any) -> tuple[int, int]:
         return held()
     context = spark.sparkContext._jsc.sc()
     manager = spark._jsparkSession.sharedState().cacheManager()
-    # Before Spark 4.1 they cannot be counted.
-    counted = tuple(int(part) for part in spark.version.split(".")[:2]) >= (4, 1)
-    marked = manager.numCachedEntries() if counted else int(not manager.isEmpty())
+    marked = manager.numCachedEntries() if counts_frames(spark) else int(not manager.isEmpty())
     return context.getPersistentRDDs().size(), marked
+
+
+def counts_frames(spark: Any) -> bool:
+    """Whether Spark tells how many frames it holds, which it does since 4.1."""
+    return tuple(int(part) for part in spark.version.split(".")[:2]) >= (4, 1)
