@@ -45,6 +45,19 @@ CONTRACT_AND_PARITY = (
 )
 
 
+# The part of it that every change is tested with on older lines.
+EVERY_CHANGE = (
+    "tests/passes",
+    "tests/parity/test_introspection.py",
+    "tests/parity/test_live_spark.py",
+    "tests/test_cleanup.py",
+    "tests/test_estimator.py",
+    "tests/test_model.py",
+    "tests/test_params.py",
+    "tests/test_persistence.py",
+)
+
+
 @dataclass(frozen=True)
 class Line:
     """A minor line of Spark: the Pythons it runs on, and what it must be installed with."""
@@ -117,4 +130,4 @@ def ci(session: nox.Session) -> None:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     for spark in ("3.5", "4.0"):
         python = here if here in LINES[spark].pythons else "3.11"
-        session.notify(f"tests(python='{python}', spark='{spark}')")
+        session.notify(f"tests(python='{python}', spark='{spark}')", posargs=EVERY_CHANGE)

@@ -26,7 +26,6 @@ ROWS = 24_000  # more than the sample has, so that a fit begins beside the optim
 MANY = 160_000  # rows whose blocks take 8 MB
 FEATURES = 5
 # Small blocks: every partition has several, as it would have of millions of rows.
-# To the last digits: then it does not matter from which rows a sample was drawn.
 SETTINGS = {"regParam": 0.01, "maxBlockSizeInMB": 0.05, "solver": "newton", "tol": 1e-14}
 
 
