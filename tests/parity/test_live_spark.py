@@ -257,7 +257,9 @@ def test_no_iteration_returns_the_start(
 # Storage
 
 
-@pytest.mark.skipif(pyspark.__version__ < "4", reason="Spark 3.5 stores small vectors otherwise")
+@pytest.mark.skipif(
+    pyspark.__version__ < "4.1", reason="older Spark stores small vectors otherwise"
+)
 def test_vectors_are_compressed_as_spark_compresses(spark: Any) -> None:
     from pyspark.ml.common import _java2py, _py2java
     from pyspark.ml.linalg import DenseVector
