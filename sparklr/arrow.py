@@ -104,7 +104,7 @@ def _read_arrays(column: Any) -> FeatureRows:
 
 
 def _read_vectors(column: Any) -> FeatureRows:
-    kinds, sizes, indices, values = column.flatten()
+    parts = kinds, sizes, indices, values = column.flatten()
     flat, lengths, _ = _flat(values)
     null, none = _nulls(column), np.zeros(len(column), dtype=bool)
     dense = _numbers(kinds, np.int64) == DENSE
@@ -116,7 +116,7 @@ def _read_vectors(column: Any) -> FeatureRows:
     stored, counts, _ = _flat(indices)
     sparse = ~(dense | null)
     broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
-    for part in column.flatten():
+    for part in parts:
         broken |= sparse & _nulls(part)
     broken |= sparse & (width < 0)
     whole = sparse & ~broken
