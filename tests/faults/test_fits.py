@@ -10,18 +10,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 from pyspark import InheritableThread
-from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
 from sparklr.passes.store import LOCAL_DIRS
-
-LOCAL_MB = "spark.sparklr.localMB"
+from tests.faults.alone import LOCAL_MB, fit, rows
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +63,7 @@ either = pytest.mark.parametrize("_over_files", ["jobs", "here"], indirect=True)
 @pytest.fixture(scope="module")
 def frame(spark: Any) -> Any:
     """Rows that are the same each time they are made."""
-    of = F.col("id")
-    x, y = F.sin(of * 12.9898), F.cos(of * 78.233)
-    label = (F.sin(of * 3.7) + x > 0.2).cast("double")
-    return spark.range(0, 600, 1, 2).select(x.alias("x"), y.alias("y"), label.alias("label"))
-
-
-def fit(frame: Any) -> Any:
-    estimator = LogisticRegressionEstimator(
-        featuresCols=["x", "y"], regParam=0.01, maxBlockSizeInMB=0.002
-    )
-    model = estimator.fit(frame)
-    return np.append(model.coefficients.toArray(), model.intercept)
+    return rows(spark)
 
 
 @pytest.fixture(scope="module")
