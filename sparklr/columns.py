@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from pyspark.ml.linalg import VectorUDT
@@ -40,11 +38,15 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class FoundColumn:
-    """A column of the user's frame: its name as given, its field, and the way to select it."""
+    """A column of the user's frame: its name as given, its field, and how SQL names it."""
 
     name: str
     field: StructField
-    column: Column
+    path: str
+
+    @property
+    def column(self) -> Column:
+        return F.col(self.path)
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,21 @@ def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Featu
 
 
 def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
-    columns = []
+    schema, paths = dataset.schema, []
     for name in names:
-        found = find_column(dataset, name, "featuresCols")
+        found = _find_field(schema, name, "featuresCols")
         kind = found.field.dataType
         if not isinstance(kind, BooleanType) and not _numeric(kind):
             raise TypeError(
                 f"Column '{name}' is of type {kind.simpleString()}, but featuresCols must be "
                 "numeric. Cast it, encode text, or name a vector column in featuresCol instead."
             )
-        columns.append(found.column.cast("double"))
-    present = reduce(and_, (column.isNotNull() for column in columns))
-    return Features(names, F.array(*columns), present, False, len(names), names)
+        paths.append(found.path)
+    # As text: a Column is some ten calls into the JVM, and a chain of `&` is soon too deep for
+    # the JVM's stack and for messages of Spark Connect.
+    array = F.expr(f"array({', '.join(f'cast({path} as double)' for path in paths)})")
+    present = F.expr(" and ".join(f"{path} is not null" for path in paths))
+    return Features(names, array, present, False, len(names), names)
 
 
 def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:
@@ -142,20 +147,24 @@ def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:
     The schema is walked by hand: letting Spark fail to resolve the name would log a page of
     its JVM's stack trace.
     """
+    return _find_field(dataset.schema, name, param)
+
+
+def _find_field(schema: StructType, name: str, param: str) -> FoundColumn:
     parts = [name]
-    field = _field(dataset.schema, name)
+    field = _field(schema, name)
     if field is None and "." in name:
         parts = name.split(".")
-        field = _field(dataset.schema, parts[0])
+        field = _field(schema, parts[0])
         for part in parts[1:]:
             field = None if field is None else _field(field.dataType, part)
     if field is None:
         raise ValueError(
-            f"Column '{name}' does not exist. The data set has: {', '.join(dataset.columns)}. "
+            f"Column '{name}' does not exist. The data set has: {', '.join(schema.names)}. "
             f"Set {param} to one of them."
         )
     quoted = ".".join("`" + part.replace("`", "``") + "`" for part in parts)
-    return FoundColumn(name, field, F.col(quoted))
+    return FoundColumn(name, field, quoted)
 
 
 def _field(kind: DataType, name: str) -> StructField | None:

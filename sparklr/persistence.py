@@ -103,7 +103,8 @@ class EstimatorReader(MLReader["LogisticRegressionEstimator"]):
 
     def load(self, path: str) -> LogisticRegressionEstimator:
         """The estimator saved at `path`."""
-        metadata = _read_metadata(path, self.sparkSession, self._cls)
+        metadata = read_metadata(path, self.sparkSession)
+        check_header(metadata, self._cls, f"'{path}'")
         estimator = self._cls()
         _set_params(estimator, metadata, path)
         return estimator
@@ -118,7 +119,8 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
 
     def load(self, path: str) -> LogisticRegressionModel:
         """The model saved at `path`; it has no summary."""
-        metadata = _read_metadata(path, self.sparkSession, self._cls)
+        metadata = read_metadata(path, self.sparkSession)
+        check_header(metadata, self._cls, f"'{path}'")
         rows = _read_data(path, self.sparkSession)
         if len(rows) != 1:
             found = "is empty" if not rows else "has several rows"
@@ -187,7 +189,8 @@ def _write_metadata(
     session.createDataFrame([(line,)], ["value"]).coalesce(1).write.text(f"{path}/metadata")
 
 
-def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any]:
+def read_metadata(path: str, session: SparkSession) -> dict[str, Any]:
+    """What a folder's metadata say: nothing, where they are damaged."""
     rows = _read(lambda: session.read.text(f"{path}/metadata").take(1), f"{path}/metadata")
     if rows is None:
         raise FileNotFoundError(
@@ -198,8 +201,7 @@ def _read_metadata(path: str, session: SparkSession, cls: type) -> dict[str, Any
         metadata = json.loads(rows[0][0]) if rows else {}
     except (ValueError, RecursionError):
         metadata = {}
-    check_header(metadata if isinstance(metadata, dict) else {}, cls, f"'{path}'")
-    return cast("dict[str, Any]", metadata)
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _read_data(path: str, session: SparkSession) -> list[Row]:
@@ -241,14 +243,19 @@ def class_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
-    """Refuse what another class saved, or a newer version."""
+def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
+    """Refuse what another class saved."""
     expected, found = class_name(cls), metadata.get("class", "something that names no class")
     if found != expected:
         named = str(found)[:200]
         raise ValueError(
             f"{where} holds {named}, not {expected}. Load it with the class that saved it."
         )
+
+
+def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
+    """Refuse what another class saved, or a newer version."""
+    check_class(metadata, cls, where)
     number = metadata.get("sparklrFormat")
     if type(number) is not int or number < 1:
         raise ValueError(

@@ -20,7 +20,7 @@ from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import open_grid
 from sparklr.jvm import for_readers
 from sparklr.params import HasVerbose
-from sparklr.persistence import RoomMaker
+from sparklr.persistence import RoomMaker, check_class, damage, read_metadata, read_uid
 from sparklr.progress import Progress, silent
 from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
 
@@ -185,11 +185,12 @@ class CrossValidator(spark.CrossValidator, _Trying):
         random, width = f"{self.uid}_rand", 1.0 / len(folds)
         frame = dataset.select("*", F.rand(self.getSeed()).alias(random))
         # The very products that Spark compares with: rounding decides which fold a row is in.
-        fold = F.lit(-1)
+        # Not nested, as many folds would be deeper than a message of Spark Connect may be.
+        fold = F.when(F.lit(False), -1)
         for i in folds:
             within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
-            fold = F.when(within, i).otherwise(fold)
-        return Split(frame.withColumn(column, fold).drop(random), column, folds)
+            fold = fold.when(within, i)
+        return Split(frame.withColumn(column, fold.otherwise(-1)).drop(random), column, folds)
 
     def write(self) -> MLWriter:
         """A writer of this validator."""
@@ -298,14 +299,17 @@ class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
 
 
 def _load(kind: Any, path: str, session: Any) -> Any:
-    session = for_readers(session)
-    metadata = DefaultParamsReader.loadMetadata(path, session)
+    metadata = read_metadata(path, session)
+    check_class(metadata, kind, f"'{path}'")
     # Spark takes the maps of a class outside of its own package for some that Scala wrote.
     as_sparks = {**metadata, "class": f"pyspark.ml.tuning.{kind.__name__}"}
-    _, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(path, session, as_sparks)
-    made = kind(estimator=estimator, estimatorParamMaps=maps, evaluator=evaluator)
-    made._resetUid(metadata["uid"])
-    DefaultParamsReader.getAndSetParams(made, metadata, skipParams=["estimatorParamMaps"])
+    with damage(f"What is saved at '{path}' is damaged: "):
+        _, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(
+            path, for_readers(session), as_sparks
+        )
+        made = kind(estimator=estimator, estimatorParamMaps=maps, evaluator=evaluator)
+        made._resetUid(read_uid(metadata["uid"]))
+        DefaultParamsReader.getAndSetParams(made, metadata, skipParams=["estimatorParamMaps"])
     return made
 
 

@@ -28,6 +28,8 @@ SHARED = [
     "test_folds.py",
     "test_model.py",
     "test_persistence.py",
+    "test_summary.py",
+    "test_tuning.py",
     "passes/test_contract.py",
     "passes/test_files.py",
 ]

@@ -85,6 +85,17 @@ def assert_same_fit(found: Any, model: Any, rtol: float = 1e-12) -> None:
 # featuresCols
 
 
+def test_hundreds_of_columns(spark: Any) -> None:
+    """In an expression that is not deep: Spark Connect takes no other, and of thousands no JVM."""
+    names = [f"f {i}" for i in range(200)]
+    rows = spark.range(40).coalesce(1)
+    frame = rows.selectExpr("id % 2 as label", *(f"id % {i + 2} as `f {i}`" for i in range(200)))
+    estimator = LogisticRegressionEstimator(featuresCols=names, maxIter=1, regParam=0.1)
+    model = estimator.fit(frame)
+    assert model.numFeatures == 200
+    assert model.transform(frame).where("prediction != label").count() == 0
+
+
 def test_columns_fit_and_score_as_their_vector_does(
     two: Any, by_vector: LogisticRegressionModel, by_columns: LogisticRegressionModel
 ) -> None:

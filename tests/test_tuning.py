@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
@@ -824,6 +825,37 @@ def test_a_validator_comes_back_from_its_file(two: Any, tmp_path: Any, kind: Any
     assert_same_fit(first.bestModel, again.bestModel, 1e-12)
     name = "avgMetrics" if kind is CrossValidator else "validationMetrics"
     assert_allclose(getattr(first, name), getattr(again, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class": "sparklr.model.LogisticRegressionModel"}, "holds sparklr.model.Log"),
+        ({"uid": 3}, "is damaged: ValueError: its uid is no text"),
+        ({"paramMap": {}}, "is damaged: KeyError: 'estimatorParamMaps'"),
+        ({"paramMap": {"estimatorParamMaps": [[{"parent": "nobody"}]]}}, "KeyError: 'nobody'"),
+        ({"paramMap": {"estimatorParamMaps": [], "numFolds": 0.5}}, "is damaged: TypeError: "),
+        (None, "holds something that names no class, not sparklr.tuning.CrossValidator"),
+    ],
+)
+def test_a_damaged_validator_is_refused(
+    tmp_path: Any, change: dict[str, Any] | None, message: str
+) -> None:
+    path = str(tmp_path / "validator")
+    estimator = LogisticRegressionEstimator()
+    CrossValidator(estimator=estimator, estimatorParamMaps=[{}], evaluator=area()).save(path)
+    (file,) = (tmp_path / "validator" / "metadata").glob("part-*")
+    text = file.read_text()
+    file.write_text(text[:40] if change is None else json.dumps({**json.loads(text), **change}))
+    file.with_name(f".{file.name}.crc").unlink()
+    with pytest.raises(ValueError, match=message) as refusal:
+        CrossValidator.load(path)
+    assert path in str(refusal.value)
+
+
+def test_no_validator_at_a_path(tmp_path: Any) -> None:
+    with pytest.raises(FileNotFoundError, match="no folder 'metadata'"):
+        CrossValidator.load(str(tmp_path / "nothing"))
 
 
 @pytest.mark.parametrize("piped", [False, True])

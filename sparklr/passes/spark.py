@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial, reduce
+from functools import partial
 from operator import add, or_
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -174,7 +174,7 @@ class SparkPasses:
             if len(missing) > ASKED_BY_NAME or not self._by_name:
                 result, missing = job(self.blocks, shipped=True)
             else:
-                again = self.blocks.where(reduce(or_, map(_is_block, missing)))
+                again = self.blocks.where(_is_among(missing))
                 more, missing = job(again, shipped=True)
                 result = join(result, more)
         if not missing:
@@ -308,5 +308,6 @@ def _too_large(probe: Probe, size: int) -> str:
     )
 
 
-def _is_block(name: Name) -> Column:
-    return (F.col("partition") == name[0]) & (F.col("position") == name[1])
+def _is_among(names: Sequence[Name]) -> Column:
+    """As text: a chain of many `|` would be too deep for a message of Spark Connect."""
+    return F.expr(" or ".join(f"(partition = {one} and position = {at})" for one, at in names))

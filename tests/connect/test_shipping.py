@@ -42,6 +42,13 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+def test_many_missing_blocks_are_asked_for_in_one_message(case: Opened) -> None:
+    names = [(row.partition, row.position) for row in passes_of(case).blocks.collect()]
+    others = [(partition, 10_000) for partition in range(jobs.ASKED_BY_NAME - 2)]
+    asked = passes_of(case).blocks.where(jobs._is_among([*others, *names[:2]]))
+    assert sorted((row.partition, row.position) for row in asked.collect()) == sorted(names[:2])
+
+
 def passes_of(case: Opened) -> SparkPasses:
     assert isinstance(case.passes, SparkPasses)
     return case.passes
