@@ -237,6 +237,11 @@ class LogisticRegressionParams(
             raise TypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
 
+    def copy(self: P, extra: Any = None) -> P:
+        """A copy with the same uid, and with the values of `extra`."""
+        check_map({} if extra is None else extra)
+        return super().copy(extra)
+
     def _set(self: P, **kwargs: Any) -> P:
         """As Spark's, but None leaves a Param unset, and a value outside its range is refused."""
         given = {name: value for name, value in kwargs.items() if value is not None}
@@ -334,6 +339,16 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "family": (_one_of(FAMILIES), f"one of {', '.join(FAMILIES)}"),
     "solver": (_one_of(SOLVERS), f"one of {', '.join(SOLVERS)}"),
 }
+
+
+def check_map(values: Any) -> None:
+    """Refuse a param map whose keys are no Params: Spark takes no notice of them."""
+    for key in values:
+        if not isinstance(key, Param):
+            raise TypeError(
+                f"A param map has the key {key!r}, which is no Param. Write estimator.regParam, "
+                "not 'regParam'."
+            )
 
 
 def check_value(name: str, value: Any) -> None:

@@ -19,6 +19,7 @@ from pyspark import inheritable_thread_target
 from pyspark.ml import Estimator, Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.feature import SQLTransformer, StandardScaler
+from pyspark.ml.wrapper import JavaParams
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -26,6 +27,7 @@ from sparklr.columns import training_rows
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.grid import Grid, Place, data_key, open_grid
 from sparklr.judges import Judge, judge_of
+from sparklr.params import check_map
 from sparklr.plan import Fit
 from sparklr.progress import Progress
 from sparklr.remote import first_line, warn_once
@@ -70,8 +72,25 @@ def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
     """Whether trials can share readings: else each is a fit of its own, as Spark does them."""
     if last_stage(estimator) is None:
         return False
+    for extra in maps:
+        check_map(extra)
     return not any(param.parent == estimator.uid and param.name == "stages"
                    for extra in maps for param in extra)  # fmt: skip
+
+
+def check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
+    """Refuse a Param of a stage that is not there, as its values would all give the same fit."""
+    stages = estimator.getStages() if isinstance(estimator, Pipeline) else [estimator]
+    if not all(isinstance(one, (JavaParams, LogisticRegressionEstimator)) for one in stages):
+        return  # other stages may have stages of their own
+    known = {estimator.uid, *(stage.uid for stage in stages)}
+    for param in (param for extra in maps for param in extra):
+        if param.parent not in known:
+            raise ValueError(
+                f"estimatorParamMaps name {param.name} of {param.parent}, which is neither the "
+                "estimator nor one of its stages. Build the maps from those that are fitted: "
+                f"{', '.join(sorted(known))}."
+            )
 
 
 def _fair_judge(evaluator: Evaluator, estimator: LogisticRegressionEstimator) -> Judge | None:

@@ -89,6 +89,13 @@ def test_param_maps_in_fit(two: Any) -> None:
     assert [model.getRegParam() for model in several] == [0.1, 1.0]
 
 
+def test_a_param_map_of_names_is_refused(two: Any) -> None:
+    """Spark takes no notice of it."""
+    for extra in ({"regParam": 1.0}, [{"regParam": 1.0}]):
+        with pytest.raises(TypeError, match="key 'regParam', which is no Param"):
+            LogisticRegressionEstimator().fit(two, extra)
+
+
 def test_in_a_pipeline(two: Any) -> None:
     stages = [
         VectorAssembler(inputCols=["x0", "x1", "x2"], outputCol="raw"),

@@ -912,6 +912,18 @@ def test_a_copy_with_other_params(two: Any) -> None:
 
 
 @pytest.mark.parametrize("piped", [False, True])
+def test_maps_that_would_change_nothing(two: Any, piped: bool) -> None:
+    """Spark fits the same model for each of them."""
+    ours, another = LogisticRegressionEstimator(), LogisticRegressionEstimator()
+    estimator: Any = Pipeline(stages=[assembler(), ours]) if piped else ours
+    for kind in (CrossValidator, TrainValidationSplit):
+        with pytest.raises(ValueError, match=f"name regParam of {another.uid}, which is neither"):
+            searched(kind, estimator, [{another.regParam: 0.1}], area(), two)
+        with pytest.raises(TypeError, match="has the key 'regParam', which is no Param"):
+            searched(kind, estimator, [{"regParam": 0.1}], area(), two)
+
+
+@pytest.mark.parametrize("piped", [False, True])
 def test_an_evaluator_that_fails(two: Any, piped: bool) -> None:
     estimator: Any = LogisticRegressionEstimator()
     maps = maps_of(estimator, [{"regParam": 0.3}, {"regParam": 0.01}])
