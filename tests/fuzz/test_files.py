@@ -80,7 +80,6 @@ def assert_whole(model: LogisticRegressionModel) -> None:
     assert not np.isnan(model.interceptVector.toArray()).any()
     assert model.interceptVector.size == margins
     assert len(model.featureNames) == model.numFeatures
-    assert isinstance(model.uid, str)
     raw = outcome(lambda: model.predictRaw(np.ones((2, model.numFeatures))), ValueError)
     assert isinstance(raw, ValueError) or raw.shape == (2, max(model.numClasses, 2))
     assert LogisticRegressionModel.fromJson(model.toJson()).toJson() == model.toJson()
