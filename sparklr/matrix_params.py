@@ -37,7 +37,7 @@ def read_bounds(
                 raise ValueError(
                     f"{name} is set, but fitIntercept=False. Clear it, or fit an intercept."
                 )
-            values.shape = (-1, 1)
+            values = given[name] = values.reshape(-1, 1)
         wanted = columns, 1 if name.endswith("Intercepts") else features
         _check_shape(name, values, wanted)
         columns = len(values)

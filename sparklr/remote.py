@@ -14,6 +14,8 @@ from pyspark.sql import SparkSession
 
 log = logging.getLogger("sparklr")
 
+JAVA_CLASS = re.compile(r"\b(?:[a-z]\w*\.)+[A-Z]\w*: ?")
+
 
 def is_remote(session: Any) -> bool:
     """Whether this is a session of Spark Connect: some platforms give a class of their own."""
@@ -43,8 +45,8 @@ def remove_path(session: SparkSession, path: str) -> None:
 
 
 def first_line(reason: BaseException) -> str:
-    """What an error says, without the pages of Java that some bring along."""
-    return str(reason).split("\n", 1)[0]
+    """What an error says, without the pages and names of Java that some bring along."""
+    return JAVA_CLASS.sub("", str(reason).split("\n", 1)[0]).rstrip(" :")
 
 
 @cache
