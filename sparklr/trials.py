@@ -78,7 +78,7 @@ def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
                    for extra in maps for param in extra)  # fmt: skip
 
 
-def check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
+def _check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
     """Refuse a Param of a stage that is not there, as its values would all give the same fit."""
     stages = estimator.getStages() if isinstance(estimator, Pipeline) else [estimator]
     if not all(isinstance(one, (JavaParams, LogisticRegressionEstimator)) for one in stages):
@@ -146,6 +146,7 @@ class Trials:
     ) -> None:
         ours = last_stage(estimator)
         assert ours is not None
+        _check_owners(estimator, maps)
         self.metrics: dict[Place, float] = {}
         self.models: dict[Place, Model] = {}
         self.final: dict[int, Callable[[], Model]] = {}

@@ -22,7 +22,7 @@ from sparklr.jvm import for_readers
 from sparklr.params import HasVerbose
 from sparklr.persistence import RoomMaker, check_class, damage, read_metadata, read_uid
 from sparklr.progress import Progress, silent
-from sparklr.trials import ParamMap, Split, Trials, can_try, check_owners, last_stage
+from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 
@@ -133,7 +133,6 @@ class CrossValidator(spark.CrossValidator, _Trying):
         penalties = self._penalties(estimator, maps)
         if not can_try(estimator, maps):
             return super()._fit(dataset)
-        check_owners(estimator, maps)
         evaluator, split = self.getEvaluator(), self._split(dataset)
         title = f"sparklr: {len(maps)} maps, {len(split.held)} folds"
         with Progress(self._verbose_if_set(), title) as progress:
@@ -247,7 +246,6 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
         if not can_try(estimator, maps):
             return super()._fit(dataset)
-        check_owners(estimator, maps)
         evaluator, split = self.getEvaluator(), self._split(dataset)
         with Progress(self._verbose_if_set(), f"sparklr: {len(maps)} maps") as progress:
             trials = self._trials(progress)
