@@ -209,15 +209,21 @@ class Packing:
         """From here what lies on this machine, and by a job what may lie elsewhere."""
         if not self._writes_files:
             return
+        session = self._source.private.frame.sparkSession
         seen = self.folders is not None and self.store.remove(self.folders)
-        # An executor that took a lost one's place has a folder that is not known here.
-        if seen and not (self.folders and self.read_by_jobs):
+        # Of two attempts at a task, the one that Spark ended has told no folder; nor has an
+        # executor that took a lost one's place.
+        twice = session.conf.get("spark.speculation", "false") == "true"
+        if seen and not (self.folders and (self.read_by_jobs or twice)):
             return
+        slots = self._source.storage.slots or 64
+        anywhere = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
         if self.folders is None:  # the packing job failed: any machine may have files
-            slots = self._source.storage.slots or 64
-            names = self._source.private.frame.sparkSession.range(0, slots, 1, slots)
+            names = anywhere
         else:  # each task reads a cached partition, so it runs where that partition's files are
             names = self.frame.select("partition")
+            if twice:  # and those of no partition fill the executors that are left
+                names = names.unionAll(anywhere)
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 

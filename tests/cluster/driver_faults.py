@@ -17,7 +17,22 @@ from processes import EXECUTOR, PYTHON_WORKER, matching, parent, wait_until
 from pyspark import TaskContext
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
-from workload import Heard, at_pass, fit, folders, left, local_root, numbers, rows, say, start
+from workload import (
+    Heard,
+    at_pass,
+    fit,
+    folders,
+    left,
+    local_dirs,
+    local_root,
+    numbers,
+    rows,
+    say,
+    start,
+)
+
+from sparklr.passes.spark import SparkPasses
+from sparklr.passes.store import BlockStore
 
 
 class Harm:
@@ -206,10 +221,11 @@ def common(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def speculative(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Faults where Spark runs slow tasks twice."""
+    session = harm.session
 
     def slow_packing() -> Any:
         mark = str(Path(harm.root) / "slow")
-        model = fit(spoilt(rows(harm.session), mark, slow=True))
+        model = fit(spoilt(rows(session), mark, slow=True))
         twice = Path(mark).exists() and not Path(mark + LATE).exists()
         harm.done.append("twice" if twice else "one after the other")
         return model
@@ -219,8 +235,31 @@ def speculative(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
             os.kill(number, signal.SIGSTOP)
             harm.done.append("stopped")
 
+    def ended_attempt() -> Any:
+        """One executor keeps all rows; the other has a folder, and no part of them."""
+        before, roots = folders(harm.root), set[str]()
+
+        def both_known() -> bool:
+            roots.update(local_dirs(session))
+            return len(roots) == 2
+
+        def strike(passes: SparkPasses) -> None:
+            made = BlockStore(passes.packing.store.token, tuple(roots)).folders()
+            for folder in made:
+                Path(folder).mkdir(mode=0o700, exist_ok=True)
+            harm.done.extend("made" for folder in made)
+
+        # A task that must begin a worker first is run again where one is at hand.
+        wait_until(both_known, "a task runs on each executor")
+        with at_pass(strike, 2):
+            model = fit(rows(session).coalesce(1))
+        # By then Spark may have ended the task that removes it, for one that ran elsewhere.
+        wait_until(lambda: folders(harm.root) == before, "the folders are removed", 30)
+        return model
+
     yield "a slow packing task, run twice", slow_packing
     yield "a slow task of a pass, run twice", struck(harm, stand_still, 2)
+    yield "files of an attempt that was ended", ended_attempt
 
 
 SPECULATION = {
@@ -228,6 +267,8 @@ SPECULATION = {
     "spark.speculation.interval": "100ms",
     "spark.speculation.quantile": "0.5",
     "spark.speculation.multiplier": "1.1",
+    # Longer than any task but those that are made slow, a worker's start included.
+    "spark.speculation.minTaskRuntime": "5s",
 }
 
 

@@ -49,6 +49,9 @@ def main() -> None:
     say("dense", numbers=numbers(model), passes=len(passes), left=left(session, root))
     say("folders", roots=sorted({str(Path(one).relative_to(root).parts[0]) for one in where[0]}))
 
+    model = fit(rows(session).coalesce(1))
+    say("one partition", numbers=numbers(model), left=left(session, root))
+
     say("many", numbers=numbers(fit(rows(session, count=MANY))), left=left(session, root))
 
     remove = BlockStore.remove

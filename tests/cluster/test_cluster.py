@@ -16,7 +16,16 @@ from tests.cluster.processes import matching, wait_until
 
 # Sums merge in the order of partitions, so hardly a bit may differ.
 RELATIVE = 1e-12
-WORK = ["dense", "many", "removed by a job", "three classes", "grid", "scores", "on the driver"]
+WORK = [
+    "dense",
+    "one partition",
+    "many",
+    "removed by a job",
+    "three classes",
+    "grid",
+    "scores",
+    "on the driver",
+]
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,8 @@ def local_dirs(session: SparkSession) -> list[str]:
 
 
 def _local_dirs(batches: Iterable[Any]) -> Iterator[Any]:
+    import sparklr.passes.tasks  # noqa: F401 - so that the next task of a fit here begins at once
+
     for _ in batches:
         here = pa.array([os.environ["SPARK_LOCAL_DIRS"]])
         yield pa.RecordBatch.from_arrays([here], names=["folder"])
