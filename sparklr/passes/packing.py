@@ -211,19 +211,17 @@ class Packing:
             return
         session = self._source.private.frame.sparkSession
         seen = self.folders is not None and self.store.remove(self.folders)
-        # Of two attempts at a task, the one that Spark ended has told no folder; nor has an
-        # executor that took a lost one's place.
         twice = session.conf.get("spark.speculation", "false") == "true"
         if seen and not (self.folders and (self.read_by_jobs or twice)):
             return
+        # Any executor may have files: of a packing that failed, of an attempt that did or that
+        # Spark ended, or of a partition that a lost executor had kept.
         slots = self._source.storage.slots or 64
-        anywhere = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
-        if self.folders is None:  # the packing job failed: any machine may have files
-            names = anywhere
-        else:  # each task reads a cached partition, so it runs where that partition's files are
-            names = self.frame.select("partition")
-            if twice:  # and those of no partition fill the executors that are left
-                names = names.unionAll(anywhere)
+        names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
+        if self.folders is not None:
+            # A task that reads a cached partition runs where its files are, and before the others:
+            # these fill the executors that are left.
+            names = self.frame.select("partition").unionAll(names)
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 

@@ -131,7 +131,9 @@ class Heard(logging.Handler):
 
 def folders(root: str) -> list[str]:
     """The folders of block files below a directory."""
-    return sorted(str(one) for one in Path(root).rglob("sparklr-*") if one.is_dir())
+    # Not by Path.rglob, which fails where Spark removes a directory under it.
+    found = ((where, name) for where, names, _ in os.walk(root) for name in names)
+    return sorted(str(Path(where, name)) for where, name in found if name.startswith("sparklr-"))
 
 
 def left(session: SparkSession, root: str) -> list[str]:

@@ -151,17 +151,29 @@ def evict(spark: Any) -> None:
         held[number].unpersist(True)
 
 
+def told(process: int, file: str) -> str:
+    """What the kernel tells of a process or a thread; nothing if that has just ended."""
+    try:
+        return Path(f"/proc/{process}/{file}").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def children(parent: int) -> Iterator[int]:
     """All processes below this one."""
-    for task in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
+    try:
+        tasks = os.listdir(f"/proc/{parent}/task")
+    except OSError:  # it has just ended
+        return
+    for task in tasks:
+        for child in map(int, told(parent, f"task/{task}/children").split()):
             yield child
             yield from children(child)
 
 
 def resident(process: int) -> float:
     """Megabytes of memory that a process holds of its own."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    lines = told(process, "status").splitlines()
     sizes = {line.split()[0]: line.split()[1] for line in lines if len(line.split()) > 1}
     return int(sizes.get("RssAnon:", "0")) / 1024
 
@@ -173,7 +185,7 @@ def tell_folders(batches: Iterator[Any]) -> Iterator[Any]:
 
 
 def is_worker(process: int) -> bool:
-    return b"pyspark.daemon" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return "pyspark.daemon" in told(process, "cmdline")
 
 
 def left(spark: Any) -> dict[str, float]:
@@ -186,8 +198,8 @@ def left(spark: Any) -> dict[str, float]:
     manager = spark._jsparkSession.sharedState().cacheManager()
     java_process = int(java.ProcessHandle.current().pid())
     workers = [resident(one) for one in children(java_process) if is_worker(one)]
-    told = spark.range(0, 1, 1, 1).mapInArrow(tell_folders, "path string").collect()
-    folders = [Path(row.path) for row in told]
+    rows = spark.range(0, 1, 1, 1).mapInArrow(tell_folders, "path string").collect()
+    folders = [Path(row.path) for row in rows]
     return {
         "driver MB": resident(os.getpid()),
         "heap MB": (runtime.totalMemory() - runtime.freeMemory()) / 2**20,
