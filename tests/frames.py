@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
 from pyspark.ml.linalg import Vectors
 
 from sparklr.remote import is_remote
-from tests.connect.ledger import held
+from tests.connect.ledger import held, plans_executed
 
 
 def classified(spark: Any, classes: int = 2, rows: int = 200, features: int = 3) -> Any:
@@ -44,6 +45,20 @@ def kept(spark: Any) -> tuple[int, int]:
     manager = spark._jsparkSession.sharedState().cacheManager()
     marked = manager.numCachedEntries() if counts_frames(spark) else int(not manager.isEmpty())
     return context.getPersistentRDDs().size(), marked
+
+
+def collect_garbage(spark: Any) -> None:
+    """Let Spark forget what nobody holds: it would else at any moment, and `kept` would tell."""
+    gc.collect()
+    if not is_remote(spark):
+        spark.sparkContext._jvm.java.lang.System.gc()
+
+
+def jobs_started(spark: Any) -> int:
+    """How many jobs Spark has started so far."""
+    if is_remote(spark):
+        return plans_executed()
+    return int(spark.sparkContext._jsc.sc().dagScheduler().numTotalJobs())
 
 
 def counts_frames(spark: Any) -> bool:

@@ -14,8 +14,7 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.remote import is_remote
-from tests.connect.ledger import plans_executed
+from tests.frames import jobs_started
 
 ROWS = 6
 LAST = ROWS - 1  # the row that is spoilt
@@ -36,13 +35,6 @@ def good(spark: Any) -> Iterator[Any]:
     rows.persist().count()
     yield rows
     rows.unpersist()
-
-
-def jobs_started(spark: Any) -> int:
-    """How many jobs Spark has started so far."""
-    if is_remote(spark):
-        return plans_executed()
-    return int(spark.sparkContext._jsc.sc().dagScheduler().numTotalJobs())
 
 
 def assert_plain(error: BaseException, words: tuple[str, ...]) -> None:

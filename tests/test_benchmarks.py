@@ -249,8 +249,11 @@ def test_memory_is_seen() -> None:
     assert memory.look(os.getpid()).driver > 10
 
 
-def test_a_workload_from_end_to_end(spark: Any, tmp_path: Path) -> None:
+def test_a_workload_from_end_to_end(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fit and transform of the smallest rows, scikit-learn included."""
+    monkeypatch.setattr(yardstick, "TIME_LIMIT", 600.0)
     (tiny,) = workloads.chosen(["tiny"])
     frame = tiny.dataset.make(spark, 2_000)
     scoring = workloads.Workload("scores", "", tiny.dataset, tiny.penalty, 1.05, scores=True)

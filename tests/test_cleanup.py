@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
 from sparklr.remote import is_remote
-from tests.frames import counts_frames, kept
+from tests.frames import collect_garbage, counts_frames, kept
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -31,6 +31,7 @@ def frame(spark: Any) -> Any:
 @pytest.fixture
 def nothing_kept(spark: Any) -> Iterator[tuple[int, int]]:
     """Fails if a test leaves a frame persisted, or marked to be persisted once it is read."""
+    collect_garbage(spark)
     before = kept(spark)
     yield before
     assert kept(spark) == before

@@ -19,16 +19,9 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.remote import is_remote
-from tests.connect.ledger import plans_executed
+from tests.frames import jobs_started
 
 NAMES = ["x0", "x1", "x2"]
-
-
-def jobs_started(spark: Any) -> int:
-    if is_remote(spark):
-        return plans_executed()
-    return int(spark.sparkContext._jsc.sc().dagScheduler().numTotalJobs())
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ print("imported", len(sys.argv) - 2)
 
 def import_without_spark(names: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT_SPARK, str(PACKAGE), *names]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 def test_all_below_the_face_imports_without_pyspark() -> None:

@@ -21,6 +21,7 @@ from sparklr.summary import (
     LogisticRegressionSummary,
     LogisticRegressionTrainingSummary,
 )
+from tests.frames import jobs_started
 from tests.made_models import made_model, made_report, training
 
 CONFUSION = (
@@ -290,15 +291,11 @@ def test_a_multinomial_model_of_one_class_has_curves(two: Any) -> None:
     assert mine.recallByThreshold.collect() == [(0.0, 1.0)]
 
 
-def jobs(spark: Any, group: str, action: Callable[[], Any]) -> int:
+def jobs(spark: Any, action: Callable[[], Any]) -> int:
     """How many jobs an action runs, its own stages reused or not."""
-    context = spark.sparkContext
-    context.setJobGroup(group, "")
-    try:
-        action()
-    finally:
-        context.setLocalProperty("spark.jobGroup.id", None)
-    return len(context.statusTracker().getJobIdsForGroup(group))
+    before = jobs_started(spark)
+    action()
+    return jobs_started(spark) - before
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -318,11 +315,11 @@ def test_nothing_is_computed_before_it_is_read_and_then_once(
     mine = BinaryLogisticRegressionTrainingSummary(model, two, made_report(model))
     assert (str(mine), mine.objectiveHistory, mine.totalIterations) != ()
     assert calls == []
-    assert jobs(spark, "accuracy", lambda: mine.accuracy) > 0
+    assert jobs(spark, lambda: mine.accuracy) > 0
     rest = [partial(getattr, mine, name) for name in CONFUSION]
-    assert jobs(spark, "confusion", lambda: [read() for read in rest]) == 0
-    assert jobs(spark, "area", lambda: mine.areaUnderROC) > 0
-    assert jobs(spark, "curve", lambda: (mine.areaUnderPR, mine._curve.roc)) == 0
+    assert jobs(spark, lambda: [read() for read in rest]) == 0
+    assert jobs(spark, lambda: mine.areaUnderROC) > 0
+    assert jobs(spark, lambda: (mine.areaUnderPR, mine._curve.roc)) == 0
     assert len(calls) == 1
 
 

@@ -399,7 +399,7 @@ def test_json_is_read_and_scores_without_a_spark_session(binary: Any, ternary: A
         given = f"{model.toJson()}\n{model.predictProbability(matrix).tolist()}"
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", ALONE],
-            input=given, capture_output=True, text=True, check=False, timeout=60,
+            input=given, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout == "alone\n"

@@ -66,7 +66,8 @@ class BlockStore:
             return False
         temporary = folder / f".{uuid.uuid4().hex}"
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            if name.position == 0:  # an attempt that Spark gave up must not make it once more
+                folder.mkdir(mode=0o700, exist_ok=True)
             if not _is_own(folder):
                 raise PermissionError(f"'{folder}' is not a folder of this user's own")
             if shutil.disk_usage(folder).free < sum(map(len, pieces)) + RESERVE:
@@ -120,7 +121,7 @@ class BlockStore:
         given = self.folders() if folders is None else list(folders)
         here = [one for one in given if Path(one).name == self._folder_name and Path(one).is_dir()]
         for folder in here:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(_out_of_reach(Path(folder)), ignore_errors=True)
         return len(here) == len(given)
 
     @property
@@ -130,6 +131,16 @@ class BlockStore:
     def _folder(self, partition: int) -> Path | None:
         roots = self._roots()
         return Path(roots[partition % len(roots)]) / self._folder_name if roots else None
+
+
+def _out_of_reach(folder: Path) -> Path:
+    """A folder by another name: whoever still writes into it finds it no more."""
+    if not _is_own(folder):
+        return folder
+    try:
+        return folder.rename(folder.with_name(f".{uuid.uuid4().hex}"))
+    except OSError:
+        return folder
 
 
 # A pipe in a file's place would be waited for.

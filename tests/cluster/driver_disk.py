@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from processes import wait_until
 from pyspark import StorageLevel
 from workload import (
     MANY,
@@ -42,10 +43,18 @@ def limited(python: str) -> None:
     context: Any = session.sparkContext
     seen: dict[str, Any] = {}
 
+    def told() -> list[Any]:
+        return list(context._jsc.sc().getRDDStorageInfo())
+
+    def whole(each: Any) -> bool:
+        return bool(each.numCachedPartitions() == each.numPartitions())
+
     def look(passes: Any) -> None:
         seen["shipped"] = shipped(passes)
         seen["files"] = sum(len(os.listdir(folder)) for folder in folders(root))
-        stored = context._jsc.sc().getRDDStorageInfo()
+        # Spark tells of what it holds a little later.
+        wait_until(lambda: any(map(whole, told())), "Spark holds the packed rows")
+        stored = told()
         seen["on disk"] = [each.diskSize() for each in stored if each.isCached()]
         seen["partitions"] = [(each.numCachedPartitions(), each.numPartitions()) for each in stored]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.processes import matching, wait_until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "docker"
 HOST = "127.0.0.1"
-TOO_LONG = 900  # seconds for a driver, on a machine that does much else
+TOO_LONG = 3600  # seconds for a driver, on a machine that does much else
 # The group that the script begins ends with this process, however that ends.
 GUARD = 'exec 3<&0; "$@" </dev/null 3<&- & read -r _ <&3; kill -KILL 0'
 # Java starts in half the time where it never compiles twice.
@@ -62,26 +62,19 @@ def healthy(*arguments: str) -> bool:
     return subprocess.run([sys.executable, str(SCRIPTS / "healthy.py"), *arguments]).returncode == 0
 
 
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        return int(one.getsockname()[1])
-
-
 @dataclass(eq=False)
 class Cluster:
     """A master, and workers that are added one by one; `close` ends them and their children."""
 
     python: Path
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_port(HOST))
     _guards: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _logs: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        page = free_port()
+        page = free_port(HOST)
         self.pages = [f"http://{HOST}:{page}/json/"]
         self._roles = {
             "MASTER_HOST": HOST,
@@ -95,7 +88,7 @@ class Cluster:
 
     def add_worker(self, local: Path) -> None:
         """Start a worker that keeps its executors' files in this folder."""
-        name, page = f"worker-{len(self._guards)}", free_port()
+        name, page = f"worker-{len(self._guards)}", free_port(HOST)
         # An address of its own, as Spark never runs a task twice on one host.
         host = f"127.0.0.{len(self._guards)}"
         self.pages.append(f"http://{host}:{page}/json/")

@@ -34,7 +34,7 @@ def parent(number: int) -> int:
         return 0
 
 
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
     """Look again and again; an error that says what did not happen."""
     end = time.monotonic() + seconds
     while not true():

@@ -83,10 +83,10 @@ def test_the_health_checks_tell_a_worker_from_nothing(cluster: Cluster) -> None:
         return subprocess.run([sys.executable, str(SCRIPTS / "healthy.py"), *arguments]).returncode
 
     master, worker, *_ = cluster.pages
-    assert check(master) == 0
-    assert check(master, "aliveworkers", "2") == 0
+    wait_until(lambda: check(master) == 0, "the master answers")
+    wait_until(lambda: check(master, "aliveworkers", "2") == 0, "it knows both workers")
     assert check(master, "aliveworkers", "3") == 1
-    assert check(worker, "cores") == 0
+    wait_until(lambda: check(worker, "cores") == 0, "the worker answers")
     assert check(worker, "nothing") == 1
     assert check("http://127.0.0.1:1/json/") == 1
 

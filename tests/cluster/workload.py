@@ -36,6 +36,10 @@ def start(**settings: str) -> SparkSession:
             ("spark.default.parallelism", "4"),
             ("spark.sql.shuffle.partitions", "4"),
             ("spark.sparklr.localMB", "0"),
+            # On a cluster, jobs begin when both executors are there.
+            ("spark.cores.max", "2"),
+            ("spark.scheduler.minRegisteredResourcesRatio", "1.0"),
+            ("spark.scheduler.maxRegisteredResourcesWaitingTime", "300s"),
             ("spark.ui.enabled", "false"),
             ("spark.ui.showConsoleProgress", "false"),
             ("spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 READY = "ready"
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
@@ -18,9 +19,7 @@ TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
     """A server that puts its files into the folder; gives what a client's environment needs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port("127.0.0.1"))
     token = {TOKEN: secrets.token_hex()}
     command = [sys.executable, "-m", __name__, port, str(folder)]
     with (

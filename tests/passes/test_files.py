@@ -231,7 +231,7 @@ def test_packing_that_fails_leaves_no_file(
         seen.extend(
             file for folder in set(root.glob("sparklr-*")) - before for file in folder.iterdir()
         )
-        close(self)
+        close(self)  # the worker may write on meanwhile, and must not make the folder again
 
     monkeypatch.setattr(Packing, "close", look)
     with pytest.raises(Exception, match="a broken row"), open_passes(rows, NAMES, ON_EXECUTORS):

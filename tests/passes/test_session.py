@@ -24,6 +24,7 @@ from sparklr.passes.complaints import ColumnNames
 from sparklr.passes.packing import Storage
 from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from sparklr.passes.spark import open_passes
+from tests.frames import collect_garbage
 
 LOCAL_MB = "spark.sparklr.localMB"
 STORES = ["local", "jobs"]
@@ -218,6 +219,7 @@ def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, 
     storage = Storage(local_bytes=0, slots=2)
     probes = [Probe("binomial", np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
     persistent = spark.sparkContext._jsc.sc().getPersistentRDDs
+    collect_garbage(spark)
     before = persistent().size()
     with open_passes(rows, names, storage) as passes:
         first = passes.total(probes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,11 @@ def files_in(roots: list[Path]) -> list[Path]:
 def test_what_is_written_is_read(roots: list[Path]) -> None:
     store = BlockStore("token")
     for partition in range(3):
-        assert store.write(name(partition, 7), [PAYLOAD])
-        found = store.read(name(partition, 7), len(PAYLOAD))
-        assert found is not None
-        assert found[:] == PAYLOAD
+        for position in range(2):
+            assert store.write(name(partition, position), [PAYLOAD])
+            found = store.read(name(partition, position), len(PAYLOAD))
+            assert found is not None
+            assert found[:] == PAYLOAD
     assert len({path.parent for path in files_in(roots)}) == 2
 
 
@@ -151,6 +153,33 @@ def test_only_folders_of_its_own_are_removed(roots: list[Path]) -> None:
     assert not store.remove([str(victim), *store.folders(), "/nowhere/sparklr-mine"])
     assert victim.is_dir()
     assert files_in(roots) == []
+
+
+def test_a_folder_that_was_removed_is_not_made_again(roots: list[Path]) -> None:
+    """By a task that Spark gave up, and that has not ended yet."""
+    store = BlockStore("token")
+    store.write(name(0, 0), [PAYLOAD])
+    store.remove()
+    assert not store.write(name(0, 1), [PAYLOAD])
+    assert not any(list(root.iterdir()) for root in roots)
+
+
+def test_removing_ends_with_a_folder_that_is_written_into(
+    roots: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here right after its files were listed, so that the folder is not empty in the end."""
+    store, scandir = BlockStore("token"), os.scandir
+    store.write(name(0, 0), [PAYLOAD])
+
+    def listed(folder: Any) -> Any:
+        found = list(scandir(folder))
+        store.write(name(0, 1), [PAYLOAD])
+        return nullcontext(found)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    store.remove()
+    monkeypatch.undo()
+    assert not any(list(root.iterdir()) for root in roots)
 
 
 def test_what_is_mapped_outlives_its_file(roots: list[Path]) -> None:
