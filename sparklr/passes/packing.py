@@ -211,8 +211,7 @@ class Packing:
             return
         session = self._source.private.frame.sparkSession
         seen = self.folders is not None and self.store.remove(self.folders)
-        twice = session.conf.get("spark.speculation", "false") == "true"
-        if seen and not (self.folders and (self.read_by_jobs or twice)):
+        if seen and not (self.folders and (self.read_by_jobs or _may_run_twice(session))):
             return
         # Any executor may have files: of a packing that failed, of an attempt that did or that
         # Spark ended, or of a partition that a lost executor had kept.
@@ -274,6 +273,11 @@ class _Pack:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return pack_partition(batches, _partition(), self.plan, self.store if self.files else None)
+
+
+def _may_run_twice(session: SparkSession) -> bool:
+    """Whether Spark starts slow tasks a second time, and ends whichever is the later."""
+    return session.conf.get("spark.speculation", "false") == "true"
 
 
 def _partition() -> int:

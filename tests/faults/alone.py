@@ -9,7 +9,6 @@ hold, LOCAL fits on the driver and FILES fits over block files before the second
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -29,6 +28,8 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.passes.spark import SparkPasses
 from sparklr.passes.store import LOCAL_DIRS
 from sparklr.passes.tasks import SumBlocks
+from tests.cluster.processes import PYTHON_WORKER, matching, parent
+from tests.frames import collect_garbage
 
 LOCAL_MB = "spark.sparklr.localMB"
 
@@ -151,29 +152,12 @@ def evict(spark: Any) -> None:
         held[number].unpersist(True)
 
 
-def told(process: int, file: str) -> str:
-    """What the kernel tells of a process or a thread; nothing if that has just ended."""
-    try:
-        return Path(f"/proc/{process}/{file}").read_bytes().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def children(parent: int) -> Iterator[int]:
-    """All processes below this one."""
-    try:
-        tasks = os.listdir(f"/proc/{parent}/task")
-    except OSError:  # it has just ended
-        return
-    for task in tasks:
-        for child in map(int, told(parent, f"task/{task}/children").split()):
-            yield child
-            yield from children(child)
-
-
 def resident(process: int) -> float:
     """Megabytes of memory that a process holds of its own."""
-    lines = told(process, "status").splitlines()
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
     sizes = {line.split()[0]: line.split()[1] for line in lines if len(line.split()) > 1}
     return int(sizes.get("RssAnon:", "0")) / 1024
 
@@ -184,20 +168,18 @@ def tell_folders(batches: Iterator[Any]) -> Iterator[Any]:
         yield pa.RecordBatch.from_pydict({"path": os.environ[LOCAL_DIRS].split(",")})
 
 
-def is_worker(process: int) -> bool:
-    return "pyspark.daemon" in told(process, "cmdline")
-
-
 def left(spark: Any) -> dict[str, float]:
     """What should not grow with the number of fits."""
-    gc.collect()
     java = spark.sparkContext._jvm.java.lang
     for _ in range(3):  # Spark's cleaner frees what the collector before it has found
-        java.System.gc()
+        collect_garbage(spark)
     runtime = java.Runtime.getRuntime()
     manager = spark._jsparkSession.sharedState().cacheManager()
     java_process = int(java.ProcessHandle.current().pid())
-    workers = [resident(one) for one in children(java_process) if is_worker(one)]
+    above = {one: parent(one) for one in matching(PYTHON_WORKER)}
+    # Those that the JVM starts, and those that these fork.
+    ours = [one for one in above if java_process in (above[one], above.get(above[one]))]
+    workers = [resident(one) for one in ours]
     rows = spark.range(0, 1, 1, 1).mapInArrow(tell_folders, "path string").collect()
     folders = [Path(row.path) for row in rows]
     return {
