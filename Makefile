@@ -5,10 +5,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv java demo bench test matrix lint types clean
+.PHONY: help .venv java demo bench unit test test-all matrix lint types clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## make the virtual environment, with all that the other targets need
 
@@ -25,8 +25,8 @@ java: ## check that Spark will find a Java it can run on
 	@bash .ci/java.sh
 
 # Driver and workers must run the same Python, whatever the shell around them is set to.
-demo bench test: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
-demo bench test: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
+demo bench unit test test-all: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
+demo bench unit test test-all: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
 
 demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.png
 	$(BIN)/python -m benchmarks.demo
@@ -34,8 +34,17 @@ demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.p
 bench: java $(INSTALLED) ## time ours against Spark's own; QUICK=1, SCALE=0.1, ONLY='corr* tiny'
 	$(BIN)/python -m benchmarks.suite $(strip $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only '$(ONLY)'))
 
-test: java $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest
+# What `make test` leaves to `make test-all`.
+SLOW := connect or cluster or soak or parity_full or notebooks
+
+unit: $(INSTALLED) ## run the tests that need no Spark session
+	$(BIN)/python -m pytest -m "not (session or $(SLOW))"
+
+test: java $(INSTALLED) ## run the tests: those and what one Spark session can show
+	$(BIN)/python -m pytest -m "not ($(SLOW))" --durations=20
+
+test-all: java $(INSTALLED) ## run all tests: Spark Connect, cluster, soak and notebooks too
+	$(BIN)/python -m pytest --durations=60
 
 # .venv first on PATH: whatever Python it was made with is then at hand for nox by its version.
 matrix: java $(INSTALLED) ## run on each Spark line and Python, into docs/compatibility.md; ONLY=3.5

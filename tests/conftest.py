@@ -12,6 +12,14 @@ import pytest
 os.environ["PYSPARK_PYTHON"] = sys.executable
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the session, so that `make unit` can do without."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker("session")
+
+
 # The address of a server of Spark Connect, where `test_connect.py` has started this process.
 REMOTE = os.environ.get("SPARK_REMOTE")
 

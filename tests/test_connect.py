@@ -16,6 +16,8 @@ import pytest
 
 from tests.connect.server import running
 
+pytestmark = pytest.mark.connect
+
 ROOT = Path(__file__).parents[1]
 
 # What a client runs of the other tests, but for those that are marked `classic`.

@@ -45,6 +45,7 @@ def test_there_are_notebooks_and_each_has_smaller_sizes() -> None:
     assert {notebook.stem for notebook in NOTEBOOKS} == set(SMALLER)
 
 
+@pytest.mark.notebooks
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda one: one.stem)
 @pytest.mark.usefixtures("nothing_left")
 def test_a_notebook_runs(spark: Any, pictures: Any, notebook: Path) -> None:

@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose
 from tests.cluster.loopback import SCRIPTS, Cluster
 from tests.cluster.processes import matching, wait_until
 
+pytestmark = pytest.mark.cluster
+
 # Sums merge in the order of partitions, so hardly a bit may differ.
 RELATIVE = 1e-12
 WORK = [

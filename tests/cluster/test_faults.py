@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose
 from tests.cluster.conftest import may_mount
 from tests.cluster.loopback import SCRIPTS, Cluster
 
+pytestmark = pytest.mark.cluster
+
 RELATIVE = 1e-12
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.soak
+
 PROGRAM = Path(__file__).parent / "alone.py"
 # Fits: so many before the first look, then on the driver, and over files.
 WARM, LOCAL, FILES = 30, 180, 20

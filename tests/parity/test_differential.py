@@ -24,6 +24,8 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 from sparklr import LogisticRegressionEstimator
 from tests.parity.objective import Array, Setting, deviations, objective
 
+pytestmark = pytest.mark.parity_full
+
 # The same cases in every run.
 REPEATABLE = settings(
     derandomize=True,
