@@ -23,6 +23,7 @@ from sparklr.solvers import (
     newton,
     owlqn,
     proximal_newton,
+    with_fallback,
 )
 
 log = logging.getLogger("sparklr")
@@ -91,15 +92,27 @@ def choose_solver(problem: Problem, rows: int, fits: int = 1) -> SolverName:
 def make_solver(
     problem: Problem, name: SolverName, precondition: Preconditioner
 ) -> Callable[[Array, Stop], Solver]:
-    """A solver of this name for any start."""
-    l1, box = problem.penalty.l1, problem.box
-    if name == "newton":
-        return lambda start, stop: newton(start, stop=stop)
-    if name == "proximal-newton":
-        return lambda start, stop: proximal_newton(start, l1, box=box, stop=stop)
-    if name == "l-bfgs":
-        return lambda start, stop: lbfgs(start, precondition=precondition, stop=stop)
-    return lambda start, stop: owlqn(start, l1, box=box, precondition=precondition, stop=stop)
+    """A solver of this name for any start.
+
+    Where a Newton method can choose no step, first derivatives go on from there.
+    """
+    l1, box, curvature = problem.penalty.l1, problem.box, problem.start_curvature()
+
+    def first_order(start: Array, stop: Stop) -> Solver:
+        if problem.penalty.smooth and box is None:
+            return lbfgs(start, precondition=precondition, stop=stop)
+        return owlqn(start, l1, box=box, precondition=precondition, stop=stop)
+
+    def second_order(start: Array, stop: Stop) -> Solver:
+        if name == "newton":
+            method = newton(start, curvature=curvature, stop=stop)
+        else:
+            method = proximal_newton(start, l1, box=box, curvature=curvature, stop=stop)
+        return with_fallback(method, first_order, stop)
+
+    if name == "owl-qn":
+        return lambda start, stop: owlqn(start, l1, box=box, precondition=precondition, stop=stop)
+    return first_order if name == "l-bfgs" else second_order
 
 
 def state_bytes(problem: Problem, name: SolverName) -> int:

@@ -25,6 +25,7 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import MEGABYTE, Passes, read_round
+from sparklr.passes.threads import one_blas_thread
 from sparklr.problem import Problem, SolverName, Spec
 from sparklr.progress import Round
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
@@ -353,7 +354,9 @@ def _run(
             report(readings, len(each), *max(each, key=lambda its: its[1]))
         return answers
 
-    return lockstep(solvers, answer), readings
+    # The driver's own algebra is small or runs beside Spark: BLAS threads would wait for a core.
+    with one_blas_thread():
+        return lockstep(solvers, answer), readings
 
 
 def _warm_started(

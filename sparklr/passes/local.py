@@ -58,7 +58,8 @@ class LocalPasses:
         worth = self.moments.nonzeros * columns // WORK_A_THREAD
         threads = max(1, min(self.threads, worth, len(self.blocks)))
         if threads == 1:
-            return [work(range(len(self.blocks)))]
+            with one_blas_thread():  # BLAS's own would spin between the many short products
+                return [work(range(len(self.blocks)))]
         ends = np.linspace(0, len(self.blocks), threads + 1).astype(int)
         runs = [range(begin, end) for begin, end in pairwise(ends)]
         with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
