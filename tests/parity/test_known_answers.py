@@ -289,7 +289,8 @@ def test_a_far_mean_changes_no_coefficient(
 ) -> None:
     """By second derivatives, which shift the rows, and by first, which leave sparse ones alone.
 
-    Sums over rows a million deviations away keep some ten digits, so there more is allowed.
+    Sums over rows a million deviations away keep some ten digits: of an objective at its minimum,
+    that leaves five of the coefficients.
     """
     features, labels, weights = some_rows(classes)
     features = np.round(features * 2**10) / 2**10  # so that the far columns hold the same numbers
@@ -302,7 +303,7 @@ def test_a_far_mean_changes_no_coefficient(
     solver: SolverName = "auto"
     if first_order:
         solver = "owl-qn" if "elasticNetParam" in penalty else "l-bfgs"
-    tolerance = 1e-5 if first_order else 1e-6
+    tolerance = 3e-5 if first_order else 1e-6
     found = fit(far, labels, weights, solver=solver, **options)
     wanted = fit(features, labels, weights, **options)
     assert_same((found.coefficients,), (wanted.coefficients,), tolerance)
