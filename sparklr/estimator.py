@@ -14,21 +14,21 @@ from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
-from sparklr import jvm
-from sparklr.choice import check_solver
-from sparklr.columns import TrainingRows
-from sparklr.grid import FitsInOrder, Reading, fit_each
-from sparklr.matrix_params import read_bounds, read_initial
+from sparklr.fitting.bounds_and_start import read_bounds, read_initial
+from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.plan import Fit
+from sparklr.fitting.problem import Spec
+from sparklr.fitting.shared import FitsInOrder, Reading, fit_each
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
+from sparklr.packing.job import Storage
 from sparklr.params import HasVerbose, LogisticRegressionParams
-from sparklr.passes.complaints import MOST_COEFFICIENTS
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import MEGABYTE
-from sparklr.persistence import EstimatorReader, ParamsWriter
-from sparklr.plan import Fit
-from sparklr.problem import Spec
-from sparklr.remote import first_line, warn_once
+from sparklr.rows.checks import MOST_COEFFICIENTS
+from sparklr.rows.columns import TrainingRows
+from sparklr.saving.files import EstimatorReader, ParamsWriter
+from sparklr.spark import classic
+from sparklr.spark.connect import first_line, warn_once
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
     FitReport,
@@ -368,7 +368,7 @@ class LogisticRegressionEstimator(
             local_bytes=_megabytes(rows.frame, LOCAL_MB, plain.local_bytes),
             block_bytes=block,
             depth=self.getAggregationDepth(),
-            slots=jvm.task_slots(session),
+            slots=classic.task_slots(session),
             width=rows.width,
             classes=rows.classes,
             folded=rows.folded,

@@ -15,8 +15,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr import arrays
 from sparklr.arrays import Array
-from sparklr.columns import check_output_columns, find_features, nameless, output_columns
-from sparklr.compressed import (
+from sparklr.params import LogisticRegressionParams, check_thresholds
+from sparklr.rows.columns import check_output_columns, find_features, nameless, output_columns
+from sparklr.saving.files import ModelReader, ModelWriter
+from sparklr.saving.json_text import json_model, model_json, sklearn_model
+from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin
+from sparklr.scoring.scorer import Scorer
+from sparklr.spark.classic import Twin
+from sparklr.spark.matrices import (
     by_row,
     compress_matrix,
     compress_vector,
@@ -24,12 +30,6 @@ from sparklr.compressed import (
     dense_vector,
     stored_matrix,
 )
-from sparklr.jvm import Twin
-from sparklr.params import LogisticRegressionParams, check_thresholds
-from sparklr.persistence import ModelReader, ModelWriter
-from sparklr.portable import json_model, model_json, sklearn_model
-from sparklr.score_frame import Scored, check_width, score_by_arrow, score_by_twin
-from sparklr.scoring import Scorer
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
     LogisticRegressionSummary,

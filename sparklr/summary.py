@@ -14,12 +14,12 @@ from uuid import uuid4
 
 from pyspark.sql import DataFrame
 
-from sparklr import plots
 from sparklr.arrays import Array
-from sparklr.metrics import Confusion, ScoreCurve, null_deviance
-from sparklr.pages import evaluation_page, fit_page
-from sparklr.tables import Page
-from sparklr.tallies import Predictions, as_frame
+from sparklr.display import plots
+from sparklr.display.pages import evaluation_page, fit_page
+from sparklr.display.tables import Page
+from sparklr.scoring.aggregates import Predictions, as_frame
+from sparklr.scoring.metrics import Confusion, ScoreCurve, null_deviance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

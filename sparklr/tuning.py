@@ -16,13 +16,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
+from sparklr.display.progress import Progress, silent
 from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.grid import open_grid
-from sparklr.jvm import for_readers
+from sparklr.fitting.shared import open_grid
 from sparklr.params import HasVerbose
-from sparklr.persistence import RoomMaker, check_class, damage, read_metadata, read_uid
-from sparklr.progress import Progress, silent
-from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
+from sparklr.saving.files import RoomMaker, check_class, damage, read_metadata, read_uid
+from sparklr.search.trials import ParamMap, Split, Trials, can_try, last_stage
+from sparklr.spark.classic import for_readers
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 

@@ -14,15 +14,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.plan import Left, fit_all, fit_without_folds
+from sparklr.fitting.problem import Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
+from sparklr.packing.job import Storage
+from sparklr.passes.jobs import SparkPasses, open_passes
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes
-from sparklr.passes.spark import SparkPasses, open_passes
-from sparklr.plan import Left, fit_all, fit_without_folds
-from sparklr.problem import Spec
+from sparklr.rows.blocks import Block
 from tests.passes.contract import CASES, NAMES, RELATIVE, Rows, direct_sums, probes_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -84,7 +84,7 @@ def of_kind(spark: Any, kind: str, name: str) -> Iterator[Folded]:
     """As above, with what tells the kinds of storage apart."""
     with pytest.MonkeyPatch.context() as patch:
         threads = 1 if kind in ("files", "shipped") else 2
-        patch.setattr("sparklr.passes.spark.useful_threads", lambda _: threads)
+        patch.setattr("sparklr.passes.jobs.useful_threads", lambda _: threads)
         with folded(spark, name, KINDS[kind]) as case:
             passes = case.passes
             assert isinstance(passes, LocalPasses if kind == "local" else SparkPasses)

@@ -21,10 +21,11 @@ from pyspark.ml.evaluation import (
 from pyspark.ml.linalg import Vectors
 from scipy.special import expit
 
-from sparklr import LogisticRegressionEstimator, judges
+from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.judges import HeldOut, judge_of
-from sparklr.scoring import Scorer
+from sparklr.scoring import evaluators as judges
+from sparklr.scoring.evaluators import HeldOut, judge_of
+from sparklr.scoring.scorer import Scorer
 from tests.frames import dense
 from tests.made_models import made_model
 

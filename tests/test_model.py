@@ -17,7 +17,7 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.spark.classic import Twin
 from tests.frames import dense
 
 

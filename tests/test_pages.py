@@ -12,8 +12,9 @@ from numpy.testing import assert_array_equal
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, Vectors
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionModel, plots
-from sparklr.metrics import ScoreCurve
+from sparklr import LogisticRegressionModel
+from sparklr.display import plots
+from sparklr.scoring.metrics import ScoreCurve
 from sparklr.summary import BinaryLogisticRegressionSummary, LogisticRegressionSummary
 from tests.made_models import made_model, training
 

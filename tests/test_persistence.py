@@ -17,7 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
 from tests.test_bad_input import assert_plain
 
 pytestmark = pytest.mark.usefixtures("spark")

@@ -24,7 +24,7 @@ from pyspark.sql.types import (
 )
 
 from sparklr import LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.spark.classic import Twin
 
 NAN, INF = float("nan"), float("inf")
 BINOMIAL = np.array([[0.5, 0.0, -2.0]])

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sparklr.tables import Page, Shown, Table, amount, label_name, number, percent
+from sparklr.display.tables import Page, Shown, Table, amount, label_name, number, percent
 
 TABLE = Table("Sizes", ("name", "size"), (("a", "1.5"), "... 3 more ...", ("bcd", "12.25")))
 

@@ -26,7 +26,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel, tuning
-from sparklr.passes.packing import Packing
+from sparklr.packing.job import Packing
 from sparklr.tuning import CrossValidator, TrainValidationSplit, regParamGrid
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

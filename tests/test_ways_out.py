@@ -21,7 +21,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVect
 from pyspark.sql.pandas.functions import pandas_udf
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.spark.classic import Twin
 from tests.frames import dense
 
 INF = float("inf")

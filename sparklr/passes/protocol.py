@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe, Sums, split_totals
+from sparklr.rows.blocks import Block
 
 MEGABYTE = 2**20
 

@@ -18,10 +18,10 @@ from pyspark.sql.connect.dataframe import DataFrame
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.passes import packing
-from sparklr.passes.packing import Storage
-from sparklr.passes.spark import SparkPasses
-from sparklr.remote import warn_once
+from sparklr.packing import job as packing
+from sparklr.packing.job import Storage
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.connect import warn_once
 from sparklr.tuning import CrossValidator
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -37,7 +37,7 @@ def _on_executors(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(Storage(**given), local_bytes=0, block_bytes=2_000)
 
     monkeypatch.setattr("sparklr.estimator.Storage", storage)
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
     monkeypatch.delenv(packing.TEMPORARY_PATH, raising=False)
     warn_once.cache_clear()
 

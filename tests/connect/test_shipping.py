@@ -11,10 +11,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparklr.objective.sums import Probe
-from sparklr.passes import spark as jobs
-from sparklr.passes.packing import Storage
-from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH
-from sparklr.passes.spark import SparkPasses
+from sparklr.packing.job import Storage
+from sparklr.passes import jobs
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH
 from tests.passes.contract import CASES, Opened, assert_sums, opened
 from tests.passes.test_session import changed
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyspark.sql import Row
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import ModelReader
+from sparklr.saving.files import ModelReader
 from tests.fuzz.reference import outcome
 
 SAVED = Path(__file__).parents[1] / "saved" / "format-1"
@@ -55,7 +55,7 @@ def load(metadata: str, rows: list[dict[str, Any]]) -> LogisticRegressionModel:
         return [Row(*(_struct(row[name]) for name in ORDER)) for row in rows]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.persistence._read", read)
+        patch.setattr("sparklr.saving.files._read", read)
         patch.setattr(ModelReader, "sparkSession", Nowhere())
         return ModelReader(LogisticRegressionModel).load(WHERE)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.matrix_params import read_bounds
+from sparklr.fitting.bounds_and_start import read_bounds
 from sparklr.params import RANGES, check_params
 from tests.fuzz.reference import outcome
 

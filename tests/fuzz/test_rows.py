@@ -16,13 +16,13 @@ import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparklr.blocks import Block
-from sparklr.passes.complaints import RULES, ColumnNames, check_magnitudes
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.problem import Spec
+from sparklr.packing.worker import PackPlan, pack_partition
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.pack import PackPlan, pack_partition
-from sparklr.plan import fit_all
-from sparklr.problem import Spec
-from sparklr.scoring import Scorer
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import RULES, ColumnNames, check_magnitudes
+from sparklr.scoring.scorer import Scorer
 from tests.fuzz.reference import outcome, slopes
 from tests.passes.test_pack import pack
 from tests.test_arrow import VECTOR, dense_row, sparse_row

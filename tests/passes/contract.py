@@ -19,10 +19,10 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.packing import Storage
+from sparklr.packing.job import Storage
+from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.spark import open_passes
+from sparklr.rows.checks import ColumnNames
 from tests.conftest import REMOTE
 
 NAMES = ColumnNames("features", "label", "weight")

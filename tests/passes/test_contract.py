@@ -11,11 +11,11 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.passes import spark as jobs
+from sparklr.packing.job import Storage
+from sparklr.passes import jobs
+from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import read_round
-from sparklr.passes.spark import SparkPasses
 from tests.passes.contract import (
     CASES,
     Opened,

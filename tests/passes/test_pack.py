@@ -14,10 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of
-from sparklr.passes.complaints import RULES, ColumnNames, Complaints
-from sparklr.passes.pack import (
+from sparklr.packing.worker import (
     SCHEMA,
     SUMMARY,
     PackPlan,
@@ -26,6 +24,8 @@ from sparklr.passes.pack import (
     smallest_keys,
     stack_blocks,
 )
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import RULES, ColumnNames, Complaints
 from tests.test_arrow import dense_row, sparse_row, vector_column
 
 NAN, INF = float("nan"), float("inf")

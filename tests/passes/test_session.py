@@ -15,15 +15,16 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator, grid
+from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.columns import training_rows
+from sparklr.fitting import shared as grid
 from sparklr.objective.sums import Probe
-from sparklr.passes import session
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.packing import Storage
-from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
-from sparklr.passes.spark import open_passes
+from sparklr.packing.job import Storage
+from sparklr.passes.jobs import open_passes
+from sparklr.rows.checks import ColumnNames
+from sparklr.rows.columns import training_rows
+from sparklr.spark import private_session as session
+from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from tests.frames import collect_garbage
 
 LOCAL_MB = "spark.sparklr.localMB"

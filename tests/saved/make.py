@@ -2,7 +2,7 @@
 
     python tests/saved/make.py
 
-writes tests/saved/format-1, the number being `sparklr.persistence.FORMAT`. Run it once for a new
+writes tests/saved/format-1, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
 with Python 3.11. Checksums and markers are dropped, for loading does not need them, and
@@ -18,7 +18,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 from pyspark.sql import SparkSession
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
 
 INF = float("inf")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.metrics import ScoreCurve
+from sparklr.scoring.metrics import ScoreCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

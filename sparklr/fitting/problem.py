@@ -15,12 +15,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import Scaling
 from sparklr.objective.sums import Family, Probe, Stack, Sums, margin_hessians
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
 # The log of the share of a class without rows, where it must be finite.

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array, BoolArray, Matrix
-from sparklr.arrow import FeatureRows, read_features, read_numbers
-from sparklr.blocks import Block, stack_rows
 from sparklr.objective.moments import Moments, merge_all, moments_of, no_rows
-from sparklr.passes.complaints import MOST_COEFFICIENTS, Complaints
-from sparklr.passes.store import BlockName, BlockStore
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.rows.arrow import FeatureRows, read_features, read_numbers
+from sparklr.rows.blocks import Block, stack_rows
+from sparklr.rows.checks import MOST_COEFFICIENTS, Complaints
 
 SUMMARY = -1  # the position of a partition's summary row
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
-from sparklr.blocks import Block
-from sparklr.passes.store import BlockName, BlockStore
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.rows.blocks import Block
 
 
 class BlockLostError(LookupError):

@@ -23,15 +23,15 @@ from pyspark.ml.wrapper import JavaParams
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from sparklr.columns import training_rows
+from sparklr.display.progress import Progress
 from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.grid import Grid, Place, data_key, open_grid
-from sparklr.judges import Judge, judge_of
+from sparklr.fitting.plan import Fit
+from sparklr.fitting.shared import Grid, Place, data_key, open_grid
 from sparklr.params import check_map
-from sparklr.plan import Fit
-from sparklr.progress import Progress
-from sparklr.remote import first_line, warn_once
-from sparklr.unscaled import rescaled, unscaled
+from sparklr.rows.columns import training_rows
+from sparklr.scoring.evaluators import Judge, judge_of
+from sparklr.search.scaler import rescaled, unscaled
+from sparklr.spark.connect import first_line, warn_once
 
 ParamMap: TypeAlias = Mapping[Any, Any]
 

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.choice import (
+from sparklr.display.progress import Round
+from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
     make_solver,
@@ -21,12 +22,11 @@ from sparklr.choice import (
     state_bytes,
     worth_whole,
 )
+from sparklr.fitting.problem import Problem, SolverName, Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import MEGABYTE, Passes, read_round
-from sparklr.problem import Problem, SolverName, Spec
-from sparklr.progress import Round
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
 
 log = logging.getLogger("sparklr")

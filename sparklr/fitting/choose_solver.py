@@ -12,8 +12,8 @@ from collections.abc import Callable
 from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.problem import Problem, SolverName, Spec
+from sparklr.fitting.problem import Problem, SolverName, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import (
     BlockInverse,
     Preconditioner,

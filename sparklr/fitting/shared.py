@@ -17,19 +17,19 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.columns import TrainingRows, check_output_columns, training_rows
-from sparklr.judges import HeldOut, Judge
+from sparklr.display.progress import Progress
+from sparklr.fitting.plan import Fit, Left, fit_all, fit_without_folds, largest_penalty
 from sparklr.model import LogisticRegressionModel, scorer_of
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Family, Probe
 from sparklr.params import check_params
+from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
-from sparklr.passes.spark import open_passes
 from sparklr.passes.threads import useful_threads
-from sparklr.plan import Fit, Left, fit_all, fit_without_folds, largest_penalty
-from sparklr.progress import Progress
-from sparklr.scoring import Scorer
+from sparklr.rows.blocks import Block
+from sparklr.rows.columns import TrainingRows, check_output_columns, training_rows
+from sparklr.scoring.evaluators import HeldOut, Judge
+from sparklr.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator

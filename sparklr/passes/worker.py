@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.sums import Probe
-from sparklr.passes.store import BlockName, BlockStore
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.passes.readings import Totals, held_out_margins
 from sparklr.passes.threads import one_blas_thread
-from sparklr.passes.totals import Totals, held_out_margins
+from sparklr.rows.blocks import Block
 
 # Sums of a partition, at position SUMS; or no sums: a block that was not found.
 PARTIAL = "partition int, position int, sums binary"

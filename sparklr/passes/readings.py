@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.sums import Probe, Stack, Sums
+from sparklr.rows.blocks import Block
 
 
 class Totals:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array, BoolArray, IntArray, Matrix
-from sparklr.blocks import csr
+from sparklr.rows.blocks import csr
 
 SPARSE, DENSE = 0, 1
 

@@ -22,7 +22,7 @@ from pyspark.sql.types import (
 )
 
 from sparklr.params import LogisticRegressionParams, check_features
-from sparklr.passes.complaints import ColumnNames
+from sparklr.rows.checks import ColumnNames
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
-from sparklr.columns import find_column
-from sparklr.metrics import Confusion, ScoreCurve
+from sparklr.rows.columns import find_column
+from sparklr.scoring.metrics import Confusion, ScoreCurve
 
 # Distinct scores that come to the driver as they are: three columns of 32 MB.
 MOST_SCORES = 4_000_000

@@ -22,9 +22,9 @@ from pyspark.ml.evaluation import (
 )
 
 from sparklr.arrays import Array, IntArray
-from sparklr.metrics import Confusion, ScoreCurve
 from sparklr.params import LogisticRegressionParams
-from sparklr.scoring import Scorer
+from sparklr.scoring.metrics import Confusion, ScoreCurve
+from sparklr.scoring.scorer import Scorer
 
 # Pairs of label and prediction that may have a counter each, 32 MB of them, whether the pair
 # occurs or not. Beyond it, the pairs that occur are found by sorting, which takes longer.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
-from sparklr.compressed import dense_vector, stored_matrix
-from sparklr.metrics import Confusion, ScoreCurve
-from sparklr.tables import Page, Shown, Table, amount, label_name, number, percent
+from sparklr.display.tables import Page, Shown, Table, amount, label_name, number, percent
+from sparklr.scoring.metrics import Confusion, ScoreCurve
+from sparklr.spark.matrices import dense_vector, stored_matrix
 
 if TYPE_CHECKING:
     from sparklr.model import LogisticRegressionModel
+    from sparklr.scoring.aggregates import Predictions
     from sparklr.summary import FitReport
-    from sparklr.tallies import Predictions
 
 MOST_FEATURES = 20  # rows of a table of coefficients
 MOST_ROWS = 60  # rows of all tables of coefficients together

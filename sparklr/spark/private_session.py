@@ -20,8 +20,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr.jvm import clone_session
-from sparklr.remote import first_line, is_remote
+from sparklr.spark.classic import clone_session
+from sparklr.spark.connect import first_line, is_remote
 
 log = logging.getLogger("sparklr")
 

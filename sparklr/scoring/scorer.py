@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 
 from sparklr.arrays import Array, Matrix
-from sparklr.arrow import read_features
+from sparklr.rows.arrow import read_features
 
 Scores = tuple[Array, Array, Array]
 

@@ -20,9 +20,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StructField, StructType
 
-from sparklr.columns import Features
-from sparklr.jvm import transform_in_jvm
-from sparklr.scoring import SCORES, Scorer
+from sparklr.rows.columns import Features
+from sparklr.scoring.scorer import SCORES, Scorer
+from sparklr.spark.classic import transform_in_jvm
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sparklr.arrays import Array
-from sparklr.compressed import stored_matrix
-from sparklr.persistence import (
+from sparklr.saving.files import (
     FORMAT,
     check_header,
     check_sizes,
@@ -22,6 +21,7 @@ from sparklr.persistence import (
     read_names,
     read_uid,
 )
+from sparklr.spark.matrices import stored_matrix
 
 if TYPE_CHECKING:
     from sparklr.model import LogisticRegressionModel

@@ -21,12 +21,10 @@ import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr.blocks import Block
-from sparklr.jvm import run_job
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.passes.complaints import ColumnNames, Complaints, check_magnitudes
-from sparklr.passes.near import FileBlocks
-from sparklr.passes.pack import (
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.mapped_blocks import FileBlocks
+from sparklr.packing.worker import (
     SUMMARY,
     PackPlan,
     PartitionSummary,
@@ -34,10 +32,12 @@ from sparklr.passes.pack import (
     smallest_keys,
 )
 from sparklr.passes.protocol import MEGABYTE
-from sparklr.passes.session import PrivateFrame
-from sparklr.passes.store import BlockName, BlockStore
-from sparklr.passes.tasks import RemoveFiles
-from sparklr.remote import first_line, is_remote, remove_path, warn_once
+from sparklr.passes.worker import RemoveFiles
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import ColumnNames, Complaints, check_magnitudes
+from sparklr.spark.classic import run_job
+from sparklr.spark.connect import first_line, is_remote, remove_path, warn_once
+from sparklr.spark.private_session import PrivateFrame
 
 log = logging.getLogger("sparklr")
 

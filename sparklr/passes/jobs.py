@@ -20,19 +20,19 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.jvm import run_job
 from sparklr.objective.sums import Probe
-from sparklr.passes.complaints import ColumnNames
+from sparklr.packing.job import Gathered, Packing, Source, Storage, collect_arrow
+from sparklr.packing.mapped_blocks import BlockLostError
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.near import BlockLostError
-from sparklr.passes.packing import Gathered, Packing, Source, Storage, collect_arrow
 from sparklr.passes.protocol import MEGABYTE, Passes, sums_bytes, within
-from sparklr.passes.session import PrivateFrame
-from sparklr.passes.tasks import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
+from sparklr.passes.readings import join_columns
 from sparklr.passes.threads import useful_threads
-from sparklr.passes.totals import join_columns
-from sparklr.remote import is_remote
+from sparklr.passes.worker import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import run_job
+from sparklr.spark.connect import is_remote
+from sparklr.spark.private_session import PrivateFrame
 
 log = logging.getLogger("sparklr")
 

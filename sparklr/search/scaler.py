@@ -16,8 +16,8 @@ import numpy as np
 from pyspark.ml.feature import StandardScaler, StandardScalerModel
 
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.fitting.plan import Fit
 from sparklr.objective.moments import Moments
-from sparklr.plan import Fit
 
 
 def unscaled(

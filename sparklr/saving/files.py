@@ -28,9 +28,9 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
 
-from sparklr.compressed import read_matrix, read_vector
 from sparklr.params import check_value
-from sparklr.remote import first_line, is_remote, remove_path
+from sparklr.spark.connect import first_line, is_remote, remove_path
+from sparklr.spark.matrices import read_matrix, read_vector
 
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator

@@ -16,7 +16,7 @@ from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr.remote import first_line, is_remote, parallelism
+from sparklr.spark.connect import first_line, is_remote, parallelism
 
 log = logging.getLogger("sparklr")
 
