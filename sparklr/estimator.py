@@ -14,6 +14,7 @@ from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
+from sparklr.arrays import MEGABYTE
 from sparklr.fitting.bounds_and_start import read_bounds, read_initial
 from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.plan import Fit
@@ -21,14 +22,13 @@ from sparklr.fitting.problem import Spec
 from sparklr.fitting.shared import FitsInOrder, Reading, fit_each
 from sparklr.model import LogisticRegressionModel
 from sparklr.objective.moments import Moments
-from sparklr.packing.job import Storage
+from sparklr.packing.job import PackSettings
 from sparklr.params import HasVerbose, LogisticRegressionParams
-from sparklr.passes.protocol import MEGABYTE
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.saving.files import EstimatorReader, ParamsWriter
 from sparklr.spark import classic
-from sparklr.spark.connect import first_line, warn_once
+from sparklr.spark.refusals import first_line, warn_once
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
     FitReport,
@@ -360,11 +360,11 @@ class LogisticRegressionEstimator(
             )
         return family
 
-    def _storage(self, rows: TrainingRows) -> Storage:
+    def _storage(self, rows: TrainingRows) -> PackSettings:
         session = rows.frame.sparkSession
-        plain = Storage()
+        plain = PackSettings()
         block = int(self.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes
-        return Storage(
+        return PackSettings(
             local_bytes=_megabytes(rows.frame, LOCAL_MB, plain.local_bytes),
             block_bytes=block,
             depth=self.getAggregationDepth(),

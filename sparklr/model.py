@@ -21,7 +21,7 @@ from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json, sklearn_model
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin
 from sparklr.scoring.scorer import Scorer
-from sparklr.spark.classic import Twin
+from sparklr.spark.classic import SparkModelCache
 from sparklr.spark.matrices import (
     by_row,
     compress_matrix,
@@ -257,8 +257,8 @@ class LogisticRegressionModel(
         return dense_matrix(self._coefficient_matrix), dense_vector(self._intercept_vector)
 
     @cached_property
-    def _twin(self) -> Twin:
-        return Twin(
+    def _twin(self) -> SparkModelCache:
+        return SparkModelCache(
             self.uid,
             self._coefficient_matrix if self._is_multinomial else by_row(self._coefficient_matrix),
             self._intercept_vector,

@@ -18,8 +18,9 @@ from sparklr.arrays import Array
 from sparklr.display import plots
 from sparklr.display.pages import evaluation_page, fit_page
 from sparklr.display.tables import Page
-from sparklr.scoring.aggregates import Predictions, as_frame
+from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve, null_deviance
+from sparklr.spark.collect import as_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -191,9 +192,9 @@ class LogisticRegressionSummary:
         return self._tallies.by_label()
 
     @cached_property
-    def _tallies(self) -> Predictions:
+    def _tallies(self) -> PredictionFrame:
         set_by_user = self._model.isDefined(self._model.weightCol)
-        return Predictions(
+        return PredictionFrame(
             self.predictions,
             label=self.labelCol,
             prediction=self.predictionCol,

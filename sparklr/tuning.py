@@ -20,7 +20,7 @@ from sparklr.display.progress import Progress, silent
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.shared import open_grid
 from sparklr.params import HasVerbose
-from sparklr.saving.files import RoomMaker, check_class, damage, read_metadata, read_uid
+from sparklr.saving.files import OverwritingWriter, check_class, damage, read_metadata, read_uid
 from sparklr.search.trials import ParamMap, Split, Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
 
@@ -29,7 +29,7 @@ __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 RULES = ("best", "1se")
 
 
-class _Trying(HasVerbose):
+class _ValidatorMixin(HasVerbose):
     """What both validators do alike."""
 
     def _trials(self, progress: Progress) -> Trials:
@@ -44,7 +44,7 @@ class _Trying(HasVerbose):
         )
 
 
-class CrossValidator(spark.CrossValidator, _Trying):
+class CrossValidator(spark.CrossValidator, _ValidatorMixin):
     """Spark's CrossValidator, much faster where the estimator is ours.
 
     Params, folds and metrics are Spark's own. With a LogisticRegressionEstimator the rows are
@@ -202,7 +202,7 @@ class CrossValidator(spark.CrossValidator, _Trying):
         return _CrossValidatorReader(cls)
 
 
-class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
+class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
     """Spark's TrainValidationSplit, much faster where the estimator is ours; see CrossValidator."""
 
     _input_kwargs: dict[str, Any]
@@ -276,11 +276,11 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
         return _TrainValidationSplitReader(cls)
 
 
-class _CrossValidatorWriter(RoomMaker, spark.CrossValidatorWriter):
+class _CrossValidatorWriter(OverwritingWriter, spark.CrossValidatorWriter):
     """Spark's own, with room made on Spark Connect too."""
 
 
-class _TrainValidationSplitWriter(RoomMaker, spark.TrainValidationSplitWriter):
+class _TrainValidationSplitWriter(OverwritingWriter, spark.TrainValidationSplitWriter):
     """As above."""
 
 

@@ -21,7 +21,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVect
 from pyspark.sql.pandas.functions import pandas_udf
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.spark.classic import Twin
+from sparklr.spark.classic import SparkModelCache
 from tests.frames import dense
 
 INF = float("inf")
@@ -141,7 +141,7 @@ def test_each_spark_model_is_its_own(pair: LogisticRegressionModel, two: Any) ->
 def test_without_a_jvm_there_is_no_model_of_sparks(
     pair: LogisticRegressionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Twin, "copy_in", lambda *_: None)
+    monkeypatch.setattr(SparkModelCache, "copy_in", lambda *_: None)
     with pytest.raises(
         RuntimeError, match=r"toSpark makes a model in Spark's JVM.*classic session"
     ):

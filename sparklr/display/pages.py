@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
-from sparklr.display.tables import Page, Shown, Table, amount, label_name, number, percent
+from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
 from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.spark.matrices import dense_vector, stored_matrix
 
 if TYPE_CHECKING:
     from sparklr.model import LogisticRegressionModel
-    from sparklr.scoring.aggregates import Predictions
+    from sparklr.scoring.aggregates import PredictionFrame
     from sparklr.summary import FitReport
 
 MOST_FEATURES = 20  # rows of a table of coefficients
@@ -68,7 +68,7 @@ def _count(count: int, word: str, plural: str = "s") -> str:
 
 
 def _shares(weights: Array) -> str:
-    shown = Shown.of(len(weights), MOST_CLASSES)
+    shown = Ends.of(len(weights), MOST_CLASSES)
     shares = weights[shown.places] / weights.sum()
     words = [f"{at}: {percent(share)}" for at, share in zip(shown.places, shares, strict=True)]
     return ", ".join(shown.joined(words, f"... {shown.left_out:,} more ..."))
@@ -99,9 +99,9 @@ def _share_explained(deviance: float, null_deviance: float) -> str:
 def _coefficient_tables(model: LogisticRegressionModel, deviation: Array) -> tuple[Table, ...]:
     """A table for each class, or a single one; those in the middle are left out if many."""
     intercepts = dense_vector(model.interceptVector)
-    classes = Shown.of(len(intercepts), MOST_CLASSES)
+    classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
-    features = Shown.of(model.numFeatures, most)
+    features = Ends.of(model.numFeatures, most)
     names = model.featureNames
     values = _columns(stored_matrix(model.coefficientMatrix), features.places)
     # Softmax knows classes only relative to each other; their geometric mean is a neutral base.
@@ -136,7 +136,9 @@ def _coefficient_note(model: LogisticRegressionModel) -> str:
     )
 
 
-def evaluation_page(columns: Predictions, confusion: Confusion, curve: ScoreCurve | None) -> Page:
+def evaluation_page(
+    columns: PredictionFrame, confusion: Confusion, curve: ScoreCurve | None
+) -> Page:
     """How well a model predicts."""
     rows = f"{confusion.rows:,}"
     if columns.weighted:
@@ -164,7 +166,7 @@ def _label_table(confusion: Confusion) -> Table:
         confusion.f_measure(),
         confusion.false_positive_rate,
     )
-    shown = Shown.of(len(confusion.labels), 2 * MOST_CLASSES)
+    shown = Ends.of(len(confusion.labels), 2 * MOST_CLASSES)
     rows = [
         (
             label_name(confusion.labels[at]),
@@ -180,8 +182,8 @@ def _label_table(confusion: Confusion) -> Table:
 
 def _confusion_table(confusion: Confusion) -> Table:
     """Weights by label and prediction."""
-    down = Shown.of(len(confusion.labels), MOST_CLASSES)
-    across = Shown.of(len(confusion.predictions), MOST_CLASSES)
+    down = Ends.of(len(confusion.labels), MOST_CLASSES)
+    across = Ends.of(len(confusion.predictions), MOST_CLASSES)
     labels, predictions = confusion.labels[down.places], confusion.predictions[across.places]
     weights = confusion.table(labels, predictions)
     rows = [

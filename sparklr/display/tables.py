@@ -116,14 +116,14 @@ def label_name(label: float) -> str:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Ends:
     """Which of many are shown: some at both ends."""
 
     first: range
     last: range
 
     @classmethod
-    def of(cls, count: int, most: int) -> Shown:
+    def of(cls, count: int, most: int) -> Ends:
         """All of them up to `most`, else as many from both ends together."""
         if count <= most:
             return cls(range(count), range(0))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from sparklr.arrays import Array
+from sparklr.arrays import MEGABYTE, Array
 from sparklr.display.progress import Round
 from sparklr.fitting.choose_solver import (
     check_solver,
@@ -26,7 +26,7 @@ from sparklr.fitting.problem import Problem, SolverName, Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import MEGABYTE, Passes, read_round
+from sparklr.passes.protocol import Passes, read_round
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
 
 log = logging.getLogger("sparklr")
@@ -128,7 +128,7 @@ def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
 
 
 @dataclass(frozen=True)
-class Left:
+class WithoutFold:
     """A fit without one fold: its spec and classes, as the other folds' rows ask, and a start."""
 
     fold: int
@@ -138,7 +138,7 @@ class Left:
 
 
 def fit_without_folds(
-    members: Mapping[Key, Left],
+    members: Mapping[Key, WithoutFold],
     passes: Passes,
     *,
     budget: int = 256 * MEGABYTE,

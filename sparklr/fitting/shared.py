@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame
 
 from sparklr.arrays import Array
 from sparklr.display.progress import Progress
-from sparklr.fitting.plan import Fit, Left, fit_all, fit_without_folds, largest_penalty
+from sparklr.fitting.plan import Fit, WithoutFold, fit_all, fit_without_folds, largest_penalty
 from sparklr.model import LogisticRegressionModel, scorer_of
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Family, Probe
@@ -28,7 +28,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.threads import useful_threads
 from sparklr.rows.blocks import Block
 from sparklr.rows.columns import TrainingRows, check_output_columns, training_rows
-from sparklr.scoring.evaluators import HeldOut, Judge
+from sparklr.scoring.evaluators import ArrayEvaluator, HeldOut
 from sparklr.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Grid:
 
     def fit_without(self, places: Sequence[Place], whole: Sequence[Fit] | None) -> dict[Place, Fit]:
         """Fit estimators on all folds but one; `whole` are their fits on all rows."""
-        members: dict[Place, Left] = {}
+        members: dict[Place, WithoutFold] = {}
         for at, fold in places:
             rest, estimator = self._rest(fold), self._estimators[at]
             classes = estimator._classes(self._rows, rest)
@@ -149,7 +149,7 @@ class Grid:
             columns = 1 if spec.family == "binomial" else classes
             if near is not None and len(near.intercepts) != columns:
                 near = None  # a class occurs in this fold alone
-            members[at, fold] = Left(fold, spec, classes, near)
+            members[at, fold] = WithoutFold(fold, spec, classes, near)
         fits, readings = fit_without_folds(
             members, self._passes, budget=self._budget, watch=self._progress.round
         )
@@ -184,7 +184,7 @@ class Grid:
             self._readings,
         )
 
-    def judge(self, judge: Judge, fits: Mapping[Place, Fit]) -> dict[Place, float]:
+    def judge(self, judge: ArrayEvaluator, fits: Mapping[Place, Fit]) -> dict[Place, float]:
         """What a judge says of each fit on the fold it leaves out."""
         self._progress.stage("scoring held-out rows")
         metrics: dict[Place, float] = {}
@@ -225,7 +225,7 @@ class Grid:
 
 
 def _judged(
-    judge: Judge,
+    judge: ArrayEvaluator,
     scorers: Mapping[Place, Scorer],
     places: Sequence[Place],
     probes: Sequence[Probe],

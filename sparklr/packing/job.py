@@ -14,30 +14,25 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 
+from sparklr.arrays import MEGABYTE
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
-from sparklr.packing.worker import (
-    SUMMARY,
-    PackPlan,
-    PartitionSummary,
-    pack_partition,
-    smallest_keys,
-)
-from sparklr.passes.protocol import MEGABYTE
-from sparklr.passes.worker import RemoveFiles
+from sparklr.packing.summaries import PartitionSummary, check_and_merge
+from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, pack_partition
 from sparklr.rows.blocks import Block
-from sparklr.rows.checks import ColumnNames, Complaints, check_magnitudes
+from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
-from sparklr.spark.connect import first_line, is_remote, remove_path, warn_once
+from sparklr.spark.collect import collect_arrow
+from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.private_session import PrivateFrame
+from sparklr.spark.refusals import first_line, warn_once
 
 log = logging.getLogger("sparklr")
 
@@ -54,7 +49,7 @@ SAMPLE_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Storage:
+class PackSettings:
     """Where blocks live and how sums travel."""
 
     local_bytes: int = 128 * MEGABYTE  # all blocks together below this come to the driver
@@ -74,7 +69,7 @@ class Source:
 
     private: PrivateFrame
     names: ColumnNames  # what the user calls the columns, for errors
-    storage: Storage
+    storage: PackSettings
 
     def plan(self, *, ship_all: bool) -> PackPlan:
         """How every partition is packed."""
@@ -145,7 +140,7 @@ class Packing:
             else:
                 blocks.append(Block.from_buffer(payload))
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
-        folds, sample = _judge(summaries, self._source.names)
+        folds, sample = check_and_merge(summaries, self._source.names)
         moments = merge_all(folds.values())
         count = sum(its.blocks for its in summaries)
         log.info(
@@ -301,46 +296,3 @@ def _wording_worker_trouble() -> Iterator[None]:
                 "session starts."
             ) from trouble
         raise
-
-
-def _judge(
-    summaries: Sequence[PartitionSummary], names: ColumnNames
-) -> tuple[dict[int, Moments], Block]:
-    """Each fold's moments and a sample, or an error that says what is wrong with the rows."""
-    complaints = Complaints()
-    features: int | None = None
-    folds: dict[int, Moments] = {}
-    for summary in summaries:
-        complaints.merge(summary.complaints)
-        if summary.features is None:
-            continue
-        if features is not None and summary.features != features:
-            example = f"size {summary.features} instead of {features}"
-            complaints.add("size", summary.seen, example)
-        elif not complaints:
-            features = summary.features
-            for fold, its in summary.folds.items():
-                folds[fold] = folds[fold].merge(its) if fold in folds else its
-    if complaints:
-        raise ValueError(complaints.sentence(names))
-    if features is None or sum(summary.seen for summary in summaries) == 0:
-        raise ValueError("The data set is empty: there are no rows to fit. Pass at least one row.")
-    moments = merge_all(folds.values())
-    if moments.rows == 0:
-        raise ValueError(
-            f"{names.subject('weight')}: all weights are zero, so no row counts. "
-            "Give at least one row a weight above zero."
-        )
-    check_magnitudes(moments, names)
-    samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
-    _, sample = smallest_keys(samples, SAMPLE_ROWS)
-    return dict(sorted(folds.items())), sample
-
-
-def collect_arrow(frame: DataFrame) -> Any:
-    """The frame's rows as one Arrow table on the driver."""
-    if hasattr(frame, "toArrow"):  # Spark 4.0
-        return frame.toArrow()
-    columns = frame.columns
-    rows = frame.collect()
-    return pa.table({name: [row[name] for row in rows] for name in columns})

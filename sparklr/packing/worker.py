@@ -7,9 +7,8 @@ Spark's workers but knows nothing of Spark.
 
 from __future__ import annotations
 
-import io
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from typing import Any
@@ -18,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array, BoolArray, Matrix
-from sparklr.objective.moments import Moments, merge_all, moments_of, no_rows
+from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.summaries import PartitionSummary, smallest_keys
 from sparklr.rows.arrow import FeatureRows, read_features, read_numbers
 from sparklr.rows.blocks import Block, stack_rows
-from sparklr.rows.checks import MOST_COEFFICIENTS, Complaints
+from sparklr.rows.checks import MOST_COEFFICIENTS, RowFaults
 
 SUMMARY = -1  # the position of a partition's summary row
 
@@ -49,78 +49,6 @@ class PackPlan:
     classes: int | None = None  # from the label column's metadata
     folded: bool = False  # whether the last column names each row's fold
     ship_all: bool = False  # blocks that lie in files too
-
-
-@dataclass(frozen=True, eq=False)
-class PartitionSummary:
-    """What a partition tells besides its blocks; `features` is None if it has no valid row."""
-
-    partition: int
-    features: int | None
-    blocks: int
-    seen: int  # rows, those of weight 0 included
-    folds: Mapping[int, Moments]  # of each fold's rows: 0 alone where rows have no folds
-    sample: Block
-    keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
-    complaints: Complaints
-    folders: tuple[str, ...] = ()  # where its block files lie,
-    run: int = 0  # what names them,
-    lengths: tuple[int, ...] = ()  # and how long they are; -1 for a block without one
-
-    def to_bytes(self) -> bytes:
-        """As plain arrays: nothing is ever unpickled."""
-        counts = [-1 if self.features is None else self.features, self.blocks, self.seen]
-        arrays: dict[str, Any] = {
-            "counts": np.array([self.partition, *counts]),
-            "keys": self.keys,
-            "sample": np.frombuffer(self.sample.to_bytes(), dtype=np.uint8),
-            "rules": np.array(list(self.complaints.counts), dtype=str),
-            "broken": np.array(list(self.complaints.counts.values()), dtype=np.int64),
-            "examples": np.array(list(self.complaints.examples.values()), dtype=str),
-            "folders": np.array(self.folders, dtype=str),
-            "run": np.array(self.run),
-            "lengths": np.array(self.lengths, dtype=np.int64),
-        }
-        for fold, moments in self.folds.items():
-            arrays |= {f"moments_{fold}_{name}": it for name, it in moments.to_arrays().items()}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        return buffer.getvalue()
-
-    @property
-    def moments(self) -> Moments:
-        """Of all its rows."""
-        return merge_all(self.folds.values())
-
-    @staticmethod
-    def from_bytes(payload: bytes) -> PartitionSummary:
-        """The inverse of `to_bytes`."""
-        with np.load(io.BytesIO(payload), allow_pickle=False) as file:
-            arrays = dict(file)
-        partition, features, blocks, seen = (int(count) for count in arrays["counts"])
-        folds: dict[int, dict[str, Array]] = {}
-        for name, value in arrays.items():
-            if name.startswith("moments_"):
-                _, fold, field = name.split("_", 2)
-                folds.setdefault(int(fold), {})[field] = value
-        rules = [str(rule) for rule in arrays["rules"]]
-        complaints = Complaints(
-            dict(zip(rules, (int(count) for count in arrays["broken"]), strict=True)),
-            dict(zip(rules, (str(text) for text in arrays["examples"]), strict=True)),
-        )
-        return PartitionSummary(
-            partition,
-            None if features < 0 else features,
-            blocks,
-            seen,
-            {fold: Moments.from_arrays(its) for fold, its in folds.items()},
-            Block.from_buffer(arrays["sample"]),
-            arrays["keys"],
-            complaints,
-            tuple(str(folder) for folder in arrays["folders"]),
-            int(arrays["run"]),
-            tuple(int(length) for length in arrays["lengths"]),
-        )
 
 
 def pack_partition(
@@ -223,7 +151,7 @@ class Packer:
         self._partition = partition
         self._plan = plan
         self._features: int | None = None
-        self._complaints = Complaints()
+        self._faults = RowFaults()
         self._moments: dict[int, Moments] = {}
         self._seen = 0
         self._waiting: dict[int, _Waiting] = {}
@@ -231,10 +159,10 @@ class Packer:
         self._random = np.random.default_rng([20_001, partition])
 
     def blocks(self, batches: Iterable[Any]) -> Iterator[Block]:
-        """Blocks of about `block_bytes`; after a first complaint rows are only counted."""
+        """Blocks of about `block_bytes`; after a first fault rows are only counted."""
         for batch in batches:
             rows = self._checked_rows(batch)
-            if self._complaints:
+            if self._faults:
                 self._waiting.clear()
                 continue
             for fold, those in () if rows is None else rows.by_fold():
@@ -273,7 +201,7 @@ class Packer:
         self._check_labels(labels)
         if weights is not None:
             self._check_weights(weights)
-        if self._complaints or len(labels) == 0:
+        if self._faults or len(labels) == 0:
             return None
         if weights is not None and not (weights > 0).all():
             kept = weights > 0
@@ -284,7 +212,7 @@ class Packer:
         return _Rows(features.matrix(self._features or 0), labels.copy(), weights, folds)
 
     def _check_features(self, rows: FeatureRows) -> None:
-        add = self._complaints.add
+        add = self._faults.add
         add("null features", int(rows.null.sum()))
         add("broken vector", int(rows.broken.sum()))
         if rows.null_element.any():
@@ -324,7 +252,7 @@ class Packer:
     def _check(self, rule: str, values: Array, broken: BoolArray) -> None:
         if broken.any():
             value = values[broken][0]
-            self._complaints.add(rule, int(broken.sum()), "" if np.isnan(value) else f"{value:g}")
+            self._faults.add(rule, int(broken.sum()), "" if np.isnan(value) else f"{value:g}")
 
     def _draw(self, block: Block) -> None:
         """Give each row a random key and keep those with the smallest."""
@@ -345,34 +273,25 @@ class Packer:
     def summary(self, blocks: int) -> PartitionSummary:
         """What was seen, once all rows have been read."""
         features = self._features
-        # Of rows that are refused only that is told: their width may be the very complaint.
-        width = 0 if self._complaints else features or 0
+        # Of rows that are refused only that is told: their width may be the very fault.
+        width = 0 if self._faults else features or 0
         nothing = Block(np.zeros((0, width)), np.zeros(0), None)
         keys, sample = np.zeros(0), nothing
-        if self._samples and not self._complaints:
+        if self._samples and not self._faults:
             keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
-        folds = {0: no_rows(width)} if self._complaints or not self._moments else self._moments
+        folds = {0: no_rows(width)} if self._faults or not self._moments else self._moments
         return PartitionSummary(
-            self._partition, features, blocks, self._seen, folds, sample, keys, self._complaints
+            self._partition, features, blocks, self._seen, folds, sample, keys, self._faults
         )
 
 
-def smallest_keys(samples: list[tuple[Array, Block]], most: int) -> tuple[Array, Block]:
-    """The `most` rows with the smallest keys among all samples: a sample of all their rows."""
-    keys = np.concatenate([keys for keys, _ in samples])
-    whole = stack_blocks([block for _, block in samples])
-    if len(keys) <= most:
-        return keys, whole
-    chosen = np.sort(np.argpartition(keys, most)[:most])
-    return keys[chosen], whole.take(chosen)
+@dataclass(frozen=True)
+class RemoveFiles:
+    """Remove a fit's files from the machine of each task; no rows come out."""
 
+    store: BlockStore
 
-def stack_blocks(blocks: list[Block]) -> Block:
-    """The rows of all blocks as one."""
-    weights = None
-    if any(block.weights is not None for block in blocks):
-        weights = np.concatenate(
-            [np.ones(b.rows) if b.weights is None else b.weights for b in blocks]
-        )
-    matrix = stack_rows([block.matrix for block in blocks])
-    return Block(matrix, np.concatenate([block.labels for block in blocks]), weights)
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            self.store.remove()
+        yield from ()

@@ -19,18 +19,19 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparklr.arrays import Array
+from sparklr.arrays import MEGABYTE, Array
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import Gathered, Packing, Source, Storage, collect_arrow
+from sparklr.packing.job import Gathered, Packing, PackSettings, Source
 from sparklr.packing.mapped_blocks import BlockLostError
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import MEGABYTE, Passes, sums_bytes, within
+from sparklr.passes.protocol import Passes, sums_bytes, within
 from sparklr.passes.readings import join_columns
 from sparklr.passes.threads import useful_threads
 from sparklr.passes.worker import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
 from sparklr.rows.blocks import Block
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
+from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote
 from sparklr.spark.private_session import PrivateFrame
 
@@ -58,7 +59,7 @@ class _Job(Protocol[T_co]):
 
 
 @contextmanager
-def open_passes(rows: DataFrame, names: ColumnNames, storage: Storage) -> Iterator[Passes]:
+def open_passes(rows: DataFrame, names: ColumnNames, storage: PackSettings) -> Iterator[Passes]:
     """Passes over a frame with columns features, label and perhaps weight and fold, in this order.
 
     `names` are what the user calls these columns, for errors.

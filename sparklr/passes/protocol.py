@@ -15,8 +15,6 @@ from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe, Sums, split_totals
 from sparklr.rows.blocks import Block
 
-MEGABYTE = 2**20
-
 
 class Passes(Protocol):
     """Rows that can be read again and again."""

@@ -110,18 +110,6 @@ def merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
         yield _row(current, SUMS, total.tobytes())
 
 
-@dataclass(frozen=True)
-class RemoveFiles:
-    """Remove a fit's files from the machine of each task; no rows come out."""
-
-    store: BlockStore
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for _ in batches:
-            self.store.remove()
-        yield from ()
-
-
 def _row(partition: int, position: int, sums: bytes | None) -> pa.RecordBatch:
     columns = [
         pa.array([partition], pa.int32()),

@@ -10,10 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
-from sparklr.objective.moments import Moments
-
 Role = Literal["features", "label", "weight"]
 
 # Half a gigabyte of them: beyond it, labels or features are surely identifiers.
@@ -95,7 +91,7 @@ class ColumnNames:
 
 
 @dataclass
-class Complaints:
+class RowFaults:
     """How often each rule was broken, with the first example of each."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -110,7 +106,7 @@ class Complaints:
             self.counts[rule] = self.counts.get(rule, 0) + count
             self.examples.setdefault(rule, example)
 
-    def merge(self, other: Complaints) -> None:
+    def merge(self, other: RowFaults) -> None:
         """Add another partition's."""
         for rule, count in other.counts.items():
             self.add(rule, count, other.examples[rule])
@@ -124,28 +120,3 @@ class Complaints:
         example = f" (first: {first})" if first else ""
         rows = "1 row has" if count == 1 else f"{count} rows have"
         return f"{names.subject(role)}: {rows} {what}{example}. To fit, {remedy}."
-
-
-def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
-    """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
-    # Told from a constant column by its ends: what is left of such squares is rounding.
-    tiny = (moments.maximum > moments.minimum) & (moments.spread < 1e-280)
-    if tiny.any() and np.isfinite(moments.spread).all() and 1e-150 < moments.weight < 1e150:
-        at = int(np.flatnonzero(tiny)[0])
-        raise ValueError(
-            f"{names.subject('features')}: {names.feature(at)} runs from {moments.minimum[at]:g} "
-            f"to {moments.maximum[at]:g}, and the squares of such differences vanish. Rescale it, "
-            "e.g. multiply by 1e100, or leave it out."
-        )
-    bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
-    if len(bad):
-        low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]
-        raise ValueError(
-            f"{names.subject('features')}: {names.feature(int(bad[0]))} runs from {low:g} to "
-            f"{high:g}, and the squares of such values overflow. Rescale it, e.g. divide by 1e100."
-        )
-    if moments.rows and not 1e-150 < moments.weight < 1e150:
-        raise ValueError(
-            f"{names.subject('weight')}: the weights add up to {moments.weight:g}, beyond what "
-            "can be computed with. Multiply all by one number; only their ratios count."
-        )

@@ -29,8 +29,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
 
 from sparklr.params import check_value
-from sparklr.spark.connect import first_line, is_remote, remove_path
+from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
+from sparklr.spark.refusals import first_line
 
 if TYPE_CHECKING:
     from sparklr.estimator import LogisticRegressionEstimator
@@ -48,7 +49,7 @@ DATA: dict[str, DataType] = {
 }
 
 
-class RoomMaker(MLWriter):
+class OverwritingWriter(MLWriter):
     """A writer that can make room on Spark Connect too, where Spark's own asks for the JVM."""
 
     def _handleOverwrite(self, path: str) -> None:
@@ -58,7 +59,7 @@ class RoomMaker(MLWriter):
             super()._handleOverwrite(path)
 
 
-class ParamsWriter(RoomMaker):
+class ParamsWriter(OverwritingWriter):
     """Writes the Params of an instance."""
 
     def __init__(self, instance: Params) -> None:
@@ -70,7 +71,7 @@ class ParamsWriter(RoomMaker):
         _write_metadata(self._instance, path, self.sparkSession)
 
 
-class ModelWriter(RoomMaker):
+class ModelWriter(OverwritingWriter):
     """Writes a model: its Params and its coefficients."""
 
     def __init__(self, model: LogisticRegressionModel) -> None:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
 from sparklr.rows.columns import find_column
 from sparklr.scoring.metrics import Confusion, ScoreCurve
+from sparklr.spark.collect import collect
 
 # Distinct scores that come to the driver as they are: three columns of 32 MB.
 MOST_SCORES = 4_000_000
@@ -31,7 +28,7 @@ GREATEST_SCORE = 1.0 - 2.0**-53
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PredictionFrame:
     """A frame of predictions and the names of its columns."""
 
     frame: DataFrame
@@ -112,20 +109,3 @@ def _by_step(rows: DataFrame, step: Column) -> DataFrame:
 def _log_odds_step(score: Column) -> Column:
     inside = F.least(F.greatest(score, F.lit(LEAST_SCORE)), F.lit(GREATEST_SCORE))
     return F.rint((F.log(inside) - F.log1p(-inside)) / LOG_ODDS_STEP)
-
-
-def collect(frame: DataFrame) -> list[Array]:
-    """The columns of a frame of numbers, on the driver."""
-    if hasattr(frame, "toArrow"):  # Spark 4.0
-        return [column.to_numpy() for column in frame.toArrow().columns]
-    pandas: Any = frame.toPandas()
-    return [pandas[name].to_numpy() for name in frame.columns]
-
-
-def as_frame(like: DataFrame, columns: dict[str, Array]) -> DataFrame:
-    """A frame of these columns and rows, in the session of another."""
-    schema = StructType([StructField(name, DoubleType(), False) for name in columns])
-    rows: Any = pd.DataFrame(columns)
-    if hasattr(like, "toArrow"):  # Spark 4.0
-        rows = pa.table(columns)
-    return like.sparkSession.createDataFrame(rows, schema)

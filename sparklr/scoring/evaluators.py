@@ -66,7 +66,7 @@ class HeldOut:
     weights: Array | None
 
 
-class Judge(Protocol):
+class ArrayEvaluator(Protocol):
     """One evaluator's metric, of a model's margins."""
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
@@ -77,7 +77,9 @@ class Judge(Protocol):
         ...
 
 
-def judge_of(evaluator: Evaluator, params: LogisticRegressionParams) -> Judge | None:
+def array_evaluator(
+    evaluator: Evaluator, params: LogisticRegressionParams
+) -> ArrayEvaluator | None:
     """The judge that says what this evaluator would of a model with these Params.
 
     None where only the evaluator itself can tell: it is not one of Spark's two, or a class
@@ -86,15 +88,15 @@ def judge_of(evaluator: Evaluator, params: LogisticRegressionParams) -> Judge | 
     """
     # By `type`, not by `isinstance`: a subclass may evaluate as it likes.
     if type(evaluator) is BinaryClassificationEvaluator:
-        return _binary_judge(evaluator, params)
+        return _binary_evaluator(evaluator, params)
     if type(evaluator) is MulticlassClassificationEvaluator:
-        return _multiclass_judge(evaluator, params)
+        return _multiclass_evaluator(evaluator, params)
     return None
 
 
-def _binary_judge(
+def _binary_evaluator(
     evaluator: BinaryClassificationEvaluator, params: LogisticRegressionParams
-) -> Judge | None:
+) -> ArrayEvaluator | None:
     weighted = _weighted(evaluator, params)
     # Spark's binary evaluator, unlike the other, fails on a weightCol that is set and empty.
     if weighted is None or (evaluator.isSet(evaluator.weightCol) and not weighted):
@@ -108,12 +110,12 @@ def _binary_judge(
     area, bins = evaluator.getMetricName(), evaluator.getNumBins()
     if not name or score is None or area not in AREAS or bins < 0:
         return None
-    return AreaJudge(area, score, bins, weighted)
+    return AreaEvaluator(area, score, bins, weighted)
 
 
-def _multiclass_judge(
+def _multiclass_evaluator(
     evaluator: MulticlassClassificationEvaluator, params: LogisticRegressionParams
-) -> Judge | None:
+) -> ArrayEvaluator | None:
     weighted = _weighted(evaluator, params)
     prediction = evaluator.getPredictionCol()
     if weighted is None or not prediction or prediction != params.getPredictionCol():
@@ -126,12 +128,12 @@ def _multiclass_judge(
     if name == "logLoss":
         probability = evaluator.getProbabilityCol()
         known = bool(probability) and probability == params.getProbabilityCol()
-        return LossJudge(eps, weighted) if known else None
+        return LossEvaluator(eps, weighted) if known else None
     if name in ("accuracy", "hammingLoss"):
-        return HitsJudge(name == "accuracy", weighted)
+        return HitsEvaluator(name == "accuracy", weighted)
     if name in MEANS:
-        return MeanJudge(name, beta, weighted)
-    return LabelJudge(name, label, beta, weighted) if name in BY_LABEL else None
+        return MeanEvaluator(name, beta, weighted)
+    return LabelEvaluator(name, label, beta, weighted) if name in BY_LABEL else None
 
 
 def _weighted(
@@ -149,7 +151,7 @@ def _weighted(
 
 
 @dataclass(frozen=True)
-class AreaJudge:
+class AreaEvaluator:
     """The area under a curve of a score of the positive rows, those with a label above 0.5."""
 
     area: str
@@ -182,7 +184,7 @@ class AreaJudge:
 
 
 @dataclass(frozen=True)
-class HitsJudge:
+class HitsEvaluator:
     """accuracy, the share of the weight that is predicted right, or hammingLoss, the rest."""
 
     right: bool
@@ -199,7 +201,7 @@ class HitsJudge:
 
 
 @dataclass(frozen=True)
-class MeanJudge:
+class MeanEvaluator:
     """A measure of each label, averaged over the labels by their weights."""
 
     name: str
@@ -213,7 +215,7 @@ class MeanJudge:
 
 
 @dataclass(frozen=True)
-class LabelJudge:
+class LabelEvaluator:
     """A measure of one label."""
 
     name: str
@@ -234,7 +236,7 @@ class LabelJudge:
 
 
 @dataclass(frozen=True)
-class LossJudge:
+class LossEvaluator:
     """logLoss: minus the mean logarithm of the probability that a row's own label was given."""
 
     eps: float

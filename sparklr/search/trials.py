@@ -29,9 +29,9 @@ from sparklr.fitting.plan import Fit
 from sparklr.fitting.shared import Grid, Place, data_key, open_grid
 from sparklr.params import check_map
 from sparklr.rows.columns import training_rows
-from sparklr.scoring.evaluators import Judge, judge_of
+from sparklr.scoring.evaluators import ArrayEvaluator, array_evaluator
 from sparklr.search.scaler import rescaled, unscaled
-from sparklr.spark.connect import first_line, warn_once
+from sparklr.spark.refusals import first_line, warn_once
 
 ParamMap: TypeAlias = Mapping[Any, Any]
 
@@ -93,9 +93,11 @@ def _check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
             )
 
 
-def _fair_judge(evaluator: Evaluator, estimator: LogisticRegressionEstimator) -> Judge | None:
+def _fair_judge(
+    evaluator: Evaluator, estimator: LogisticRegressionEstimator
+) -> ArrayEvaluator | None:
     """The evaluator's judge, if the packed rows are all that it would look at."""
-    judge = judge_of(evaluator, estimator)
+    judge = array_evaluator(evaluator, estimator)
     weighted = estimator.isSet("weightCol") and bool(estimator.getWeightCol())
     # Rows of weight zero are not packed, but an evaluator without weights counts them.
     return None if weighted and not getattr(judge, "weighted", False) else judge

@@ -16,7 +16,8 @@ from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr.spark.connect import first_line, is_remote, parallelism
+from sparklr.spark.connect import is_remote, parallelism
+from sparklr.spark.refusals import first_line
 
 log = logging.getLogger("sparklr")
 
@@ -156,7 +157,7 @@ def _stop_jobs(session: SparkSession, tag: str) -> None:
         log.warning("jobs could not be stopped: %s", first_line(refusal))
 
 
-class Twin:
+class SparkModelCache:
     """A model of Spark's JVM with the same numbers; made at the first call, then copied."""
 
     def __init__(

@@ -1,20 +1,14 @@
-"""Everything that only Spark Connect has, and what to say where a platform refuses something.
+"""Everything that only Spark Connect has.
 
 No gRPC is imported here before a session of Spark Connect has been seen, which brings it along.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-from functools import cache
 from typing import Any
 
 from pyspark.sql import SparkSession
-
-log = logging.getLogger("sparklr")
-
-JAVA_CLASS = re.compile(r"\b(?:[a-z]\w*\.)+[A-Z]\w*: ?")
 
 
 def is_remote(session: Any) -> bool:
@@ -42,14 +36,3 @@ def remove_path(session: SparkSession, path: str) -> None:
     command = messages.Command()
     command.ml_command.fetch.CopyFrom(messages.Fetch(obj_ref=helper, methods=[method]))
     client.execute_command(command)
-
-
-def first_line(reason: BaseException) -> str:
-    """What an error says, without the pages and names of Java that some bring along."""
-    return JAVA_CLASS.sub("", str(reason).split("\n", 1)[0]).rstrip(" :")
-
-
-@cache
-def warn_once(text: str) -> None:
-    """Log that the platform refuses something: once a process, as it will do so each time."""
-    log.warning(text)

@@ -21,7 +21,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.classic import clone_session
-from sparklr.spark.connect import first_line, is_remote
+from sparklr.spark.connect import is_remote
+from sparklr.spark.refusals import first_line
 
 log = logging.getLogger("sparklr")
 

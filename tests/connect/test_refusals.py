@@ -19,9 +19,9 @@ from pyspark.sql.connect.dataframe import DataFrame
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
 from sparklr.packing import job as packing
-from sparklr.packing.job import Storage
+from sparklr.packing.job import PackSettings
 from sparklr.passes.jobs import SparkPasses
-from sparklr.spark.connect import warn_once
+from sparklr.spark.refusals import warn_once
 from sparklr.tuning import CrossValidator
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -33,10 +33,10 @@ PERSIST = "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported"
 def _on_executors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows stay with the workers, and nothing was told yet."""
 
-    def storage(**given: Any) -> Storage:
-        return replace(Storage(**given), local_bytes=0, block_bytes=2_000)
+    def storage(**given: Any) -> PackSettings:
+        return replace(PackSettings(**given), local_bytes=0, block_bytes=2_000)
 
-    monkeypatch.setattr("sparklr.estimator.Storage", storage)
+    monkeypatch.setattr("sparklr.estimator.PackSettings", storage)
     monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
     monkeypatch.delenv(packing.TEMPORARY_PATH, raising=False)
     warn_once.cache_clear()

@@ -11,7 +11,7 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import Storage
+from sparklr.packing.job import PackSettings
 from sparklr.passes import jobs
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
@@ -28,11 +28,11 @@ from tests.passes.contract import (
 
 # Small blocks, so that a partition has several.
 BLOCK_BYTES = 2_000
-LOCAL = Storage(block_bytes=BLOCK_BYTES, slots=2)
-JOBS = Storage(local_bytes=0, block_bytes=BLOCK_BYTES, slots=2)
+LOCAL = PackSettings(block_bytes=BLOCK_BYTES, slots=2)
+JOBS = PackSettings(local_bytes=0, block_bytes=BLOCK_BYTES, slots=2)
 
 
-KINDS: dict[str, tuple[Storage, type]] = {
+KINDS: dict[str, tuple[PackSettings, type]] = {
     "local": (LOCAL, LocalPasses),  # few rows: they came to the driver
     "jobs": (JOBS, SparkPasses),  # many rows: they stayed on the executors
 }
@@ -120,7 +120,7 @@ def test_partial_sums_merge_in_a_tree(
 
 
 @pytest.mark.parametrize("storage", [LOCAL, JOBS], ids=["local", "jobs"])
-def test_empty_partitions_add_nothing(spark: Any, storage: Storage) -> None:
+def test_empty_partitions_add_nothing(spark: Any, storage: PackSettings) -> None:
     whole = CASES["sparse"]()
     few = Rows(whole.matrix[:3], whole.labels[:3], np.array([1.0, 0.0, 2.0]), whole.sparse[:3])
     with opened(spark, few, replace(storage, slots=None), PARTITIONS) as case:

@@ -16,12 +16,12 @@ from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockStore
-from sparklr.packing.job import Packing, Storage
+from sparklr.packing.job import Packing, PackSettings
 from sparklr.passes.jobs import SparkPasses, open_passes
 from tests.passes.contract import CASES, NAMES, Opened, opened
 
 # Nothing comes to the driver, and every partition has several blocks.
-ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
+ON_EXECUTORS = PackSettings(local_bytes=0, block_bytes=2_000, slots=2)
 
 
 @pytest.fixture(autouse=True)

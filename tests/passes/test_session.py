@@ -19,7 +19,7 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
 from sparklr.fitting import shared as grid
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import Storage
+from sparklr.packing.job import PackSettings
 from sparklr.passes.jobs import open_passes
 from sparklr.rows.checks import ColumnNames
 from sparklr.rows.columns import training_rows
@@ -217,7 +217,7 @@ def test_functions_of_the_users_session_still_count(spark: Any, frame: Any, alon
 def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, frame: Any) -> None:
     rows = frame.select(F.unwrap_udt("features").alias("features"), "label")
     names = ColumnNames("features", "label")
-    storage = Storage(local_bytes=0, slots=2)
+    storage = PackSettings(local_bytes=0, slots=2)
     probes = [Probe("binomial", np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
     persistent = spark.sparkContext._jsc.sc().getPersistentRDDs
     collect_garbage(spark)
