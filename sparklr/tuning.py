@@ -17,11 +17,12 @@ from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
 from sparklr.display.progress import Progress, silent
-from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.fitting.shared import open_grid
-from sparklr.params import HasVerbose
+from sparklr.estimator import LogisticRegressionEstimator, request_of
+from sparklr.fitting.shared import open_shared_fits
+from sparklr.params import HasVerbose, verbose_if_set
 from sparklr.saving.files import OverwritingWriter, check_class, damage, read_metadata, read_uid
-from sparklr.search.trials import ParamMap, Split, Trials, can_try, last_stage
+from sparklr.search.folds import Split
+from sparklr.search.trials import ParamMap, Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
@@ -135,7 +136,7 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
             return super()._fit(dataset)
         evaluator, split = self.getEvaluator(), self._split(dataset)
         title = f"sparklr: {len(maps)} maps, {len(split.held)} folds"
-        with Progress(self._verbose_if_set(), title) as progress:
+        with Progress(verbose_if_set(self), title) as progress:
             trials = self._trials(progress)
             trials.run(split, dataset)
             metrics = trials.table(split.held)
@@ -247,7 +248,7 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
         if not can_try(estimator, maps):
             return super()._fit(dataset)
         evaluator, split = self.getEvaluator(), self._split(dataset)
-        with Progress(self._verbose_if_set(), f"sparklr: {len(maps)} maps") as progress:
+        with Progress(verbose_if_set(self), f"sparklr: {len(maps)} maps") as progress:
             trials = self._trials(progress)
             trials.run(split, dataset)
             metrics = trials.table(split.held)[0]
@@ -363,9 +364,11 @@ def regParamGrid(
         )
     if n < 1 or (ratio is not None and not 0 < ratio < 1):
         raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
-    with silent() as progress, open_grid([estimator], dataset, progress) as grid:
-        largest = grid.largest_penalty()
-        default = 1e-4 if grid.rows > grid.features else 1e-2
+    requests, unseen = {0: request_of(estimator)}, silent()
+    with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
+        largest = shared.largest_penalty()
+        moments = shared.facts(0).moments
+    default = 1e-4 if moments.rows > moments.features else 1e-2
     shares = np.geomspace(1.0, default if ratio is None else ratio, n)
     return [{estimator.regParam: float(largest * share)} for share in shares]
 

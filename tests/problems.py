@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from scipy.optimize import minimize
 
 from sparklr.arrays import Array
-from sparklr.fitting.problem import Problem, Spec
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import split_totals
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 from sparklr.arrays import Array
-from sparklr.fitting.plan import Fit, fit_all
-from sparklr.fitting.problem import SolverName, Spec
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family
 from sparklr.rows.blocks import Block

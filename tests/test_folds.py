@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
-from sparklr.fitting.problem import Spec
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
@@ -90,7 +90,7 @@ def of_kind(spark: Any, kind: str, name: str) -> Iterator[Folded]:
             assert isinstance(passes, LocalPasses if kind == "local" else SparkPasses)
             if isinstance(passes, SparkPasses):
                 assert passes.packing.has_files == (kind != "shipped")
-                assert (passes._near is not None) == (kind == "near")
+                assert (passes._mapped is not None) == (kind == "near")
             yield case
 
 

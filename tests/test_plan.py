@@ -20,8 +20,10 @@ from sparklr.fitting.choose_solver import (
     choose_solver,
     precondition_for,
 )
-from sparklr.fitting.plan import WARM_START_RATIO, Fit, constant_label_fit, fit_all
-from sparklr.fitting.problem import Problem, SolverName, Spec
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import WARM_START_RATIO, constant_label_fit, fit_all
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses

@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 
 from sparklr.arrays import Array
-from sparklr.fitting.problem import Problem, Spec
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block

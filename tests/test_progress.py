@@ -20,7 +20,8 @@ from pyspark import InheritableThread, TaskContext
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.display import progress
-from sparklr.display.progress import Progress, Round, describe, silent
+from sparklr.display.progress import Progress, describe, silent
+from sparklr.fitting.outcome import Round
 from sparklr.spark.classic import run_job
 
 TITLE = "logistic regression"

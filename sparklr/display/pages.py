@@ -5,19 +5,17 @@ From numbers that are there already: nothing here runs a Spark job.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
 from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
+from sparklr.fitting.outcome import FitReport
+from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
+from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import dense_vector, stored_matrix
-
-if TYPE_CHECKING:
-    from sparklr.model import LogisticRegressionModel
-    from sparklr.scoring.aggregates import PredictionFrame
-    from sparklr.summary import FitReport
 
 MOST_FEATURES = 20  # rows of a table of coefficients
 MOST_ROWS = 60  # rows of all tables of coefficients together
@@ -27,37 +25,55 @@ COEFFICIENTS = ("feature", "coefficient", "per std. dev.", "odds ratio")
 BY_LABEL = ("label", "weight", "precision", "recall", "F1", "false pos. rate")
 
 
+class FittedParams(Protocol):
+    """What a page reads of the Params of a model."""
+
+    def getLabelCol(self) -> str: ...
+    def getFeaturesCol(self) -> str: ...
+    def getFitIntercept(self) -> bool: ...
+    def getRegParam(self) -> float: ...
+    def getElasticNetParam(self) -> float: ...
+    def getStandardization(self) -> bool: ...
+    def isSet(self, param: str, /) -> bool: ...
+
+
 def fit_page(
-    model: LogisticRegressionModel, report: FitReport, deviance: float, null_deviance: float
+    numbers: ModelNumbers,
+    params: FittedParams,
+    report: FitReport,
+    deviance: float,
+    null_deviance: float,
 ) -> Page:
     """How a model was fitted, and what it says."""
-    family = "multinomial" if model._is_multinomial else "binomial"
+    family = "multinomial" if numbers.multinomial else "binomial"
     facts = (
-        *_fit_facts(model, report),
+        *_fit_facts(numbers, params, report),
         ("deviance", number(deviance)),
         ("null deviance", number(null_deviance)),
         ("pseudo R2", f"{_share_explained(deviance, null_deviance)} (McFadden)"),
     )
-    tables = _coefficient_tables(model, report.deviation)
-    notes = [_coefficient_note(model)]
+    tables = _coefficient_tables(numbers, params, report.deviation)
+    notes = [_coefficient_note(numbers)]
     if any(isinstance(row, str) for table in tables for row in table.rows):
         notes.append("For all coefficients read model.coefficientMatrix and model.featureNames.")
-    title = f"Logistic regression, {family}, of '{model.getLabelCol()}'"
+    title = f"Logistic regression, {family}, of '{params.getLabelCol()}'"
     return Page(title, facts, tables, tuple(notes))
 
 
-def _fit_facts(model: LogisticRegressionModel, report: FitReport) -> list[tuple[str, str]]:
+def _fit_facts(
+    numbers: ModelNumbers, params: FittedParams, report: FitReport
+) -> list[tuple[str, str]]:
     rows = f"{report.rows:,}"
     if report.label_weights.sum() != report.rows:
         rows += f", with weights that sum to {amount(report.label_weights.sum())}"
-    used = np.unique(stored_matrix(model.coefficientMatrix).nonzero()[1]).size
+    used = np.unique(stored_matrix(numbers.coefficients).nonzero()[1]).size
     work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
     return [
         ("rows", rows),
         ("classes", _shares(report.label_weights)),
-        ("features", f"{model.numFeatures:,}, of them {used:,} with a coefficient other than 0"),
-        ("penalty", _penalty(model)),
-        ("intercept", "fitted" if model.getFitIntercept() else "none"),
+        ("features", f"{numbers.features:,}, of them {used:,} with a coefficient other than 0"),
+        ("penalty", _penalty(params)),
+        ("intercept", "fitted" if params.getFitIntercept() else "none"),
         ("solver", f"{report.solver}, {work} over the rows"),
         ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
     ]
@@ -74,20 +90,20 @@ def _shares(weights: Array) -> str:
     return ", ".join(shown.joined(words, f"... {shown.left_out:,} more ..."))
 
 
-def _penalty(model: LogisticRegressionModel) -> str:
+def _penalty(params: FittedParams) -> str:
     bounded = [
         name.removeprefix("lowerBoundsOn").lower()
         for name in ("lowerBoundsOnCoefficients", "lowerBoundsOnIntercepts")
-        if model.isSet(name) or model.isSet(name.replace("lower", "upper"))
+        if params.isSet(name) or params.isSet(name.replace("lower", "upper"))
     ]
     bounds = f"; bounds on {' and '.join(bounded)}" if bounded else ""
-    if model.getRegParam() == 0:
+    if params.getRegParam() == 0:
         return f"none (regParam=0){bounds}"
-    share = model.getElasticNetParam()
+    share = params.getElasticNetParam()
     kind = {0.0: "L2", 1.0: "L1"}.get(share, "elastic net")
-    scale = "standardized" if model.getStandardization() else "unscaled"
+    scale = "standardized" if params.getStandardization() else "unscaled"
     return (
-        f"{kind} (regParam={model.getRegParam():g}, elasticNetParam={share:g}) on coefficients "
+        f"{kind} (regParam={params.getRegParam():g}, elasticNetParam={share:g}) on coefficients "
         f"of {scale} features{bounds}"
     )
 
@@ -96,28 +112,30 @@ def _share_explained(deviance: float, null_deviance: float) -> str:
     return number(1 - deviance / null_deviance) if null_deviance > 0 else number(np.nan)
 
 
-def _coefficient_tables(model: LogisticRegressionModel, deviation: Array) -> tuple[Table, ...]:
+def _coefficient_tables(
+    numbers: ModelNumbers, params: FittedParams, deviation: Array
+) -> tuple[Table, ...]:
     """A table for each class, or a single one; those in the middle are left out if many."""
-    intercepts = dense_vector(model.interceptVector)
+    intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
-    features = Ends.of(model.numFeatures, most)
-    names = model.featureNames
-    values = _columns(stored_matrix(model.coefficientMatrix), features.places)
+    features = Ends.of(numbers.features, most)
+    names = numbers.feature_names(params.getFeaturesCol())
+    values = _columns(stored_matrix(numbers.coefficients), features.places)
     # Softmax knows classes only relative to each other; their geometric mean is a neutral base.
-    base = values.mean(axis=0) if model._is_multinomial else 0.0
+    base = values.mean(axis=0) if numbers.multinomial else 0.0
     with np.errstate(over="ignore"):
-        numbers = np.stack((values, values * deviation[features.places], np.exp(values - base)))
+        shown = np.stack((values, values * deviation[features.places], np.exp(values - base)))
     made = []
     for k in classes.places:
         rows = [
-            (names[j], *(number(one) for one in numbers[:, k, at]))
+            (names[j], *(number(one) for one in shown[:, k, at]))
             for at, j in enumerate(features.places)
         ]
         body = features.rows(rows, "features")
-        if model.getFitIntercept():
+        if params.getFitIntercept():
             body = (("(intercept)", number(intercepts[k]), "", ""), *body)
-        title = f"Coefficients of class {k}" if model._is_multinomial else "Coefficients"
+        title = f"Coefficients of class {k}" if numbers.multinomial else "Coefficients"
         made.append(Table(title, COEFFICIENTS, body))
     return tuple(made)
 
@@ -128,8 +146,8 @@ def _columns(matrix: Matrix, places: list[int]) -> Array:
     return np.asarray(kept if isinstance(kept, np.ndarray) else kept.toarray())
 
 
-def _coefficient_note(model: LogisticRegressionModel) -> str:
-    against = ", against the geometric mean of all classes" if model._is_multinomial else ""
+def _coefficient_note(numbers: ModelNumbers) -> str:
+    against = ", against the geometric mean of all classes" if numbers.multinomial else ""
     return (
         "per std. dev.: the change of the log odds where the feature rises by one standard "
         f"deviation; odds ratio: where it rises by one{against}."
@@ -137,15 +155,15 @@ def _coefficient_note(model: LogisticRegressionModel) -> str:
 
 
 def evaluation_page(
-    columns: PredictionFrame, confusion: Confusion, curve: ScoreCurve | None
+    predictions: PredictionFrame, confusion: Confusion, curve: ScoreCurve | None
 ) -> Page:
     """How well a model predicts."""
     rows = f"{confusion.rows:,}"
-    if columns.weighted:
-        rows += f", with weights ('{columns.weight}') that sum to {amount(confusion.total)}"
-    elif columns.weight:
-        rows += f", each counting one: there is no column '{columns.weight}'"
-    title = f"Predictions of '{columns.label}'"
+    if predictions.weighted:
+        rows += f", with weights ('{predictions.weight}') that sum to {amount(confusion.total)}"
+    elif predictions.weight:
+        rows += f", each counting one: there is no column '{predictions.weight}'"
+    title = f"Predictions of '{predictions.label}'"
     facts = [
         ("rows", rows),
         ("accuracy", number(confusion.accuracy)),

@@ -14,9 +14,11 @@ import math
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from sparklr.fitting.outcome import Round
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -34,17 +36,6 @@ FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 # Not tqdm's own, which would fix the way that the user's program may start processes.
 _LOCK = threading.RLock()
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round that was made: all fits that go on have their answers."""
-
-    passes: int  # readings of the rows so far
-    live: int  # fits that still go on
-    members: int  # all fits
-    objective: float  # of the live fit with the largest residual; of the last one if none is live
-    residual: float  # that fit's KKT residual; nan: not known
 
 
 class Progress:

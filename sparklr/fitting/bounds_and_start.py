@@ -5,7 +5,7 @@ Each is checked as far as the sizes are known, so most mistakes are told before 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,44 +13,99 @@ from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.params import LogisticRegressionParams
 
-if TYPE_CHECKING:
-    from sparklr.model import LogisticRegressionModel
-
 SIZES = "one row for binomial or one a class for multinomial regression, and one column a feature"
 
 
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """The bounds that are set: of coefficients (C, p), and of intercepts as one column (C, 1)."""
+
+    lower_coefficients: Array | None
+    lower_intercepts: Array | None
+    upper_coefficients: Array | None
+    upper_intercepts: Array | None
+
+    @staticmethod
+    def of(params: LogisticRegressionParams) -> _Given:
+        """Read from the Params; nothing can be infinite on the side where it would exclude all."""
+        return _Given(
+            _coefficients(params, "lowerBoundsOnCoefficients", np.inf),
+            _intercepts(params, "lowerBoundsOnIntercepts", np.inf),
+            _coefficients(params, "upperBoundsOnCoefficients", -np.inf),
+            _intercepts(params, "upperBoundsOnIntercepts", -np.inf),
+        )
+
+    def margins(self) -> int | None:
+        """The number of margins C that the first bound has; None if none is set."""
+        every = (
+            self.lower_coefficients,
+            self.lower_intercepts,
+            self.upper_coefficients,
+            self.upper_intercepts,
+        )
+        return next((len(values) for values in every if values is not None), None)
+
+    def features(self) -> int | None:
+        """The number of features p that the first bound has; None if only intercepts have any."""
+        every = (self.lower_coefficients, self.upper_coefficients)
+        return next((values.shape[1] for values in every if values is not None), None)
+
+    def check(self, margins: int, features: int | None) -> None:
+        """Refuse a bound of another shape."""
+        _check_matrix("lowerBoundsOnCoefficients", self.lower_coefficients, margins, features)
+        _check_vector("lowerBoundsOnIntercepts", self.lower_intercepts, margins)
+        _check_matrix("upperBoundsOnCoefficients", self.upper_coefficients, margins, features)
+        _check_vector("upperBoundsOnIntercepts", self.upper_intercepts, margins)
+
+
 def read_bounds(
-    params: LogisticRegressionParams, columns: int | None = None, features: int | None = None
+    params: LogisticRegressionParams, margins: int | None = None, features: int | None = None
 ) -> Bounds | None:
-    """The bounds for `columns` margins of `features` features (None: not known yet)."""
-    given = {
-        f"{side}BoundsOn{what}": _values(params, f"{side}BoundsOn{what}", infinite)
-        for side, infinite in (("lower", np.inf), ("upper", -np.inf))
-        for what in ("Coefficients", "Intercepts")
-        if params.isSet(f"{side}BoundsOn{what}")
-    }
-    if not given:
+    """The bounds on `margins` rows of `features` coefficients and an intercept.
+
+    None where no bound is set. A size that is not known yet (None) is that of the first bound.
+    """
+    given = _Given.of(params)
+    found = given.margins()
+    if found is None:
         return None
-    for name, values in given.items():
-        if name.endswith("Intercepts"):
-            if not params.getFitIntercept():
-                raise ValueError(
-                    f"{name} is set, but fitIntercept=False. Clear it, or fit an intercept."
-                )
-            values = given[name] = values.reshape(-1, 1)
-        wanted = columns, 1 if name.endswith("Intercepts") else features
-        _check_shape(name, values, wanted)
-        columns = len(values)
-        if name.endswith("Coefficients"):
-            features = values.shape[1]
-    width = features or 0
-    lower = np.full((columns or 1, width + 1), -np.inf)
-    upper = -lower
-    for name, values in given.items():
-        side = lower if name.startswith("lower") else upper
-        side[:, slice(width) if name.endswith("Coefficients") else slice(width, None)] = values
+    margins = found if margins is None else margins
+    features = given.features() if features is None else features
+    given.check(margins, features)
+    lower = _joined(given.lower_coefficients, given.lower_intercepts, margins, features, -np.inf)
+    upper = _joined(given.upper_coefficients, given.upper_intercepts, margins, features, np.inf)
     _check_feasible(lower, upper)
     return Bounds(lower, upper)
+
+
+def _joined(
+    coefficients: Array | None,
+    intercepts: Array | None,
+    margins: int,
+    features: int | None,
+    unbounded: float,
+) -> Array:
+    """One side's bounds (C, p + 1), intercepts last; `unbounded` where none is set."""
+    width = features or 0
+    side = np.full((margins, width + 1), unbounded)
+    if coefficients is not None:
+        side[:, :width] = coefficients
+    if intercepts is not None:
+        side[:, width:] = intercepts
+    return side
+
+
+def _coefficients(params: LogisticRegressionParams, name: str, impossible: float) -> Array | None:
+    return _values(params, name, impossible) if params.isSet(name) else None
+
+
+def _intercepts(params: LogisticRegressionParams, name: str, impossible: float) -> Array | None:
+    if not params.isSet(name):
+        return None
+    values = _values(params, name, impossible)
+    if not params.getFitIntercept():
+        raise ValueError(f"{name} is set, but fitIntercept=False. Clear it, or fit an intercept.")
+    return values.reshape(-1, 1)
 
 
 def _values(params: LogisticRegressionParams, name: str, impossible: float) -> Array:
@@ -63,17 +118,21 @@ def _values(params: LogisticRegressionParams, name: str, impossible: float) -> A
     return values
 
 
-def _check_shape(name: str, values: Array, wanted: tuple[int | None, int | None]) -> None:
-    if all(size is None or size == has for size, has in zip(wanted, values.shape, strict=True)):
+def _check_matrix(name: str, values: Array | None, margins: int, features: int | None) -> None:
+    if values is None:
         return
     rows, columns = values.shape
-    if name.endswith("Intercepts"):
+    if rows != margins or (features is not None and columns != features):
+        width = "any number" if features is None else features
+        raise ValueError(f"{name} is {rows} x {columns}, but must be {margins} x {width}: {SIZES}.")
+
+
+def _check_vector(name: str, values: Array | None, margins: int) -> None:
+    if values is not None and len(values) != margins:
         raise ValueError(
-            f"{name} has {rows} values, but must have {wanted[0]}: one for binomial, or one a "
+            f"{name} has {len(values)} values, but must have {margins}: one for binomial, or one a "
             "class for multinomial regression."
         )
-    text = " x ".join("any number" if size is None else str(size) for size in wanted)
-    raise ValueError(f"{name} is {rows} x {columns}, but must be {text}: {SIZES}.")
 
 
 def _check_feasible(lower: Array, upper: Array) -> None:
@@ -88,19 +147,19 @@ def _check_feasible(lower: Array, upper: Array) -> None:
         )
 
 
-def read_initial(
-    model: LogisticRegressionModel,
+def check_initial(
+    initial: tuple[Array, Array],
     params: LogisticRegressionParams,
-    columns: int | None = None,
+    margins: int | None = None,
     features: int | None = None,
-) -> tuple[Array, Array]:
-    """Coefficients (C, p) and intercepts (C,) of the initial model, if they fit the sizes."""
-    coefficients, intercepts = model._numbers
+) -> None:
+    """Refuse numbers of an initial model that do not fit the sizes, so far as these are known."""
+    coefficients, intercepts = initial
     has = coefficients.shape
-    if (columns or has[0]) != has[0] or (features or has[1]) != has[1]:
+    if (margins or has[0]) != has[0] or (features or has[1]) != has[1]:
         raise ValueError(
             f"initialModel has coefficients of {has[0]} x {has[1]}, but this fit has "
-            f"{columns or has[0]} x {features or has[1]}: {SIZES}. Clear initialModel, or give "
+            f"{margins or has[0]} x {features or has[1]}: {SIZES}. Clear initialModel, or give "
             "one of the same family, classes and features."
         )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
@@ -113,4 +172,3 @@ def read_initial(
             "initialModel has an intercept, but fitIntercept=False. Fit an intercept, or give a "
             "model without one."
         )
-    return coefficients, intercepts

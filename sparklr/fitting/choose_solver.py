@@ -12,7 +12,8 @@ from collections.abc import Callable
 from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
-from sparklr.fitting.problem import Problem, SolverName, Spec
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.rows.blocks import Block
 from sparklr.solvers import (
     BlockInverse,

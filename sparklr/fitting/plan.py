@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sparklr.arrays import MEGABYTE, Array
-from sparklr.display.progress import Round
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
@@ -22,11 +21,13 @@ from sparklr.fitting.choose_solver import (
     state_bytes,
     worth_whole,
 )
-from sparklr.fitting.problem import Problem, SolverName, Spec
+from sparklr.fitting.outcome import Fit, Round
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes, read_round
+from sparklr.passes.protocol import Passes, batches, read_round
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
 
 log = logging.getLogger("sparklr")
@@ -48,21 +49,6 @@ def _nobody(_: Round) -> None:
     """Watches nothing."""
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """What came out: coefficients (C, p), intercepts (C,), the history and how it was got."""
-
-    coefficients: Array
-    intercepts: Array
-    history: tuple[float, ...]
-    solver: str
-    reason: str
-    converged: bool
-    loss: float  # at the end, without penalty
-    size: int = 0  # how many numbers the solver looked for
-    precondition: Preconditioner | None = None  # that served it, and may serve fits nearby
-
-
 def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
     """The fit where only one label occurs and an intercept may run to infinity; else None."""
     if not spec.fitIntercept or len(moments.labels) != 1:
@@ -80,13 +66,29 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
         intercepts = within
     log.warning("All labels are %d: nothing is trained and the intercept is infinite.", label)
     why = "no training: all labels are equal"
-    return Fit(coefficients, intercepts, (0.0,), "none", why, True, 0.0)
+    return Fit(
+        coefficients=coefficients,
+        intercepts=intercepts,
+        history=(0.0,),
+        solver="none",
+        reason=why,
+        converged=True,
+        loss=0.0,
+    )
 
 
 def _nothing_to_fit(problem: Problem, value: float) -> Fit:
     coefficients, intercepts = problem.coefficients(problem.start())
     why = "no training: no feature varies, and there is no intercept to fit"
-    return Fit(coefficients, intercepts, (value,), "none", why, True, value)
+    return Fit(
+        coefficients=coefficients,
+        intercepts=intercepts,
+        history=(value,),
+        solver="none",
+        reason=why,
+        converged=True,
+        loss=value,
+    )
 
 
 def fit_all(
@@ -98,13 +100,13 @@ def fit_all(
     watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
     """Fit every spec on the same rows, in lockstep; also the number of passes that took."""
-    grid = _Grid(passes, budget, watch, len(specs))
+    group = _Members(passes, budget, watch, len(specs))
     for key, spec in specs.items():
-        grid.pose(key, spec, classes, passes.moments, None)
-    for wave in grid.waves():
-        starts = grid.sample_starts(wave)
-        grid.run({key: grid.from_sample(key, starts.get(key)) for key in wave})
-    return {key: grid.fits[key] for key in specs}, grid.readings
+        group.pose(key, spec, classes, passes.moments, None)
+    for wave in group.waves():
+        starts = group.sample_starts(wave)
+        group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
+    return {key: group.fits[key] for key in specs}, group.readings
 
 
 def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
@@ -129,12 +131,15 @@ def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
 
 @dataclass(frozen=True)
 class WithoutFold:
-    """A fit without one fold: its spec and classes, as the other folds' rows ask, and a start."""
+    """One cross-validation fit: the fold it omits, its spec, and a warm start.
+
+    Spec and classes are as the rows of the other folds ask.
+    """
 
     fold: int
     spec: Spec
     classes: int
-    near: Fit | None  # on all rows, if it has the same shape
+    warm: Fit | None  # the fit on all rows, if it has the same shape
 
 
 def fit_without_folds(
@@ -153,23 +158,23 @@ def fit_without_folds(
         fold: merge_all(its for other, its in passes.folds.items() if other != fold)
         for fold in {left.fold for left in members.values()}
     }
-    grid = _Grid(passes, budget, watch, len(members))
+    group = _Members(passes, budget, watch, len(members))
     for key, left in members.items():
-        grid.pose(key, left.spec, left.classes, rests[left.fold], left.fold)
-    for wave in grid.waves():
-        starts = grid.sample_starts([key for key in wave if members[key].near is None])
-        grid.run(
+        group.pose(key, left.spec, left.classes, rests[left.fold], left.fold)
+    for wave in group.waves():
+        starts = group.sample_starts([key for key in wave if members[key].warm is None])
+        group.run(
             {
-                key: grid.from_sample(key, starts.get(key))
-                if near is None
-                else grid.from_fit(key, near)
-                for key, near in ((key, members[key].near) for key in wave)
+                key: group.from_sample(key, starts.get(key))
+                if warm is None
+                else group.from_fit(key, warm)
+                for key, warm in ((key, members[key].warm) for key in wave)
             }
         )
-    return {key: grid.fits[key] for key in members}, grid.readings
+    return {key: group.fits[key] for key in members}, group.readings
 
 
-class _Grid:
+class _Members:
     """Fits that share passes: the problems they pose, and what has come of them."""
 
     def __init__(self, passes: Passes, budget: int, watch: Watch, members: int) -> None:
@@ -202,17 +207,11 @@ class _Grid:
 
     def waves(self) -> Iterator[list[Any]]:
         """The fits to be run, as many at a time as the driver's memory should hold."""
-        wave: list[Any] = []
-        held = 0
-        for key, problem in self._problems.items():
-            needed = state_bytes(problem, self._names[key])
-            if wave and held + needed > STATE_BUDGETS * self._budget:
-                yield wave
-                wave, held = [], 0
-            wave.append(key)
-            held += needed
-        if wave:
-            yield wave
+        return batches(
+            list(self._problems),
+            STATE_BUDGETS * self._budget,
+            lambda key: state_bytes(self._problems[key], self._names[key]),
+        )
 
     def run(self, solvers: Mapping[Any, Solver]) -> None:
         """Run solvers in lockstep to their end."""
@@ -232,7 +231,15 @@ class _Grid:
 
     def _report(self, readings: int, live: int, objective: float, residual: float) -> None:
         made, waiting = self.readings + readings, live + self._later
-        self._watch(Round(made, waiting, self._members, objective, residual))
+        self._watch(
+            Round(
+                passes=made,
+                live=waiting,
+                members=self._members,
+                objective=objective,
+                residual=residual,
+            )
+        )
 
     def sample_starts(self, wave: Sequence[Any]) -> dict[Any, Array]:
         """The optima of the sample alone, to rough accuracy: their error is the sampling error.
@@ -308,15 +315,15 @@ def _fit_of(
 ) -> Fit:
     coefficients, intercepts = problem.coefficients(solution.point)
     return Fit(
-        coefficients,
-        intercepts,
-        solution.history,
-        name,
-        solution.reason.value,
-        solution.reason.converged,
-        problem.loss(solution.point, solution.history[-1]),
-        problem.size,
-        kept,
+        coefficients=coefficients,
+        intercepts=intercepts,
+        history=solution.history,
+        solver=name,
+        reason=solution.reason.value,
+        converged=solution.reason.converged,
+        loss=problem.loss(solution.point, solution.history[-1]),
+        size=problem.size,
+        precondition=kept,
     )
 
 

@@ -10,39 +10,20 @@ and the solver adds the l1 part. Penalty and scaling live here, on the driver; w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.objective.bounds import Bounds
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import Scaling
-from sparklr.objective.sums import Family, Probe, Stack, Sums, margin_hessians
+from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
 # The log of the share of a class without rows, where it must be finite.
 LEAST_LOG = -40.0
-
-SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a fit asks for, free of Spark; the names are those of the Params."""
-
-    family: Family
-    regParam: float = 0.0
-    elasticNetParam: float = 0.0
-    fitIntercept: bool = True
-    standardization: bool = True
-    maxIter: int = 100
-    tol: float = 1e-6
-    solver: SolverName = "auto"
-    bounds: Bounds | None = None
-    initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at
 
 
 @dataclass(frozen=True, eq=False)

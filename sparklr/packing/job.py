@@ -69,29 +69,29 @@ class Source:
 
     private: PrivateFrame
     names: ColumnNames  # what the user calls the columns, for errors
-    storage: PackSettings
+    settings: PackSettings
 
     def plan(self, *, ship_all: bool) -> PackPlan:
         """How every partition is packed."""
-        slots = self.storage.slots
+        slots = self.settings.slots
         # A partition's share: with unknown slots, small enough for hundreds of partitions.
-        share = self.storage.local_bytes // (slots or 256)
+        share = self.settings.local_bytes // (slots or 256)
         # Likewise its share of the sample: four times the even one, as partitions differ in size.
         tasks = slots or 64
         return PackPlan(
-            self.storage.block_bytes,
+            self.settings.block_bytes,
             share,
             sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
             sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
-            classes=self.storage.classes,
-            folded=self.storage.folded,
+            classes=self.settings.classes,
+            folded=self.settings.folded,
             ship_all=ship_all,
         )
 
     @property
     def batch_records(self) -> int:
         """Rows an Arrow batch of the packing job."""
-        width = self.storage.width
+        width = self.settings.width
         if width is None:
             return FEWEST_RECORDS
         return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), FEWEST_RECORDS, 10_000))
@@ -103,17 +103,17 @@ class Packing:
     def __init__(self, source: Source, *, ship_all: bool = False) -> None:
         self.store = BlockStore(uuid.uuid4().hex)
         self._source = source
-        storage, frame = source.storage, source.private.frame
-        if storage.slots is not None:
-            frame = frame.coalesce(storage.slots)
+        settings, frame = source.settings, source.private.frame
+        if settings.slots is not None:
+            frame = frame.coalesce(settings.slots)
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
         self.folders: frozenset[str] | None = None  # not known until the job has ended
         self._path: str | None = None  # of the packed rows, where they are saved
         plan = source.plan(ship_all=ship_all)
-        self.frame = frame.mapInArrow(_Pack(plan, self.store, storage.files), PACKED)
+        self.frame = frame.mapInArrow(_Pack(plan, self.store, settings.files), PACKED)
         self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
         self._persisted = _persist(self.frame)
-        self._writes_files = storage.files and self._persisted
+        self._writes_files = settings.files and self._persisted
         if not self._persisted:
             # Else each pass would write every block into a file again.
             self._path = _path_for(self.store) if is_remote(frame.sparkSession) else None
@@ -146,12 +146,12 @@ class Packing:
         log.info(
             "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
         )
-        near = self._near(summaries)
-        kept = folds if self._source.storage.folded else {}
+        mapped = self._mapped_blocks(summaries)
+        kept = folds if self._source.settings.folded else {}
         seen = sum(its.seen for its in summaries)
-        return Gathered(moments, kept, seen, sample, blocks, count, len(summaries), near)
+        return Gathered(moments, kept, seen, sample, blocks, count, len(summaries), mapped)
 
-    def _near(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
+    def _mapped_blocks(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
         """All blocks, if each lies in a file that this process can read."""
         names = [
             (BlockName(its.partition, position, its.run), length)
@@ -210,7 +210,7 @@ class Packing:
             return
         # Any executor may have files: of a packing that failed, of an attempt that did or that
         # Spark ended, or of a partition that a lost executor had kept.
-        slots = self._source.storage.slots or 64
+        slots = self._source.settings.slots or 64
         names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
         if self.folders is not None:
             # A task that reads a cached partition runs where its files are, and before the others:
@@ -230,7 +230,7 @@ class Gathered:
     blocks: list[Block]  # of small partitions
     count: int  # of all partitions' blocks
     partitions: int
-    near: FileBlocks | None  # all blocks, if their files lie on this machine
+    mapped: FileBlocks | None  # all blocks, if their files lie on this machine
 
 
 def _persist(frame: DataFrame) -> bool:

@@ -24,7 +24,7 @@ from sparklr.objective.sums import Probe
 from sparklr.packing.job import Gathered, Packing, PackSettings, Source
 from sparklr.packing.mapped_blocks import BlockLostError
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes, sums_bytes, within
+from sparklr.passes.protocol import Passes, batches, sums_bytes
 from sparklr.passes.readings import join_columns
 from sparklr.passes.threads import useful_threads
 from sparklr.passes.worker import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
@@ -59,19 +59,19 @@ class _Job(Protocol[T_co]):
 
 
 @contextmanager
-def open_passes(rows: DataFrame, names: ColumnNames, storage: PackSettings) -> Iterator[Passes]:
+def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> Iterator[Passes]:
     """Passes over a frame with columns features, label and perhaps weight and fold, in this order.
 
     `names` are what the user calls these columns, for errors.
     """
-    source = Source(PrivateFrame(rows), names, storage)
+    source = Source(PrivateFrame(rows), names, settings)
     packing = Packing(source)
     passes: SparkPasses | None = None
     try:
         gathered = packing.gather()
         if len(gathered.blocks) == gathered.count:
             packing.unpersist()
-            threads = useful_threads(storage.slots)
+            threads = useful_threads(settings.slots)
             yield LocalPasses(
                 gathered.blocks, gathered.moments, gathered.sample, threads, gathered.folds
             )
@@ -105,14 +105,14 @@ class SparkPasses:
         self._by_name = packing.has_files  # whether to look for files before anything is shipped
         self._ships_all = False
         self._readings = 0  # passes so far, to name them
-        self._near = self._near_passes(gathered)
+        self._mapped = self._mapped_passes(gathered)
 
-    def _near_passes(self, gathered: Gathered) -> LocalPasses | None:
+    def _mapped_passes(self, gathered: Gathered) -> LocalPasses | None:
         """Passes without jobs, if all files are at hand and threads are as good as tasks."""
-        threads = useful_threads(self.source.storage.slots)
-        if gathered.near is None or threads < (self.source.storage.slots or threads + 1):
+        threads = useful_threads(self.source.settings.slots)
+        if gathered.mapped is None or threads < (self.source.settings.slots or threads + 1):
             return None
-        return LocalPasses(gathered.near, self.moments, self.sample, threads, self.folds)
+        return LocalPasses(gathered.mapped, self.moments, self.sample, threads, self.folds)
 
     @property
     def blocks(self) -> DataFrame:
@@ -126,7 +126,9 @@ class SparkPasses:
 
     def _total_of(self, probes: Sequence[Probe]) -> Array:
         self._readings += 1
-        return self._complete(lambda near: near.total(probes), partial(self._total, probes), add)
+        return self._complete(
+            lambda passes: passes.total(probes), partial(self._total, probes), add
+        )
 
     def held_out(self, probes: Sequence[Probe]) -> list[Block]:
         """Every task scores its blocks; they come in the order of partitions."""
@@ -143,31 +145,31 @@ class SparkPasses:
         self, probes: Sequence[Probe], size_of: Callable[[Probe], int]
     ) -> list[Sequence[Probe]]:
         """Probes that go together: on Spark Connect, so many as its messages can hold."""
-        if self._near is not None or not is_remote(self.packing.frame.sparkSession):
+        if self._mapped is not None or not is_remote(self.packing.frame.sparkSession):
             return [probes]
         for probe in probes:
             if size_of(probe) > MESSAGE_BYTES and probe.without is None:
                 raise ValueError(_too_large(probe, size_of(probe)))
-        return list(within(probes, MESSAGE_BYTES, size_of))
+        return list(batches(probes, MESSAGE_BYTES, size_of))
 
     def _held_out_of(self, probes: Sequence[Probe]) -> list[Block]:
         self._readings += 1
         found = self._complete(
-            lambda near: {(0, at): scored for at, scored in enumerate(near.held_out(probes))},
+            lambda passes: {(0, at): scored for at, scored in enumerate(passes.held_out(probes))},
             partial(self._held_out, probes),
             or_,
         )
         return [found[name] for name in sorted(found)]
 
     def _complete(
-        self, near: Callable[[LocalPasses], T], job: _Job[T], join: Callable[[T, T], T]
+        self, by_mapped: Callable[[LocalPasses], T], job: _Job[T], join: Callable[[T, T], T]
     ) -> T:
         """One reading of all blocks: by this process, or else by jobs until none is missing."""
-        if self._near is not None:
+        if self._mapped is not None:
             try:
-                return near(self._near)
+                return by_mapped(self._mapped)
             except BlockLostError:
-                self._near = None
+                self._mapped = None
         result, missing = job(self.blocks, shipped=not self._by_name)
         if missing and self._by_name:
             log.warning("%d block files were not found", len(missing))
@@ -181,7 +183,7 @@ class SparkPasses:
         if not missing:
             return result
         self._pack_again()
-        return self._complete(near, job, join)
+        return self._complete(by_mapped, job, join)
 
     def _pack_again(self) -> None:
         if self._ships_all:
@@ -201,7 +203,7 @@ class SparkPasses:
                 "other sums. Persist the frame, or write it to a table, before fitting."
             )
         self.partitions, self._count = gathered.partitions, gathered.count
-        self._near = self._near_passes(gathered)
+        self._mapped = self._mapped_passes(gathered)
         self._by_name = self.packing.has_files
 
     def _total(
@@ -259,7 +261,7 @@ class SparkPasses:
 
     def _spread(self, blocks: DataFrame) -> DataFrame:
         """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
-        size = self.source.storage.block_bytes
+        size = self.source.settings.block_bytes
         most = max(SHIPPED_BYTES // size, 1)
         tasks = math.ceil(self._count / most)
         if tasks <= 1 or self.source.private.batch_rows(size) <= most:
@@ -281,9 +283,9 @@ class SparkPasses:
         depth-th root of the number of partitions.
         """
         count = self.partitions
-        factor = max(math.ceil(count ** (1 / self.source.storage.depth)), 2)
-        for _ in range(self.source.storage.depth - 1):
-            if count * size <= self.source.storage.merge_bytes or count <= factor:
+        factor = max(math.ceil(count ** (1 / self.source.settings.depth)), 2)
+        for _ in range(self.source.settings.depth - 1):
+            if count * size <= self.source.settings.merge_bytes or count <= factor:
                 break
             count = math.ceil(count / factor)
             bucketed = partials.withColumn("bucket", F.col("partition") % count)

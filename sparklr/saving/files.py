@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from pyspark.ml.linalg import (
@@ -23,21 +23,20 @@ from pyspark.ml.linalg import (
     VectorUDT,
 )
 from pyspark.ml.param import Param, Params
-from pyspark.ml.util import MLReader, MLWriter
+from pyspark.ml.util import MLReadable, MLReader, MLWriter
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
 
 from sparklr.params import check_value
+from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.refusals import first_line
 
-if TYPE_CHECKING:
-    from sparklr.estimator import LogisticRegressionEstimator
-    from sparklr.model import LogisticRegressionModel
-
 FORMAT = 1
+
+T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot say
 
 # The columns of a saved model.
 DATA: dict[str, DataType] = {
@@ -72,56 +71,62 @@ class ParamsWriter(OverwritingWriter):
 
 
 class ModelWriter(OverwritingWriter):
-    """Writes a model: its Params and its coefficients."""
+    """Writes a model: its Params and its numbers."""
 
-    def __init__(self, model: LogisticRegressionModel) -> None:
+    def __init__(self, instance: Params, numbers: ModelNumbers) -> None:
         super().__init__()
-        self._model = model
+        self._instance, self._numbers = instance, numbers
 
     def saveImpl(self, path: str) -> None:
         """Write metadata and data; Spark calls this from `save`, after it made room."""
-        model, session = self._model, self.sparkSession
-        _write_metadata(model, path, session, {"featureNames": model._feature_names})
+        numbers, session = self._numbers, self.sparkSession
+        names = None if numbers.names is None else list(numbers.names)
+        _write_metadata(self._instance, path, session, {"featureNames": names})
         row = (
-            model.numClasses,
-            model.numFeatures,
-            model.interceptVector,
-            model.coefficientMatrix,
-            model._is_multinomial,
+            numbers.classes,
+            numbers.features,
+            numbers.intercepts,
+            numbers.coefficients,
+            numbers.multinomial,
         )
-        names = list(DATA)
-        frame = session.createDataFrame([row], names)
-        frame = frame.withColumns({name: F.col(name).cast("int") for name in names[:2]})
+        columns = list(DATA)
+        frame = session.createDataFrame([row], columns)
+        frame = frame.withColumns({name: F.col(name).cast("int") for name in columns[:2]})
         frame.coalesce(1).write.parquet(f"{path}/data")
 
 
-class EstimatorReader(MLReader["LogisticRegressionEstimator"]):
-    """Reads an estimator."""
+class ParamsReader(MLReader[T]):
+    """Reads what `ParamsWriter` wrote: an instance of the class that was saved."""
 
-    def __init__(self, cls: type[LogisticRegressionEstimator]) -> None:
+    def __init__(self, kind: type[T]) -> None:
         super().__init__()
-        self._cls = cls
+        self._kind = kind
 
-    def load(self, path: str) -> LogisticRegressionEstimator:
-        """The estimator saved at `path`."""
+    def load(self, path: str) -> T:
+        """The instance saved at `path`."""
         metadata = read_metadata(path, self.sparkSession)
-        check_header(metadata, self._cls, f"'{path}'")
-        estimator = self._cls()
-        _set_params(estimator, metadata, path)
-        return estimator
+        check_header(metadata, self._kind, f"'{path}'")
+        instance = self._kind()
+        _set_params(cast(Params, instance), metadata, path)
+        return instance
 
 
-class ModelReader(MLReader["LogisticRegressionModel"]):
-    """Reads a model."""
+class ModelReader(MLReader[T]):
+    """Reads what `ModelWriter` wrote: `make` gives the model of the numbers that were saved."""
 
-    def __init__(self, cls: type[LogisticRegressionModel]) -> None:
+    def __init__(self, kind: type[T], make: Callable[[ModelNumbers], T]) -> None:
         super().__init__()
-        self._cls = cls
+        self._kind, self._make = kind, make
 
-    def load(self, path: str) -> LogisticRegressionModel:
+    def load(self, path: str) -> T:
         """The model saved at `path`; it has no summary."""
         metadata = read_metadata(path, self.sparkSession)
-        check_header(metadata, self._cls, f"'{path}'")
+        check_header(metadata, self._kind, f"'{path}'")
+        model = self._make(self._numbers(path, metadata.get("featureNames")))
+        _set_params(cast(Params, model), metadata, path)
+        return model
+
+    def _numbers(self, path: str, names: Any) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)
         if len(rows) != 1:
             found = "is empty" if not rows else "has several rows"
@@ -130,11 +135,15 @@ class ModelReader(MLReader["LogisticRegressionModel"]):
             classes, features, intercepts, coefficients, many = rows[0]
             matrix, vector = read_matrix(coefficients), read_vector(intercepts)
             check_sizes(classes, features, many, (matrix.numRows, matrix.numCols), len(vector))
-            model = self._cls(matrix, vector, classes, many)
         with damage(f"The metadata of '{path}' are damaged: "):
-            model._feature_names = read_names(metadata.get("featureNames"), features)
-        _set_params(model, metadata, path)
-        return model
+            known = read_names(names, features)
+        return ModelNumbers(
+            coefficients=matrix,
+            intercepts=vector,
+            classes=classes,
+            multinomial=many,
+            names=known,
+        )
 
 
 def check_sizes(
@@ -152,12 +161,12 @@ def check_sizes(
         raise ValueError(f"it has {intercepts} intercepts, and not {margins}")
 
 
-def read_names(names: Any, features: int) -> list[str] | None:
-    """The names of features, if there are any: one a feature."""
+def read_names(names: Any, features: int) -> tuple[str, ...] | None:
+    """The names of the features, if there are any: one per feature."""
     typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if names is not None and not (typed and len(names) == features):
         raise ValueError("its names are not one a feature")
-    return cast("list[str] | None", names)
+    return None if names is None else tuple(cast("list[str]", names))
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""A model outside Spark: as JSON text, and as scikit-learn's estimator."""
+"""A model as JSON text, to be written and read without a Spark session."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from pyspark.ml.param import Params
 
 from sparklr.arrays import Array
 from sparklr.saving.files import (
@@ -21,15 +23,15 @@ from sparklr.saving.files import (
     read_names,
     read_uid,
 )
+from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
 
-if TYPE_CHECKING:
-    from sparklr.model import LogisticRegressionModel
+T = TypeVar("T", bound=Params)
 
 
-def model_json(model: LogisticRegressionModel) -> str:
+def model_json(instance: Params, numbers: ModelNumbers) -> str:
     """The text of a model: one JSON object, infinite numbers as strings."""
-    matrix = stored_matrix(model.coefficientMatrix)
+    matrix = stored_matrix(numbers.coefficients)
     rows: Any
     if sp.issparse(matrix):
         entries = sp.coo_matrix(matrix)
@@ -39,39 +41,46 @@ def model_json(model: LogisticRegressionModel) -> str:
     return json.dumps(
         {
             "sparklrFormat": FORMAT,
-            "class": class_name(type(model)),
-            "uid": model.uid,
-            "numClasses": model.numClasses,
-            "numFeatures": model.numFeatures,
-            "isMultinomial": model._is_multinomial,
-            "intercepts": [_number(value) for value in model.interceptVector.toArray().tolist()],
+            "class": class_name(type(instance)),
+            "uid": instance.uid,
+            "numClasses": numbers.classes,
+            "numFeatures": numbers.features,
+            "isMultinomial": numbers.multinomial,
+            "intercepts": [_number(value) for value in numbers.intercepts.toArray().tolist()],
             "coefficients": rows,
-            "featureNames": model._feature_names,
-            "paramMap": encode_params(model._paramMap),
+            "featureNames": None if numbers.names is None else list(numbers.names),
+            "paramMap": encode_params(instance._paramMap),
         },
         allow_nan=False,
     )
 
 
-def json_model(cls: type[LogisticRegressionModel], text: str) -> LogisticRegressionModel:
-    """The model that a text of `model_json` holds, or an error that says what the text lacks."""
+def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T:
+    """The model that a text of `model_json` holds, or an error that says what the text lacks.
+
+    `make` gives the model of the numbers that the text holds.
+    """
     if not isinstance(text, str):
         raise TypeError(f"fromJson takes the text that toJson gave, but got {type(text).__name__}.")
     with damage("This is not the JSON of a model: ", "."):
         found = json.loads(text)
-    check_header(found if isinstance(found, dict) else {}, cls, "The text")
+    check_header(found if isinstance(found, dict) else {}, kind, "The text")
     with damage("The JSON of this model is damaged (", "). Write it anew with toJson."):
-        classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
-        intercepts = np.array([_float(value) for value in found["intercepts"]])
-        check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
-        coefficients = _rows(found["coefficients"], len(intercepts), features)
-        if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
-            raise ValueError("a number that is not finite")
-        model = cls._of(coefficients, intercepts, classes, multinomial=many)
-        model._feature_names = read_names(found["featureNames"], features)
+        model = make(_numbers(found))
         model._resetUid(read_uid(found["uid"]))
         decode_params(model, found["paramMap"])
     return model
+
+
+def _numbers(found: dict[str, Any]) -> ModelNumbers:
+    classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
+    intercepts = np.array([_float(value) for value in found["intercepts"]])
+    check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
+    coefficients = _rows(found["coefficients"], len(intercepts), features)
+    if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
+        raise ValueError("a number that is not finite")
+    names = read_names(found["featureNames"], features)
+    return ModelNumbers.of(coefficients, intercepts, classes, multinomial=many, names=names)
 
 
 def _float(value: Any) -> float:
@@ -99,28 +108,3 @@ def _rows(stored: Any, columns: int, features: int) -> Array:
         raise ValueError("two numbers for one place")
     entries = sp.coo_matrix((data, (row, column)), shape=(columns, features))
     return np.asarray(entries.toarray(), dtype=np.float64)
-
-
-def sklearn_model(model: LogisticRegressionModel) -> Any:
-    """A fitted sklearn.linear_model.LogisticRegression of the same probabilities."""
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise ModuleNotFoundError(
-            "toSklearn needs scikit-learn. Install it: pip install scikit-learn."
-        ) from None
-    if model.numClasses < 2 or (model.numClasses > 2 and np.isinf(model._numbers[1]).any()):
-        raise ValueError(
-            "toSklearn: scikit-learn's LogisticRegression has two classes or more, but this model "
-            "was fitted on one label alone."
-        )
-    coefficients, intercepts = model._numbers
-    if model._is_multinomial and model.numClasses == 2:  # scikit-learn has one margin for two
-        coefficients, intercepts = np.diff(coefficients, axis=0), np.diff(intercepts)
-    made = LogisticRegression()
-    made.classes_ = np.arange(model.numClasses, dtype=np.float64)
-    made.coef_ = coefficients.copy()
-    made.intercept_ = intercepts.copy()
-    made.n_features_in_ = model.numFeatures
-    made.n_iter_ = np.zeros(1, dtype=np.int32)
-    return made

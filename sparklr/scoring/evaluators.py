@@ -1,9 +1,9 @@
-"""What Spark's evaluators say of models, from arrays on the driver: no job, no frame.
+"""Spark's evaluators on arrays of the driver: no job, no frame.
 
-A judge stands for one evaluator. It takes margins of rows whose labels are at hand, and makes of
-them only as much as its metric needs: probabilities only for those that look at them. It gives
-the evaluator's number, up to rounding and, above 2 * numBins distinct scores, up to the way they
-are merged (see `_ends`). Where the evaluator would fail in the middle of a job, it raises a
+An `ArrayEvaluator` stands for one of them. It takes margins of rows whose labels are at hand, and
+makes of them only as much as its metric needs: probabilities only for those that look at them. It
+gives the evaluator's number, up to rounding and, above 2 * numBins distinct scores, up to the way
+they are merged (see `_ends`). Where the evaluator would fail in the middle of a job, it raises a
 ValueError; whether more is better, only the evaluator says.
 """
 
@@ -69,6 +69,10 @@ class HeldOut:
 class ArrayEvaluator(Protocol):
     """One evaluator's metric, of a model's margins."""
 
+    @property
+    def weighted(self) -> bool:
+        """Whether rows count by their weights; if not, each counts one."""
+
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
         """The metric of a model on rows, from its margins (n, C) there, intercepts included.
 
@@ -80,7 +84,7 @@ class ArrayEvaluator(Protocol):
 def array_evaluator(
     evaluator: Evaluator, params: LogisticRegressionParams
 ) -> ArrayEvaluator | None:
-    """The judge that says what this evaluator would of a model with these Params.
+    """The in-memory equivalent of an evaluator, for a model with these Params.
 
     None where only the evaluator itself can tell: it is not one of Spark's two, or a class
     derived from them, or looks at a column that the model does not make, or its own Params are

@@ -20,6 +20,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StructField, StructType
 
+from sparklr.arrays import Array, Matrix
+from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
 from sparklr.scoring.scorer import SCORES, Scorer
 from sparklr.spark.classic import transform_in_jvm
@@ -34,6 +36,26 @@ class Scored:
     raw: Column
     probability: Column
     prediction: Column
+
+
+def scorer_of(
+    params: LogisticRegressionParams,
+    coefficients: Matrix,
+    intercepts: Array,
+    *,
+    classes: int,
+    multinomial: bool,
+) -> Scorer:
+    """What scores rows by these numbers and by the thresholds among the Params."""
+    if not multinomial:
+        return Scorer(coefficients, intercepts, False, threshold=params.getThreshold())
+    thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
+    if thresholds is not None and len(thresholds) != classes:
+        raise ValueError(
+            f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
+            f"{classes} classes. Give one threshold per class."
+        )
+    return Scorer(coefficients, intercepts, True, thresholds=thresholds)
 
 
 def score_by_arrow(dataset: DataFrame, features: Features, scorer: Scorer) -> Scored:

@@ -16,14 +16,14 @@ import numpy as np
 from pyspark.ml.feature import StandardScaler, StandardScalerModel
 
 from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.fitting.plan import Fit
+from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
 
 
-def unscaled(
+def without_scaler(
     estimator: LogisticRegressionEstimator, scaler: StandardScaler
 ) -> LogisticRegressionEstimator | None:
-    """What fits the scaler's input as this one fits its output; None if nothing does."""
+    """An equivalent estimator on the scaler's input, or None."""
     its = estimator
     if its.isSet(its.featuresCols) or its.getFeaturesCol() != scaler.getOutputCol():
         return None
@@ -46,7 +46,7 @@ def unscaled(
     return its.copy({its.featuresCol: scaler.getInputCol(), its.standardization: standardized})
 
 
-def rescaled(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tuple[Fit, Moments]:
+def with_scaler(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tuple[Fit, Moments]:
     """A fit of the scaler's input and the moments of its rows as they are for its output."""
     zeros = np.zeros(moments.features)
     centre = scaler.mean.toArray() if scaler.getWithMean() else zeros

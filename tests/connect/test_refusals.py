@@ -36,7 +36,7 @@ def _on_executors(monkeypatch: pytest.MonkeyPatch) -> None:
     def storage(**given: Any) -> PackSettings:
         return replace(PackSettings(**given), local_bytes=0, block_bytes=2_000)
 
-    monkeypatch.setattr("sparklr.estimator.PackSettings", storage)
+    monkeypatch.setattr("sparklr.fitting.from_params.PackSettings", storage)
     monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
     monkeypatch.delenv(packing.TEMPORARY_PATH, raising=False)
     warn_once.cache_clear()

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparklr.fitting.plan import fit_all
-from sparklr.fitting.problem import Spec
+from sparklr.fitting.spec import Spec
 from sparklr.packing.summaries import check_magnitudes
 from sparklr.packing.worker import PackPlan, pack_partition
 from sparklr.passes.local import LocalPasses

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
-from sparklr.fitting.problem import Problem, Spec
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block

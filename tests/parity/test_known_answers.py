@@ -15,8 +15,9 @@ import scipy.sparse as sp
 from scipy.special import expit, softmax
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.fitting.plan import Fit, fit_all
-from sparklr.fitting.problem import SolverName, Spec
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block

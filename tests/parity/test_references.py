@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.fitting.plan import fit_all
-from sparklr.fitting.problem import Spec
+from sparklr.fitting.spec import Spec
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from tests.parity.make_spark import (

@@ -110,8 +110,8 @@ def test_partial_sums_merge_in_a_tree(
 ) -> None:
     passes = spread.passes
     assert isinstance(passes, SparkPasses)
-    storage = replace(passes.source.storage, merge_bytes=merge_bytes, depth=depth)
-    monkeypatch.setattr(passes, "source", replace(passes.source, storage=storage))
+    storage = replace(passes.source.settings, merge_bytes=merge_bytes, depth=depth)
+    monkeypatch.setattr(passes, "source", replace(passes.source, settings=storage))
     probes = spread.probes("mixed")
     first = passes.total(probes)
     assert_sums(first, probes, spread.rows, passes.moments.origin)

@@ -166,8 +166,8 @@ def test_partials_and_what_was_not_found_pass_the_merge_tree(
     case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = passes_of(case)
-    tree = replace(passes.source.storage, merge_bytes=0, depth=2)
-    monkeypatch.setattr(passes, "source", replace(passes.source, storage=tree))
+    tree = replace(passes.source.settings, merge_bytes=0, depth=2)
+    monkeypatch.setattr(passes, "source", replace(passes.source, settings=tree))
     monkeypatch.setattr(passes, "partitions", 7)
     _delete_one(files_of(case))
     scale = np.abs(shipped).max()

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.fitting.problem import Problem, Spec
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Box
