@@ -6,14 +6,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr import arrays
 from sparklr.fitting.outcome import FitReport
 from sparklr.params import LogisticRegressionParams, check_thresholds
 from sparklr.rows.columns import check_output_columns, find_features, output_columns
@@ -21,6 +19,7 @@ from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
+from sparklr.scoring.in_memory import is_table, read_rows
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import SparkModelCache
@@ -218,40 +217,19 @@ class LogisticRegressionModel(
 
     def predictRaw(self, value: Any) -> Any:
         """Raw predictions: a vector for one row, an array (n, classes) for a matrix of rows."""
-        raw = self._scorer.raw(self._rows(value))
-        return raw if _is_table(value) else DenseVector(raw[0])
+        raw = self._scorer.raw(read_rows(value, self.numFeatures))
+        return raw if is_table(value) else DenseVector(raw[0])
 
     def predictProbability(self, value: Any) -> Any:
         """Probabilities: a vector for one row, an array (n, classes) for a matrix of rows."""
         scorer = self._scorer
-        probability = scorer.probability(scorer.raw(self._rows(value)))
-        return probability if _is_table(value) else DenseVector(probability[0])
+        probability = scorer.probability(scorer.raw(read_rows(value, self.numFeatures)))
+        return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
         """The predicted label of one row, or an array (n,) of labels for a matrix of rows."""
-        prediction = self._scorer.scores(self._rows(value))[2]
-        return prediction if _is_table(value) else float(prediction[0])
-
-    def _rows(self, value: Any) -> arrays.Matrix:
-        """One row, as a vector or a sequence, or many, as a matrix (n, p)."""
-        if isinstance(value, SparseVector):
-            pointers = [0, len(value.indices)]
-            rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
-        elif sp.issparse(value):
-            rows = sp.csr_matrix(value, dtype=np.float64)
-        else:
-            rows = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
-            rows = np.atleast_2d(rows.astype(np.float64))
-        if rows.ndim != 2:
-            raise ValueError(
-                f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
-            )
-        if rows.shape[1] != self.numFeatures:
-            raise ValueError(
-                f"The row has {rows.shape[-1]} features, but the model was fitted on "
-                f"{self.numFeatures}."
-            )
-        return rows
+        prediction = self._scorer.scores(read_rows(value, self.numFeatures))[2]
+        return prediction if is_table(value) else float(prediction[0])
 
     @cached_property
     def _cache(self) -> SparkModelCache:
@@ -346,10 +324,3 @@ def fitted_model(
     kind = many if numbers.classes > 2 else BinaryLogisticRegressionTrainingSummary
     model._summary = kind(model, dataset, report)
     return model
-
-
-def _is_table(value: Any) -> bool:
-    """Whether rows came as a matrix, not as one row."""
-    if isinstance(value, (DenseVector, SparseVector)):
-        return False
-    return sp.issparse(value) or np.ndim(value) > 1

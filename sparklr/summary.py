@@ -28,25 +28,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# What Spark calls the column where none is set.
-NO_WEIGHT = "weightCol"
-
-
 class Predictor(FittedParams, Protocol):
     """What a summary needs of a model: its Params, its numbers and its predictions."""
 
     @property
     def numbers(self) -> ModelNumbers: ...
-    @property
-    def predictionCol(self) -> Param[str]: ...
-    @property
-    def probabilityCol(self) -> Param[str]: ...
-
     def getPredictionCol(self) -> str: ...
     def getProbabilityCol(self) -> str: ...
     def getWeightCol(self) -> str: ...
     def isDefined(self, param: str, /) -> bool: ...
-    def getOrDefault(self, param: Param[str], /) -> str: ...
+    def getOrDefault(self, param: str, /) -> Any: ...
+    def getParam(self, paramName: str, /) -> Param[Any]: ...
     def copy(self, extra: Any, /) -> Predictor: ...
     def transform(self, dataset: DataFrame, /) -> DataFrame: ...
 
@@ -73,9 +65,9 @@ class LogisticRegressionSummary:
 
     def __init__(self, model: Predictor, dataset: DataFrame) -> None:
         generated = {
-            param: f"{param.name.removesuffix('Col')}_{uuid4().hex}"
-            for param in (model.probabilityCol, model.predictionCol)
-            if not model.getOrDefault(param)
+            model.getParam(f"{what}Col"): f"{what}_{uuid4().hex}"
+            for what in ("probability", "prediction")
+            if not model.getOrDefault(f"{what}Col")
         }
         # A copy: what is set on the model later, as a threshold, must not change this summary.
         self._model = model.copy(generated)
@@ -110,7 +102,7 @@ class LogisticRegressionSummary:
     def weightCol(self) -> str:
         """The column of `predictions` with the weights; Spark says 'weightCol' if none is set."""
         model = self._model
-        return model.getWeightCol() if model.isDefined("weightCol") else NO_WEIGHT
+        return model.getWeightCol() if model.isDefined("weightCol") else "weightCol"
 
     @property
     def labels(self) -> list[float]:

@@ -63,6 +63,7 @@ KNOW_SPARK = {
     "scoring.aggregates",
     "scoring.evaluators",
     "scoring.frame",
+    "scoring.in_memory",
     "scoring.numbers",
     "search",
     "spark",

@@ -100,24 +100,39 @@ class Source:
 class Packing:
     """Blocks of a source's rows; what they take is given back by `close`."""
 
-    def __init__(self, source: Source, *, ship_all: bool = False) -> None:
-        self.store = BlockStore(uuid.uuid4().hex)
-        self._source = source
-        settings, frame = source.settings, source.private.frame
-        if settings.slots is not None:
-            frame = frame.coalesce(settings.slots)
-        source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
+    def __init__(
+        self,
+        source: Source,
+        store: BlockStore,
+        frame: DataFrame,
+        *,
+        persisted: bool,
+        writes_files: bool,
+        path: str | None,
+    ) -> None:
+        self.store, self.frame = store, frame
         self.folders: frozenset[str] | None = None  # not known until the job has ended
-        self._path: str | None = None  # of the packed rows, where they are saved
-        plan = source.plan(ship_all=ship_all)
-        self.frame = frame.mapInArrow(_Pack(plan, self.store, settings.files), PACKED)
         self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
-        self._persisted = _persist(self.frame)
-        self._writes_files = settings.files and self._persisted
-        if not self._persisted:
-            # Else each pass would write every block into a file again.
-            self._path = _path_for(self.store) if is_remote(frame.sparkSession) else None
-            self.frame = frame.mapInArrow(_Pack(plan, self.store, files=False), PACKED)
+        self._source = source
+        self._persisted, self._writes_files = persisted, writes_files
+        self._path = path  # of the packed rows, where they are to be saved
+
+    @staticmethod
+    def start(source: Source, *, ship_all: bool = False) -> Packing:
+        """Plan the packing of a source; Spark persists what it makes, if the platform lets it."""
+        store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
+        frame = rows if settings.slots is None else rows.coalesce(settings.slots)
+        source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
+        plan = source.plan(ship_all=ship_all)
+        packed = frame.mapInArrow(_Pack(plan, store, settings.files), PACKED)
+        if _persist(packed):
+            return Packing(
+                source, store, packed, persisted=True, writes_files=settings.files, path=None
+            )
+        # Each pass packs the rows again, and would write every block into a file again.
+        path = _path_for(store) if is_remote(rows.sparkSession) else None
+        packed = frame.mapInArrow(_Pack(plan, store, files=False), PACKED)
+        return Packing(source, store, packed, persisted=False, writes_files=False, path=path)
 
     @property
     def has_files(self) -> bool:
@@ -149,7 +164,16 @@ class Packing:
         mapped = self._mapped_blocks(summaries)
         kept = folds if self._source.settings.folded else {}
         seen = sum(its.seen for its in summaries)
-        return Gathered(moments, kept, seen, sample, blocks, count, len(summaries), mapped)
+        return Gathered(
+            moments=moments,
+            folds=kept,
+            seen=seen,
+            sample=sample,
+            blocks=blocks,
+            count=count,
+            partitions=len(summaries),
+            mapped=mapped,
+        )
 
     def _mapped_blocks(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
         """All blocks, if each lies in a file that this process can read."""
@@ -219,7 +243,7 @@ class Packing:
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Gathered:
     """What the packing job brought to the driver."""
 

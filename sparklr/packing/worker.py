@@ -8,9 +8,10 @@ Spark's workers but knows nothing of Spark.
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from typing import Any
 
 import numpy as np
@@ -59,34 +60,45 @@ def pack_partition(
     Blocks that will not come to the driver are put into the store's files, and travel no further
     if that succeeds.
     """
-    packer = Packer(partition, plan)
-    held: list[Block] | None = []  # blocks of a partition that may still turn out small
-    size, names = 0, _names(partition)
-    lengths: list[int] = []
-    for block in packer.blocks(batches):
-        size += sum(map(len, block.pieces()))
-        if held is not None and size <= plan.small_bytes:
-            held.append(block)
-            continue
-        for each in [*(held or []), block]:
-            name, pieces = next(names), each.pieces()
-            written = store is not None and store.write(name, pieces)
-            kept = None if written and not plan.ship_all else b"".join(pieces)
-            length = sum(map(len, pieces))
-            lengths.append(length if written else -1)
-            yield _row(name, False, length, kept)
-        held = None
-    for block in held or []:
+    packer, names = Packer(partition, plan), _names(partition)
+    small, others = _peel(packer.blocks(batches), plan.small_bytes)
+    for block in small:
         payload = block.to_bytes()
         yield _row(next(names), True, len(payload), payload)
+    lengths: list[int] = []
+    for block in others:
+        name, pieces = next(names), block.pieces()
+        written = store is not None and store.write(name, pieces)
+        kept = None if written and not plan.ship_all else b"".join(pieces)
+        length = sum(map(len, pieces))
+        lengths.append(length if written else -1)
+        yield _row(name, False, length, kept)
     last = next(names)
     summary = packer.summary(last.position)
-    if held is None and store is not None:
+    if lengths and store is not None:
         folders = tuple(store.folders())
         summary = replace(summary, folders=folders, run=last.run, lengths=tuple(lengths))
     # The summary is always marked small, so that one filter fetches it with the small blocks.
     payload = summary.to_bytes()
     yield _row(last._replace(position=SUMMARY), True, len(payload), payload)
+
+
+def _peel(blocks: Iterator[Block], most: int) -> tuple[list[Block], Iterator[Block]]:
+    """All blocks and no others, if together they take at most so many bytes; else none, and all."""
+    held: deque[Block] = deque()
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += sum(map(len, block.pieces()))
+        if size > most:
+            return [], chain(_drained(held), blocks)
+    return list(held), iter(())
+
+
+def _drained(blocks: deque[Block]) -> Iterator[Block]:
+    """The blocks, each let go as it is given."""
+    while blocks:
+        yield blocks.popleft()
 
 
 def _names(partition: int) -> Iterator[BlockName]:

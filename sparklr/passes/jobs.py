@@ -65,7 +65,7 @@ def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> 
     `names` are what the user calls these columns, for errors.
     """
     source = Source(PrivateFrame(rows), names, settings)
-    packing = Packing(source)
+    packing = Packing.start(source)
     passes: SparkPasses | None = None
     try:
         gathered = packing.gather()
@@ -194,7 +194,7 @@ class SparkPasses:
             )
         log.warning("Spark holds no copy of these blocks: the rows are packed again")
         self.packing.close()
-        self.packing = Packing(self.source, ship_all=True)
+        self.packing = Packing.start(self.source, ship_all=True)
         self._ships_all = True
         gathered = self.packing.gather()
         if not gathered.moments.alike(self.moments):

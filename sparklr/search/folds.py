@@ -32,8 +32,47 @@ class Split:
         return self.frame.where(self.fold != fold)
 
     def only(self, fold: int) -> DataFrame:
-        """The rows to judge by."""
+        """The rows to evaluate on."""
         return self.frame.where(self.fold == fold)
+
+
+def cross_validation_split(
+    dataset: DataFrame, uid: str, count: int, fold_column: str, seed: int
+) -> Split:
+    """The folds that Spark's CrossValidator would make, row for row.
+
+    They are given in a column of the data set, or drawn where `fold_column` is empty.
+    """
+    column, folds = f"{uid}_fold", range(count)
+    if fold_column:
+        given = F.col(fold_column)
+        text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
+        wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
+        known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
+        # Spark trains every fold on a row of fold 0.5, and evaluates none on it.
+        known = known & (given == F.floor(given))
+        fold = F.when(known, given).otherwise(wrong)
+        return Split(dataset.withColumn(column, fold), column, folds)
+    random, width = f"{uid}_rand", 1.0 / len(folds)
+    frame = dataset.select("*", F.rand(seed).alias(random))
+    # The very products that Spark compares with: rounding decides which fold a row is in.
+    # Not nested, as many folds would be deeper than a message of Spark Connect may be.
+    fold = F.when(F.lit(False), -1)
+    for i in folds:
+        within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
+        fold = fold.when(within, i)
+    return Split(frame.withColumn(column, fold.otherwise(-1)).drop(random), column, folds)
+
+
+def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int) -> Split:
+    """The split that Spark's TrainValidationSplit would make, row for row.
+
+    Fold 0 is to train on, and fold 1 to evaluate on.
+    """
+    column, random = f"{uid}_fold", f"{uid}_rand"
+    frame = dataset.select("*", F.rand(seed).alias(random))
+    held = F.when(F.col(random) >= ratio, 1).otherwise(0)
+    return Split(frame.withColumn(column, held).drop(random), column, [1])
 
 
 @contextmanager
@@ -63,7 +102,7 @@ def _is_persisted(dataset: DataFrame) -> bool:
 
 
 def check_folds(found: Collection[int], held: Iterable[int]) -> None:
-    """Each fold must have rows to judge by, and others to train on."""
+    """Each fold must have rows to evaluate on, and others to train on."""
     for fold in held:
         if fold not in found:
             raise ValueError(f"The validation data at fold {fold} is empty.")
