@@ -8,9 +8,9 @@ import numpy as np
 from pyspark.ml.linalg import DenseMatrix, DenseVector
 
 from sparklr import LogisticRegressionModel
+from sparklr.fitting.outcome import FitReport
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
-    FitReport,
     LogisticRegressionTrainingSummary,
 )
 

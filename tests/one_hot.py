@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import moments_of
 from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
 
 LEVELS = (3, 5, 8, 12, 25, 50, 80, 200)
 AMOUNTS = 4

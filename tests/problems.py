@@ -17,11 +17,12 @@ import scipy.sparse as sp
 from scipy.optimize import minimize
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import split_totals
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
-from sparklr.problem import Problem, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, Solution, Solver
 
 Ask: TypeAlias = Callable[[Query], Answer]

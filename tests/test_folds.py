@@ -14,21 +14,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import SparkPasses, open_passes
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes
-from sparklr.passes.spark import SparkPasses, open_passes
-from sparklr.plan import Left, fit_all, fit_without_folds
-from sparklr.problem import Spec
+from sparklr.rows.blocks import Block
 from tests.passes.contract import CASES, NAMES, RELATIVE, Rows, direct_sums, probes_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 FOLDS = np.array([0, 1, 2, 6])
-LOCAL = Storage(block_bytes=2_000, slots=2, folded=True)
+LOCAL = PackSettings(block_bytes=2_000, slots=2, folded=True)
 FILES = replace(LOCAL, local_bytes=0)
 KINDS = {
     "local": LOCAL,  # few rows: they came to the driver
@@ -63,7 +63,7 @@ class Folded:
 
 
 @contextmanager
-def folded(spark: Any, name: str, storage: Storage, partitions: int = 2) -> Iterator[Folded]:
+def folded(spark: Any, name: str, storage: PackSettings, partitions: int = 2) -> Iterator[Folded]:
     """Passes over a case's rows, each of which has a fold."""
     rows = CASES[name]()
     folds = np.random.default_rng(5).choice(FOLDS, len(rows.labels), p=[0.4, 0.3, 0.2, 0.1])
@@ -84,13 +84,13 @@ def of_kind(spark: Any, kind: str, name: str) -> Iterator[Folded]:
     """As above, with what tells the kinds of storage apart."""
     with pytest.MonkeyPatch.context() as patch:
         threads = 1 if kind in ("files", "shipped") else 2
-        patch.setattr("sparklr.passes.spark.useful_threads", lambda _: threads)
+        patch.setattr("sparklr.passes.jobs.useful_threads", lambda _: threads)
         with folded(spark, name, KINDS[kind]) as case:
             passes = case.passes
             assert isinstance(passes, LocalPasses if kind == "local" else SparkPasses)
             if isinstance(passes, SparkPasses):
                 assert passes.packing.has_files == (kind != "shipped")
-                assert (passes._near is not None) == (kind == "near")
+                assert (passes._mapped is not None) == (kind == "near")
             yield case
 
 
@@ -215,7 +215,7 @@ def test_fits_without_a_fold_are_fits_of_the_other_rows(spark: Any, kind: str) -
         whole, _ = fit_all(SPECS, case.passes, 3)
         folds = FOLDS.tolist()
         members = {
-            (name, fold, near): Left(fold, spec, 3, whole[name] if near else None)
+            (name, fold, near): WithoutFold(fold, spec, 3, whole[name] if near else None)
             for name, spec in SPECS.items()
             for fold in folds
             for near in (True, False)
@@ -250,7 +250,7 @@ def test_a_fold_may_have_all_rows_of_a_class_or_of_a_feature() -> None:
     parts = {block.fold: LocalPasses.of([block], 8).moments for block in blocks}
     passes = replace(LocalPasses.of(blocks, 8), folds=parts)
     spec = Spec("binomial", 0.01, 0.0, True, True, 500, 1e-11)
-    found, _ = fit_without_folds({"it": Left(1, spec, 2, None)}, passes)
+    found, _ = fit_without_folds({"it": WithoutFold(1, spec, 2, None)}, passes)
     expected, _ = fit_all({"it": spec}, LocalPasses.of(blocks[:1], 8), 2)
     assert_allclose(found["it"].coefficients, expected["it"].coefficients, atol=1e-6)
     assert found["it"].coefficients[0, 3] == 0.0

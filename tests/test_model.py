@@ -17,7 +17,7 @@ from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.spark.classic import SparkModelCache
 from tests.frames import dense
 
 
@@ -81,7 +81,7 @@ def test_rows_go_to_python_once_and_not_at_all_where_there_is_a_jvm(
         return int(plan.count("ArrowEvalPython"))
 
     assert python_nodes() == 0
-    monkeypatch.setattr(Twin, "copy_in", lambda *_: None)
+    monkeypatch.setattr(SparkModelCache, "copy_in", lambda *_: None)
     assert python_nodes() == 1
 
 

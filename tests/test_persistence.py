@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from pyspark.errors import PySparkException
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
+from sparklr.scoring.numbers import ModelNumbers
 from tests.test_bad_input import assert_plain
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -55,13 +57,15 @@ SHARED: dict[str, Any] = {
 def model_of(coefficients: Any, intercepts: Any, classes: int) -> LogisticRegressionModel:
     values = np.array(coefficients, dtype=float)
     given = np.array(intercepts, dtype=float)
-    return LogisticRegressionModel._of(values, given, classes, multinomial=len(values) > 1)
+    return LogisticRegressionModel._of(
+        ModelNumbers.of(values, given, classes, multinomial=len(values) > 1)
+    )
 
 
 @pytest.fixture(scope="module")
 def model() -> LogisticRegressionModel:
     made = model_of([[0.1 + 0.2, -1e-300, 1 / 3]], [-0.7], 2)._set(**SHARED)
-    made._feature_names = list(SHARED["featuresCols"])
+    made._numbers = replace(made.numbers, names=tuple(SHARED["featuresCols"]))
     return made
 
 
@@ -175,8 +179,8 @@ def test_every_kind_of_model_comes_back_exactly(tmp_path: Path, kind: str) -> No
         assert_array_equal(found.toArray(), given.toArray())
     assert loaded.coefficientMatrix.isTransposed == expected.coefficientMatrix.isTransposed
     assert (loaded.numClasses, loaded.numFeatures) == (expected.numClasses, expected.numFeatures)
-    assert loaded._is_multinomial == expected._is_multinomial
-    assert loaded._feature_names is None
+    assert loaded.numbers.multinomial == expected.numbers.multinomial
+    assert loaded.numbers.names is None
     assert not loaded.hasSummary
 
 

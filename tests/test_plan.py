@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr import choice, plan
 from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.choice import (
+from sparklr.fitting import choose_solver as choice
+from sparklr.fitting import plan
+from sparklr.fitting.choose_solver import (
     HESSIAN_LIMIT,
     HESSIAN_SIZE,
     SPARSE_HESSIAN_SIZE,
@@ -20,12 +20,15 @@ from sparklr.choice import (
     choose_solver,
     precondition_for,
 )
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import WARM_START_RATIO, constant_label_fit, fit_all
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
-from sparklr.plan import WARM_START_RATIO, Fit, constant_label_fit, fit_all
-from sparklr.problem import Problem, SolverName, Spec
+from sparklr.rows.blocks import Block
 from tests.problems import make_rows
 
 SMOOTH: list[SolverName] = ["newton", "l-bfgs"]

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 from pyspark import InheritableThread, TaskContext
 
-from sparklr import LogisticRegressionEstimator, progress
-from sparklr.jvm import run_job
-from sparklr.progress import Progress, Round, describe, silent
+from sparklr import LogisticRegressionEstimator
+from sparklr.display import progress
+from sparklr.display.progress import Progress, describe, silent
+from sparklr.fitting.outcome import Round
+from sparklr.spark.classic import run_job
 
 TITLE = "logistic regression"
 MADE = Round(passes=3, live=2, members=5, objective=0.693147, residual=1.5e-3)
@@ -461,7 +463,7 @@ def descriptions(spark: Any) -> dict[int, str]:
 def test_the_jobs_of_a_fit_name_its_passes(
     spark: Any, two: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)  # passes as jobs
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)  # passes as jobs
     before = set(descriptions(spark))
     spark.conf.set("spark.sparklr.localMB", "0")
     try:

@@ -24,7 +24,7 @@ from pyspark.sql.types import (
 )
 
 from sparklr import LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.spark.classic import SparkModelCache
 
 NAN, INF = float("nan"), float("inf")
 BINOMIAL = np.array([[0.5, 0.0, -2.0]])
@@ -102,7 +102,7 @@ def collected(frame: Any) -> list[Any]:
 
 
 def without_jvm(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Twin, "copy_in", lambda *_: None)
+    patch.setattr(SparkModelCache, "copy_in", lambda *_: None)
 
 
 def goes_to_python(frame: Any) -> bool:
@@ -349,13 +349,13 @@ def test_transforms_of_one_model_at_once_do_not_disturb_each_other(odd: Any) -> 
 
 def test_one_jvm_model_serves_many_transforms(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    make = Twin._make
+    make = SparkModelCache._make
 
-    def counted(self: Twin, context: Any) -> Any:
+    def counted(self: SparkModelCache, context: Any) -> Any:
         made.append(self)
         return make(self, context)
 
-    monkeypatch.setattr(Twin, "_make", counted)
+    monkeypatch.setattr(SparkModelCache, "_make", counted)
     model = model_of(BINOMIAL)
     for cut in (0.2, 0.8):
         model.setThreshold(cut).transform(odd)
@@ -370,7 +370,7 @@ def test_transform_works_where_the_jvm_refuses(odd: Any, monkeypatch: pytest.Mon
 
     model = model_of(MULTINOMIAL)
     expected = model.transform(odd).where("at = 0").collect()
-    monkeypatch.setattr(Twin, "_make", refuse)
+    monkeypatch.setattr(SparkModelCache, "_make", refuse)
     again = model_of(MULTINOMIAL).transform(odd)
     assert goes_to_python(again)
     assert again.where("at = 0").first().prediction == expected[0].prediction

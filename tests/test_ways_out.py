@@ -21,7 +21,8 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVect
 from pyspark.sql.pandas.functions import pandas_udf
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.classic import SparkModelCache
 from tests.frames import dense
 
 INF = float("inf")
@@ -60,7 +61,9 @@ def sparse() -> LogisticRegressionModel:
     """Three classes of many features, of which few count."""
     coefficients = np.zeros((3, 30))
     coefficients[[0, 1, 2, 2], [3, 7, 7, 29]] = 0.1, -1e-300, 1 / 3, -2.5
-    return LogisticRegressionModel._of(coefficients, np.zeros(3), 3, multinomial=True)
+    return LogisticRegressionModel._of(
+        ModelNumbers.of(coefficients, np.zeros(3), 3, multinomial=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,11 @@ def certain() -> list[LogisticRegressionModel]:
     """What fits on a single label give: of two classes all zero, all one; of three all two."""
     none, three = np.zeros((1, 3)), np.zeros((3, 3))
     return [
-        LogisticRegressionModel._of(none, np.array([-INF]), 1, multinomial=False),
-        LogisticRegressionModel._of(none, np.array([INF]), 2, multinomial=False),
-        LogisticRegressionModel._of(three, np.array([0.0, 0.0, INF]), 3, multinomial=True),
+        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([-INF]), 1, multinomial=False)),
+        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([INF]), 2, multinomial=False)),
+        LogisticRegressionModel._of(
+            ModelNumbers.of(three, np.array([0.0, 0.0, INF]), 3, multinomial=True)
+        ),
     ]
 
 
@@ -88,7 +93,7 @@ def assert_same(
     assert found.coefficientMatrix == model.coefficientMatrix
     assert type(found.interceptVector) is type(model.interceptVector)
     assert found.interceptVector == model.interceptVector
-    assert found._is_multinomial == model._is_multinomial
+    assert found.numbers.multinomial == model.numbers.multinomial
     assert set_params(found) == set_params(model)
     if names:
         assert found.featureNames == model.featureNames
@@ -141,7 +146,7 @@ def test_each_spark_model_is_its_own(pair: LogisticRegressionModel, two: Any) ->
 def test_without_a_jvm_there_is_no_model_of_sparks(
     pair: LogisticRegressionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Twin, "copy_in", lambda *_: None)
+    monkeypatch.setattr(SparkModelCache, "copy_in", lambda *_: None)
     with pytest.raises(
         RuntimeError, match=r"toSpark makes a model in Spark's JVM.*classic session"
     ):

@@ -11,11 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.objective.sums import Probe
+from sparklr.passes.readings import Totals, held_out_margins
 from sparklr.passes.threads import one_blas_thread
-from sparklr.passes.totals import Totals, held_out_margins
+from sparklr.rows.blocks import Block
 
 # Multiplications a thread should have at least, to be worth its start.
 WORK_A_THREAD = 500_000

@@ -6,16 +6,16 @@ This file knows neither where rows live nor what the sums are for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe, Sums, split_totals
+from sparklr.rows.blocks import Block
 
-MEGABYTE = 2**20
+T = TypeVar("T")
 
 
 class Passes(Protocol):
@@ -54,7 +54,7 @@ def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[li
     """
     sums: list[Sums] = []
     readings = 0
-    for part in within(probes, budget, sums_bytes):
+    for part in batches(probes, budget, sums_bytes):
         sums += split_totals(part, passes.total(part))
         readings += 1
     return sums, readings
@@ -65,18 +65,16 @@ def sums_bytes(probe: Probe) -> int:
     return probe.length * np.dtype(np.float64).itemsize
 
 
-def within(
-    probes: Sequence[Probe], budget: int, size_of: Callable[[Probe], int]
-) -> Iterator[Sequence[Probe]]:
-    """Runs of probes that fit the budget; a probe too large by itself goes alone."""
-    part: list[Probe] = []
+def batches(items: Sequence[T], budget: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Runs of neighbours that fit the budget; an item too large by itself goes alone."""
+    batch: list[T] = []
     size = 0
-    for probe in probes:
-        needed = size_of(probe)
-        if part and size + needed > budget:
-            yield part
-            part, size = [], 0
-        part.append(probe)
+    for item in items:
+        needed = size_of(item)
+        if batch and size + needed > budget:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
         size += needed
-    if part:
-        yield part
+    if batch:
+        yield batch

@@ -11,15 +11,15 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparklr.objective.sums import Probe
-from sparklr.passes import spark as jobs
-from sparklr.passes.packing import Storage
-from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH
-from sparklr.passes.spark import SparkPasses
+from sparklr.packing.job import PackSettings
+from sparklr.passes import jobs
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH
 from tests.passes.contract import CASES, Opened, assert_sums, opened
 from tests.passes.test_session import changed
 
 # Every block is shipped: none lies in a file.
-SHIPPED = Storage(local_bytes=0, block_bytes=2_000, slots=2, files=False)
+SHIPPED = PackSettings(local_bytes=0, block_bytes=2_000, slots=2, files=False)
 
 
 @pytest.fixture(scope="module")

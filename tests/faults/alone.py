@@ -23,11 +23,11 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-import sparklr.passes.spark as module
+import sparklr.passes.jobs as module
 from sparklr import LogisticRegressionEstimator
-from sparklr.passes.spark import SparkPasses
-from sparklr.passes.store import LOCAL_DIRS
-from sparklr.passes.tasks import SumBlocks
+from sparklr.packing.block_files import LOCAL_DIRS
+from sparklr.passes.jobs import SparkPasses
+from sparklr.passes.worker import SumBlocks
 from tests.cluster.processes import PYTHON_WORKER, matching, parent
 from tests.frames import collect_garbage
 

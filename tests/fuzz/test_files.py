@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyspark.sql import Row
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import ModelReader
+from sparklr.saving.files import ModelReader
 from tests.fuzz.reference import outcome
 
 SAVED = Path(__file__).parents[1] / "saved" / "format-1"
@@ -55,9 +55,9 @@ def load(metadata: str, rows: list[dict[str, Any]]) -> LogisticRegressionModel:
         return [Row(*(_struct(row[name]) for name in ORDER)) for row in rows]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.persistence._read", read)
+        patch.setattr("sparklr.saving.files._read", read)
         patch.setattr(ModelReader, "sparkSession", Nowhere())
-        return ModelReader(LogisticRegressionModel).load(WHERE)
+        return LogisticRegressionModel.read().load(WHERE)
 
 
 class Nowhere:
@@ -74,7 +74,7 @@ def _struct(value: Any) -> Any:
 def assert_whole(model: LogisticRegressionModel) -> None:
     """The model's parts agree, and it scores."""
     rows = model.coefficientMatrix.toArray()
-    margins = model.numClasses if model._is_multinomial else 1
+    margins = model.numClasses if model.numbers.multinomial else 1
     assert rows.shape == (margins, model.numFeatures)
     assert np.isfinite(rows).all()
     assert not np.isnan(model.interceptVector.toArray()).any()

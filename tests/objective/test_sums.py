@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block, Matrix
 from sparklr.objective import sums
 from sparklr.objective.sums import Family, Probe, Stack, Sums, split_totals
+from sparklr.rows.blocks import Block, Matrix
 
 light = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

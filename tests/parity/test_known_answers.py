@@ -15,11 +15,12 @@ import scipy.sparse as sp
 from scipy.special import expit, softmax
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.blocks import Block
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import SolverName, Spec
+from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.spark import SparkPasses
-from sparklr.plan import Fit, fit_all
-from sparklr.problem import SolverName, Spec
+from sparklr.rows.blocks import Block
 from tests.parity.make_spark import frame_of
 from tests.parity.objective import Array, Setting, deviations, minimum, objective
 

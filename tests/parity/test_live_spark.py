@@ -11,7 +11,7 @@ import pyspark
 import pytest
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.compressed import compress_matrix, compress_vector
+from sparklr.spark.matrices import compress_matrix, compress_vector
 from tests.parity.make_spark import frame_of, read_data
 from tests.parity.objective import Array, Setting, objective
 

@@ -19,10 +19,10 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.packing import Storage
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.spark import open_passes
+from sparklr.rows.checks import ColumnNames
 from tests.conftest import REMOTE
 
 NAMES = ColumnNames("features", "label", "weight")
@@ -211,7 +211,7 @@ class Opened:
 
 
 @contextmanager
-def opened(spark: Any, rows: Rows, storage: Storage, partitions: int = 2) -> Iterator[Opened]:
+def opened(spark: Any, rows: Rows, storage: PackSettings, partitions: int = 2) -> Iterator[Opened]:
     """Passes over a frame of these rows, as the estimator opens them."""
     columns = [F.unwrap_udt("features").alias("features"), "label", "weight"]
     frame = rows.frame(spark, partitions).select(*columns)

@@ -15,19 +15,19 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.passes.packing import Packing, Storage
-from sparklr.passes.spark import SparkPasses, open_passes
-from sparklr.passes.store import BlockStore
+from sparklr.packing.block_files import BlockStore
+from sparklr.packing.job import Packing, PackSettings
+from sparklr.passes.jobs import SparkPasses, open_passes
 from tests.passes.contract import CASES, NAMES, Opened, opened
 
 # Nothing comes to the driver, and every partition has several blocks.
-ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
+ON_EXECUTORS = PackSettings(local_bytes=0, block_bytes=2_000, slots=2)
 
 
 @pytest.fixture(autouse=True)
 def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read by Spark's workers, although the files lie on this machine."""
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_files_on_this_machine_are_read_without_jobs(
     spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until one of them is gone: then jobs do."""
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda slots: slots)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda slots: slots)
     monkeypatch.setattr("sparklr.passes.local.WORK_A_THREAD", 1)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes, probes = passes_of(case), case.probes("mixed")
@@ -166,8 +166,8 @@ def test_partials_and_what_was_not_found_pass_the_merge_tree(
     case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = passes_of(case)
-    tree = replace(passes.source.storage, merge_bytes=0, depth=2)
-    monkeypatch.setattr(passes, "source", replace(passes.source, storage=tree))
+    tree = replace(passes.source.settings, merge_bytes=0, depth=2)
+    monkeypatch.setattr(passes, "source", replace(passes.source, settings=tree))
     monkeypatch.setattr(passes, "partitions", 7)
     _delete_one(files_of(case))
     scale = np.abs(shipped).max()
@@ -179,7 +179,7 @@ def test_where_no_file_can_be_written_blocks_are_shipped(
 ) -> None:
     """Workers read the class as it is here: they import it anew."""
     store = BlockStore("../no-such-folder/x")
-    monkeypatch.setattr("sparklr.passes.packing.BlockStore", lambda _: store)
+    monkeypatch.setattr("sparklr.packing.job.BlockStore", lambda _: store)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes = passes_of(case)
         assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12)

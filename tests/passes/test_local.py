@@ -9,13 +9,13 @@ import pytest
 from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info
 
-from sparklr.blocks import Block
 from sparklr.objective.sums import Probe
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.mapped_blocks import BlockLostError, FileBlocks
 from sparklr.passes import local, threads
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.near import BlockLostError, FileBlocks
-from sparklr.passes.store import BlockName, BlockStore
 from sparklr.passes.threads import one_blas_thread, useful_threads
+from sparklr.rows.blocks import Block
 
 PROBE = Probe("binomial", np.full((1, 3), 0.2), np.array([0.1]), 2)
 
