@@ -24,6 +24,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, Solution, Solver
+from tests.passes.asking import total
 
 Ask: TypeAlias = Callable[[Query], Answer]
 
@@ -92,7 +93,7 @@ def ask_rows(problem: Problem, passes: Passes) -> Ask:
 
     def ask(query: Query) -> Answer:
         probe = problem.probe(query)
-        return problem.answer(query, split_totals([probe], passes.total([probe]))[0])
+        return problem.answer(query, split_totals([probe], total(passes, [probe]))[0])
 
     return ask
 

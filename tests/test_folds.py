@@ -23,6 +23,7 @@ from sparklr.passes.jobs import SparkPasses, open_passes
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.rows.blocks import Block
+from tests.passes.asking import held_out, total
 from tests.passes.contract import CASES, NAMES, RELATIVE, Rows, direct_sums, probes_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -96,7 +97,7 @@ def of_kind(spark: Any, kind: str, name: str) -> Iterator[Folded]:
 
 def assert_sums(case: Folded, probes: list[Probe]) -> None:
     """One reading's sums are those of the rows that each probe counts."""
-    flat, begin = case.passes.total(probes), 0
+    flat, begin = total(case.passes, probes), 0
     for probe in probes:
         counted = case.part(case.folds != probe.without)
         expected, sizes = direct_sums(probe, counted, case.passes.moments.origin)
@@ -114,7 +115,7 @@ def in_order(table: Array) -> Array:
 def assert_held_out(case: Folded, probes: list[Probe]) -> None:
     """Each fold's rows come once, with the margins of the probes that leave it out."""
     origin = case.passes.moments.origin
-    blocks = case.passes.held_out(probes)
+    blocks = held_out(case.passes, probes)
     assert {block.fold for block in blocks} == set(FOLDS.tolist())
     for fold in FOLDS.tolist():
         rows = case.part((case.folds == fold) & case.rows.kept)
@@ -149,7 +150,7 @@ def test_a_reading_leaves_out_what_probes_say(spark: Any, kind: str, name: str) 
         assert_held_out(case, probes)
         assert_sums(case, [probe for probe in probes if probe.without == 6])
         assert_held_out(case, [probe for probe in probes if probe.without == 6])
-        assert case.passes.total(probes).tobytes() == case.passes.total(probes).tobytes()
+        assert total(case.passes, probes).tobytes() == total(case.passes, probes).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["local", "files"])
@@ -178,7 +179,7 @@ def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -
     for judged_first in (False, True):
         with of_kind(spark, kind, "both") as case:
             probes = case.probes()
-            whole = case.passes.total(probes)
+            whole = total(case.passes, probes)
             assert isinstance(case.passes, SparkPasses)
             files = [
                 file
@@ -189,7 +190,7 @@ def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -
                 file.unlink()
             if judged_first:
                 assert_held_out(case, probes)
-            assert_allclose(case.passes.total(probes), whole, rtol=1e-12, atol=1e-12)
+            assert_allclose(total(case.passes, probes), whole, rtol=1e-12, atol=1e-12)
             assert_held_out(case, probes)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.arrays import Array
 from sparklr.fitting import choose_solver as choice
 from sparklr.fitting import plan
 from sparklr.fitting.choose_solver import (
@@ -28,7 +27,9 @@ from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
+from sparklr.passes.readings import Part, Reading
 from sparklr.rows.blocks import Block
+from tests.passes.asking import total
 from tests.problems import make_rows
 
 SMOOTH: list[SolverName] = ["newton", "l-bfgs"]
@@ -60,12 +61,9 @@ class CountedPasses:
     def folds(self) -> Mapping[int, plan.Moments]:
         return self.inner.folds
 
-    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
-        return self.inner.held_out(probes)
-
-    def total(self, probes: Sequence[Probe]) -> Array:
-        self.readings.append(len(probes))
-        return self.inner.total(probes)
+    def read(self, reading: Reading[Part]) -> Part:
+        self.readings.append(len(reading.probes))  # type: ignore[attr-defined]
+        return self.inner.read(reading)
 
 
 def pass_over(block: Block, *, pieces: int = 1, sample: int | None = None) -> LocalPasses:
@@ -421,7 +419,7 @@ def test_a_budget_splits_a_round_and_nothing_else(budget: int) -> None:
     if budget == 1:
         assert passes.readings == [1] * len(probes)
         for probe, its in zip(probes, sums, strict=True):
-            assert_array_equal(its.flat, passes.inner.total([probe]))
+            assert_array_equal(its.flat, total(passes.inner, [probe]))
     assert readings == {1: len(probes), 500: 3, 2**30: 1}[budget]
     (whole, _) = read_round(passes.inner, probes, 2**30)
     for one, other in zip(sums, whole, strict=True):

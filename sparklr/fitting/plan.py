@@ -27,7 +27,8 @@ from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes, batches, read_round
+from sparklr.passes.protocol import Passes, read_round
+from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
 

@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from operator import add, or_
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparklr.arrays import MEGABYTE, Array
-from sparklr.objective.sums import Probe
+from sparklr.arrays import MEGABYTE
 from sparklr.packing.job import Gathered, Packing, PackSettings, Source
 from sparklr.packing.mapped_blocks import BlockLostError
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes, batches, sums_bytes
-from sparklr.passes.readings import join_columns
+from sparklr.passes.protocol import Passes
+from sparklr.passes.readings import Reading
 from sparklr.passes.threads import useful_threads
-from sparklr.passes.worker import PARTIAL, SUMS, ScoreBlocks, SumBlocks, merge_buckets
-from sparklr.rows.blocks import Block
+from sparklr.passes.worker import PARTIAL, MergeParts, ReadBlocks
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
@@ -47,15 +42,8 @@ MESSAGE_BYTES = 96 * MEGABYTE
 ASKED_BY_NAME = 100
 
 
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+Part = TypeVar("Part")
 Name: TypeAlias = tuple[int, int]  # a block's partition and position
-
-
-class _Job(Protocol[T_co]):
-    """A reading of some blocks by tasks, and the names of those that were not found."""
-
-    def __call__(self, blocks: DataFrame, *, shipped: bool) -> tuple[T_co, list[Name]]: ...
 
 
 @contextmanager
@@ -119,71 +107,50 @@ class SparkPasses:
         """Every block's names, and what Spark holds of it."""
         return self.packing.frame.where(F.col("position") >= 0)
 
-    def total(self, probes: Sequence[Probe]) -> Array:
-        """Every task sums its blocks; partials merge in the order of partitions."""
-        parts = self._messages(probes, lambda probe: max(sums_bytes(probe), _probe_bytes(probe)))
-        return np.concatenate([self._total_of(part) for part in parts])
+    def read(self, reading: Reading[Part]) -> Part:
+        """Each task reads its blocks; parts merge in the order of partitions."""
+        return reading.assemble([self._read(piece) for piece in self._pieces(reading)])
 
-    def _total_of(self, probes: Sequence[Probe]) -> Array:
-        self._readings += 1
-        return self._complete(
-            lambda passes: passes.total(probes), partial(self._total, probes), add
-        )
-
-    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
-        """Every task scores its blocks; they come in the order of partitions."""
-
-        def size_of(probe: Probe) -> int:
-            fold = None if probe.without is None else self.folds.get(probe.without)
-            rows = 0 if fold is None else fold.rows
-            return max(8 * probe.columns * rows, _probe_bytes(probe))
-
-        parts = [self._held_out_of(part) for part in self._messages(probes, size_of)]
-        return [join_columns(blocks) for blocks in zip(*parts, strict=True)]
-
-    def _messages(
-        self, probes: Sequence[Probe], size_of: Callable[[Probe], int]
-    ) -> list[Sequence[Probe]]:
-        """Probes that go together: on Spark Connect, so many as its messages can hold."""
+    def _pieces(self, reading: Reading[Part]) -> Sequence[Reading[Part]]:
+        """The reading; on Spark Connect, in pieces that its messages can hold."""
         if self._mapped is not None or not is_remote(self.packing.frame.sparkSession):
-            return [probes]
-        for probe in probes:
-            if size_of(probe) > MESSAGE_BYTES and probe.without is None:
-                raise ValueError(_too_large(probe, size_of(probe)))
-        return list(batches(probes, MESSAGE_BYTES, size_of))
+            return [reading]
+        pieces = reading.pieces(MESSAGE_BYTES)
+        for piece in pieces:
+            if piece.size > MESSAGE_BYTES and not piece.by_block:
+                raise ValueError(_too_large(piece.size))
+        return pieces
 
-    def _held_out_of(self, probes: Sequence[Probe]) -> list[Block]:
-        self._readings += 1
-        found = self._complete(
-            lambda passes: {(0, at): scored for at, scored in enumerate(passes.held_out(probes))},
-            partial(self._held_out, probes),
-            or_,
-        )
-        return [found[name] for name in sorted(found)]
-
-    def _complete(
-        self, by_mapped: Callable[[LocalPasses], T], job: _Job[T], join: Callable[[T, T], T]
-    ) -> T:
+    def _read(self, reading: Reading[Part]) -> Part:
         """One reading of all blocks: by this process, or else by jobs until none is missing."""
-        if self._mapped is not None:
-            try:
-                return by_mapped(self._mapped)
-            except BlockLostError:
-                self._mapped = None
-        result, missing = job(self.blocks, shipped=not self._by_name)
-        if missing and self._by_name:
-            log.warning("%d block files were not found", len(missing))
-            self._by_name = 2 * len(missing) < self._count
-            if len(missing) > ASKED_BY_NAME or not self._by_name:
-                result, missing = job(self.blocks, shipped=True)
-            else:
-                again = self.blocks.where(_is_among(missing))
-                more, missing = job(again, shipped=True)
-                result = join(result, more)
-        if not missing:
-            return result
-        self._pack_again()
-        return self._complete(by_mapped, job, join)
+        self._readings += 1
+        while True:
+            if self._mapped is not None:
+                try:
+                    return self._mapped.read(reading)
+                except BlockLostError:
+                    self._mapped = None
+            parts, missing = self._read_by_jobs(reading)
+            if not missing:
+                # Parts of one partition came in the order of the jobs that made them.
+                ordered = sorted(parts, key=lambda part: part[:2])
+                return reading.merge(part for _, _, part in ordered)
+            self._pack_again()
+
+    def _read_by_jobs(
+        self, reading: Reading[Part]
+    ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
+        """Parts by partition and position, and the names of blocks that are lost."""
+        parts, missing = self._job(reading, self.blocks, shipped=not self._by_name)
+        if not (missing and self._by_name):
+            return parts, missing
+        log.warning("%d block files were not found", len(missing))
+        self._by_name = 2 * len(missing) < self._count
+        if len(missing) > ASKED_BY_NAME or not self._by_name:
+            return self._job(reading, self.blocks, shipped=True)
+        again = self.blocks.where(_is_among(missing))
+        more, missing = self._job(reading, again, shipped=True)
+        return parts + more, missing
 
     def _pack_again(self) -> None:
         if self._ships_all:
@@ -206,58 +173,38 @@ class SparkPasses:
         self._mapped = self._mapped_passes(gathered)
         self._by_name = self.packing.has_files
 
-    def _total(
-        self, probes: Sequence[Probe], blocks: DataFrame, *, shipped: bool
-    ) -> tuple[Array, list[Name]]:
-        """The sums of these blocks, and the names of those that were not found."""
-        length = sum(probe.length for probe in probes)
-        partials = self._job(SumBlocks, probes, blocks, shipped=shipped)
-        table = self._collect(self._merge_tree(partials, 8 * length), probes)
-        order = np.argsort(table["partition"].to_numpy(), kind="stable")
-        total, missing = np.zeros(length), []
-        for at in order:
-            position, sums = table["position"][int(at)].as_py(), table["sums"][int(at)]
-            if position == SUMS:
-                total += np.frombuffer(sums.as_buffer(), dtype=np.float64)
-            else:
-                missing.append((table["partition"][int(at)].as_py(), position))
-        return total, missing
+    def _job(
+        self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool
+    ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
+        """One job over these blocks, which come from Spark or lie in files.
 
-    def _held_out(
-        self, probes: Sequence[Probe], blocks: DataFrame, *, shipped: bool
-    ) -> tuple[dict[Name, Block], list[Name]]:
-        """What is left of these blocks, and the names of those that were not found."""
-        table = self._collect(self._job(ScoreBlocks, probes, blocks, shipped=shipped), probes)
-        found: dict[Name, Block] = {}
-        missing = []
+        Its parts by partition and position, and the names of blocks that were not found.
+        """
+        parts = self._merge_tree(self._parts(reading, blocks, shipped=shipped), reading)
+        table = self._collect(parts, reading)
+        found: list[tuple[int, int, Part]] = []
+        missing: list[Name] = []
         for row in range(table.num_rows):
-            name = table["partition"][row].as_py(), table["position"][row].as_py()
-            if table["sums"][row].is_valid:
-                found[name] = Block.from_buffer(table["sums"][row].as_buffer())
+            partition, position = table["partition"][row].as_py(), table["position"][row].as_py()
+            if table["part"][row].is_valid:
+                part = reading.from_bytes(table["part"][row].as_buffer())
+                found.append((partition, position, part))
             else:
-                missing.append(name)
+                missing.append((partition, position))
         return found, missing
 
-    def _job(
-        self,
-        task: type[SumBlocks] | type[ScoreBlocks],
-        probes: Sequence[Probe],
-        blocks: DataFrame,
-        *,
-        shipped: bool,
-    ) -> DataFrame:
-        """What a task makes of these blocks, which come from Spark or lie in files."""
+    def _parts(self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool) -> DataFrame:
+        """What tasks make of these blocks."""
         columns = ["partition", "position", "run", "length"]
-        if shipped:  # a block a batch: no task ever holds more than one
+        if shipped:  # a batch holds one block: no task ever holds more than one
             columns.append("payload")
         self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
         store = self.packing.store if self.packing.has_files else None
         if shipped and not self.source.private.own:
             blocks = self._spread(blocks)
-        features, origin = self.moments.features, self.moments.origin
-        made = task(tuple(probes), features, origin, store, shipped)
+        task = ReadBlocks(reading, self.moments.features, self.moments.origin, store, shipped)
         self.packing.read_by_jobs = True
-        return blocks.select(*columns).mapInArrow(made, PARTIAL)
+        return blocks.select(*columns).mapInArrow(task, PARTIAL)
 
     def _spread(self, blocks: DataFrame) -> DataFrame:
         """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
@@ -270,44 +217,39 @@ class SparkPasses:
         spread = blocks.repartition(tasks, "partition", "position")
         return spread.sortWithinPartitions("partition", "position")
 
-    def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
+    def _collect(self, frame: DataFrame, reading: Reading[Any]) -> Any:
         """The rows of one reading's job, which Spark's pages show under this pass."""
-        columns = sum(probe.columns for probe in probes)
-        what = f"sparklr: pass {self._readings}, {columns} column{'s' if columns > 1 else ''}"
+        columns = f"{reading.columns} column{'s' if reading.columns > 1 else ''}"
+        what = f"sparklr: pass {self._readings}, {columns}"
         return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
 
-    def _merge_tree(self, partials: DataFrame, size: int) -> DataFrame:
+    def _merge_tree(self, parts: DataFrame, reading: Reading[Any]) -> DataFrame:
         """Merge on the executors while the driver would receive too many or too large partials.
 
         As Spark's treeAggregate: each of `depth` - 1 levels divides their number by the
         depth-th root of the number of partitions.
         """
-        count = self.partitions
+        if reading.by_block:
+            return parts
+        count, size = self.partitions, reading.size
         factor = max(math.ceil(count ** (1 / self.source.settings.depth)), 2)
         for _ in range(self.source.settings.depth - 1):
             if count * size <= self.source.settings.merge_bytes or count <= factor:
                 break
             count = math.ceil(count / factor)
-            bucketed = partials.withColumn("bucket", F.col("partition") % count)
+            bucketed = parts.withColumn("bucket", F.col("partition") % count)
             grouped = bucketed.repartition(count, "bucket")
-            partials = grouped.sortWithinPartitions("bucket", "partition").mapInArrow(
-                merge_buckets, PARTIAL
-            )
-        return partials
+            ordered = grouped.sortWithinPartitions("bucket", "partition")
+            parts = ordered.mapInArrow(MergeParts(reading), PARTIAL)
+        return parts
 
 
-def _probe_bytes(probe: Probe) -> int:
-    return int(probe.coefficients.nbytes + probe.offsets.nbytes)
-
-
-def _too_large(probe: Probe, size: int) -> str:
-    what = "a Hessian" if probe.order > 1 else "coefficients"
-    advice = "use solver='l-bfgs' or 'owl-qn', " if probe.order > 1 else ""
+def _too_large(size: int) -> str:
     return (
-        f"A pass would need {what} of {size // MEGABYTE} MB in one message, and Spark Connect "
-        f"takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, {advice}set "
-        "spark.sparklr.localMB so high that the rows fit into the client's memory, or fit in a "
-        "classic session."
+        f"A pass would need {size // MEGABYTE} MB in one message, for coefficients or a Hessian, "
+        f"and Spark Connect takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, use "
+        "solver='l-bfgs' or 'owl-qn', which need no Hessian, set spark.sparklr.localMB so high "
+        "that the rows fit into the client's memory, or fit in a classic session."
     )
 
 

@@ -1,42 +1,61 @@
-"""What a worker does in a pass: sum its blocks, and merge what others have summed.
+"""What a worker does in a pass: read its blocks, and merge what others have made of theirs.
 
-Arrow batches in, Arrow batches out; no Spark.
+Arrow batches in, Arrow batches out; no Spark, and nothing of what the reading is for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array
-from sparklr.objective.sums import Probe
 from sparklr.packing.block_files import BlockName, BlockStore
-from sparklr.passes.readings import Totals, held_out_margins
+from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
 
-# Sums of a partition, at position SUMS; or no sums: a block that was not found.
-PARTIAL = "partition int, position int, sums binary"
-SUMS = -1
+# The part of a block, or of all of a partition's, at position TOGETHER; no part: the block was not
+# found.
+PARTIAL = "partition int, position int, part binary"
+TOGETHER = -1
 
 
 @dataclass(frozen=True, eq=False)
-class _ReadBlocks:
+class ReadBlocks:
     """One reading of this partition's blocks, which are shipped as payload or lie in files.
 
     Batches have columns partition, position, run and length, and payload if shipped. What is
     shipped is put into files for the next pass; what is not there is named.
     """
 
-    probes: tuple[Probe, ...]
+    reading: Reading[Any]
     features: int
     origin: Array | None
     store: BlockStore | None
     shipped: bool
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The parts of this partition, and the names of blocks that were not found."""
+        reading, partition = self.reading, None
+        together = reading.accumulator(self.features, self.origin)
+        # One thread per task: Spark already runs a task on every core.
+        with one_blas_thread():
+            for name, block in self._blocks(batches):
+                partition = name.partition
+                if block is None:
+                    yield _row(partition, name.position, None)
+                elif reading.by_block:
+                    alone = reading.accumulator(self.features, self.origin)
+                    alone.add(block)
+                    yield _row(partition, name.position, reading.to_bytes(alone.part()))
+                else:
+                    together.add(block)
+        if partition is not None and not reading.by_block:
+            yield _row(partition, TOGETHER, reading.to_bytes(together.part()))
 
     def _blocks(
         self, batches: Iterator[pa.RecordBatch]
@@ -57,63 +76,43 @@ class _ReadBlocks:
         return None if self.store is None else self.store.read(name, length)
 
 
-class SumBlocks(_ReadBlocks):
-    """The sums of this partition's blocks."""
+@dataclass(frozen=True, eq=False)
+class MergeParts:
+    """Merge neighbouring parts of one bucket; they come sorted by bucket and partition."""
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        totals = Totals(self.probes, self.features, self.origin)
-        partition = None
-        # One thread a task: Spark already runs a task on every core.
-        with one_blas_thread():
-            for name, block in self._blocks(batches):
-                partition = name.partition
-                if block is None:
-                    yield _row(partition, name.position, None)
-                else:
-                    totals.add(block)
-        if partition is not None:
-            yield _row(partition, SUMS, totals.flat().tobytes())
+    reading: Reading[Any]
 
-
-class ScoreBlocks(_ReadBlocks):
-    """Labels, weights and margins of each block, as a block of its fold, by the block's name."""
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with one_blas_thread():
-            for name, block in self._blocks(batches):
-                scores = None
-                if block is not None:
-                    margins = held_out_margins(block, self.probes, self.origin)
-                    scored = Block(margins, block.labels, block.weights, block.fold)
-                    scores = scored.to_bytes()
-                yield _row(name.partition, name.position, scores)
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """One part per bucket, and the names that came."""
+        missing: list[tuple[int, int]] = []
+        for bucket, rows in groupby(_rows(batches), key=lambda row: row[3]):
+            found: list[Any] = []
+            for partition, position, part, _ in rows:
+                if part is None:
+                    missing.append((partition, position))
+                    continue
+                found.append(self.reading.from_bytes(part))
+                if len(found) == 2:  # no more than two at a time in memory
+                    found = [self.reading.merge(found)]
+            if found:
+                yield _row(bucket, TOGETHER, self.reading.to_bytes(found[0]))
+        for partition, position in missing:
+            yield _row(partition, position, None)
 
 
-def merge_buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add up neighbouring sums of one bucket; they come sorted by bucket and partition."""
-    current: int | None = None
-    total: Array = np.zeros(0)
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, int, Any, int]]:
+    """Partition, position, part (None where there is none) and bucket of each row."""
     for batch in batches:
         for row in range(batch.num_rows):
-            partition, position, sums, bucket = (batch.column(at)[row] for at in range(4))
-            if not sums.is_valid:
-                yield _row(partition.as_py(), position.as_py(), None)
-                continue
-            numbers = np.frombuffer(sums.as_buffer(), dtype=np.float64)
-            if bucket.as_py() == current:
-                total += numbers
-                continue
-            if current is not None:
-                yield _row(current, SUMS, total.tobytes())
-            current, total = bucket.as_py(), numbers.copy()
-    if current is not None:
-        yield _row(current, SUMS, total.tobytes())
+            partition, position, part, bucket = (batch.column(at)[row] for at in range(4))
+            buffer = part.as_buffer() if part.is_valid else None
+            yield partition.as_py(), position.as_py(), buffer, bucket.as_py()
 
 
-def _row(partition: int, position: int, sums: bytes | None) -> pa.RecordBatch:
+def _row(partition: int, position: int, part: bytes | None) -> pa.RecordBatch:
     columns = [
         pa.array([partition], pa.int32()),
         pa.array([position], pa.int32()),
-        pa.array([sums], pa.binary()),
+        pa.array([part], pa.binary()),
     ]
-    return pa.RecordBatch.from_arrays(columns, names=["partition", "position", "sums"])
+    return pa.RecordBatch.from_arrays(columns, names=["partition", "position", "part"])

@@ -14,7 +14,7 @@ from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.shared import Place, SharedFits
 from sparklr.objective.sums import Family, Probe
-from sparklr.passes.protocol import batches
+from sparklr.passes.readings import HeldOutMargins, batches
 from sparklr.passes.threads import useful_threads
 from sparklr.rows.blocks import Block
 from sparklr.scoring.evaluators import ArrayEvaluator, HeldOut
@@ -30,16 +30,16 @@ def held_out_metrics(
 ) -> dict[Place, float]:
     """The evaluator's metric of each fit, on the fold that it leaves out."""
     stage("scoring held-out rows")
-    folds = shared.passes.folds
+    rows = {fold: moments.rows for fold, moments in shared.passes.folds.items()}
 
     def score_bytes(place: Place) -> int:
-        return 8 * len(fits[place].intercepts) * folds[place[1]].rows
+        return 8 * len(fits[place].intercepts) * rows[place[1]]
 
     metrics: dict[Place, float] = {}
     scorers = {place: _scorer(shared, place, fit) for place, fit in fits.items()}
     for places in batches(list(fits), shared.budget, score_bytes):
         probes = [_probe(shared, scorers[place], place[1]) for place in places]
-        scored = shared.passes.held_out(probes)
+        scored = shared.passes.read(HeldOutMargins(tuple(probes), rows))
         metrics |= _metrics(evaluator, scorers, places, probes, scored)
     return metrics
 

@@ -16,6 +16,7 @@ from sparklr.passes import jobs
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
+from tests.passes.asking import total
 from tests.passes.contract import (
     CASES,
     Opened,
@@ -113,9 +114,9 @@ def test_partial_sums_merge_in_a_tree(
     storage = replace(passes.source.settings, merge_bytes=merge_bytes, depth=depth)
     monkeypatch.setattr(passes, "source", replace(passes.source, settings=storage))
     probes = spread.probes("mixed")
-    first = passes.total(probes)
+    first = total(passes, probes)
     assert_sums(first, probes, spread.rows, passes.moments.origin)
-    assert passes.total(probes).tobytes() == first.tobytes()
+    assert total(passes, probes).tobytes() == first.tobytes()
     assert received == [arriving, arriving]
 
 

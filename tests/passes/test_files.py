@@ -18,6 +18,7 @@ from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockStore
 from sparklr.packing.job import Packing, PackSettings
 from sparklr.passes.jobs import SparkPasses, open_passes
+from tests.passes.asking import total
 from tests.passes.contract import CASES, NAMES, Opened, opened
 
 # Nothing comes to the driver, and every partition has several blocks.
@@ -43,7 +44,7 @@ def shipped(spark: Any) -> Array:
     with opened(spark, CASES["both"](), storage, 2) as found:
         assert isinstance(found.passes, SparkPasses)
         assert not found.passes.packing.has_files
-        return found.passes.total(found.probes("mixed"))
+        return total(found.passes, found.probes("mixed"))
 
 
 def passes_of(case: Opened) -> SparkPasses:
@@ -71,7 +72,7 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
         return total(self, *args, **how)
 
     monkeypatch.setattr(SparkPasses, "_total", spy)
-    assert_array_equal(passes.total(case.probes("mixed")), shipped)
+    assert_array_equal(total(passes, case.probes("mixed")), shipped)
     assert asked == [False]
 
 
@@ -86,13 +87,13 @@ def test_files_on_this_machine_are_read_without_jobs(
         total = SparkPasses._total
         monkeypatch.setattr(SparkPasses, "_total", _no_job)
         scale = np.abs(shipped).max()
-        first = passes.total(probes)
+        first = total(passes, probes)
         assert_allclose(first, shipped, rtol=1e-12, atol=1e-12 * scale)
-        assert passes.total(probes).tobytes() == first.tobytes()
+        assert total(passes, probes).tobytes() == first.tobytes()
         monkeypatch.setattr(SparkPasses, "_total", total)
         _delete_one(files_of(case))
         with caplog.at_level(logging.WARNING, "sparklr"):
-            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+            assert_allclose(total(passes, probes), shipped, rtol=1e-12, atol=1e-12 * scale)
         assert "packed again" in caplog.text
 
 
@@ -133,7 +134,7 @@ def test_files_harmed_between_passes_change_no_sum(
     def check(*complaints: str) -> None:
         caplog.clear()
         with caplog.at_level(logging.WARNING, "sparklr"):
-            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+            assert_allclose(total(passes, probes), shipped, rtol=1e-12, atol=1e-12 * scale)
         assert len(caplog.messages) == len(complaints)
         for said, message in zip(complaints, caplog.messages, strict=True):
             assert said in message
@@ -159,7 +160,7 @@ def test_rows_that_change_between_two_readings_are_refused(
     heavier = replace(passes.moments, weight=1.001 * passes.moments.weight)
     monkeypatch.setattr(passes, "moments", heavier)
     with pytest.raises(RuntimeError, match="rows changed while they were fitted"):
-        passes.total(case.probes("mixed"))
+        total(passes, case.probes("mixed"))
 
 
 def test_partials_and_what_was_not_found_pass_the_merge_tree(
@@ -171,7 +172,7 @@ def test_partials_and_what_was_not_found_pass_the_merge_tree(
     monkeypatch.setattr(passes, "partitions", 7)
     _delete_one(files_of(case))
     scale = np.abs(shipped).max()
-    assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
+    assert_allclose(total(passes, case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
 
 
 def test_where_no_file_can_be_written_blocks_are_shipped(
@@ -182,7 +183,7 @@ def test_where_no_file_can_be_written_blocks_are_shipped(
     monkeypatch.setattr("sparklr.packing.job.BlockStore", lambda _: store)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes = passes_of(case)
-        assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12)
+        assert_allclose(total(passes, case.probes("mixed")), shipped, rtol=1e-12)
         assert passes.blocks.where("payload is null").count() == 0
 
 

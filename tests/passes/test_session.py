@@ -26,6 +26,7 @@ from sparklr.rows.columns import training_rows
 from sparklr.spark import private_session as session
 from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from tests.frames import collect_garbage
+from tests.passes.asking import total
 
 LOCAL_MB = "spark.sparklr.localMB"
 STORES = ["local", "jobs"]
@@ -223,11 +224,11 @@ def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, 
     collect_garbage(spark)
     before = persistent().size()
     with open_passes(rows, names, storage) as passes:
-        first = passes.total(probes)
+        first = total(passes, probes)
         with open_passes(rows, names, storage):
             pass
         assert persistent().size() == before + 1
-        assert_array_equal(passes.total(probes), first)
+        assert_array_equal(total(passes, probes), first)
 
 
 @pytest.mark.usefixtures("nothing_left", "store")
