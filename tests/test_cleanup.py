@@ -50,15 +50,15 @@ def watch_passes(
 ) -> list[tuple[int, int]]:
     """What is kept at each pass from now on; the second fails if `failure` says so."""
     seen: list[tuple[int, int]] = []
-    total = SparkPasses.total
+    read = SparkPasses.read
 
-    def watched(self: SparkPasses, probes: Any) -> Any:
+    def watched(self: SparkPasses, reading: Any) -> Any:
         seen.append(kept(spark))
         if failure is not None and len(seen) == 2:
             raise failure
-        return total(self, probes)
+        return read(self, reading)
 
-    monkeypatch.setattr(SparkPasses, "total", watched)
+    monkeypatch.setattr(SparkPasses, "read", watched)
     return seen
 
 

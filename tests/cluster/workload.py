@@ -80,19 +80,19 @@ def numbers(model: Any) -> list[float]:
 def at_pass(strike: Callable[[SparkPasses], None], *passes: int) -> Iterator[list[int]]:
     """Call it before these passes begin; the list grows by every pass."""
     seen: list[int] = []
-    total = SparkPasses.total
+    read = SparkPasses.read
 
-    def watched(self: SparkPasses, probes: Any) -> Any:
+    def watched(self: SparkPasses, reading: Any) -> Any:
         seen.append(len(seen) + 1)
         if seen[-1] in passes:
             strike(self)
-        return total(self, probes)
+        return read(self, reading)
 
-    SparkPasses.total = watched  # type: ignore[method-assign]
+    SparkPasses.read = watched  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        SparkPasses.total = total  # type: ignore[method-assign]
+        SparkPasses.read = read  # type: ignore[method-assign]
 
 
 def shipped(passes: SparkPasses) -> tuple[int, int]:

@@ -144,13 +144,13 @@ def test_rows_saved_at_a_path_are_packed_once(
 ) -> None:
     frame, count = readings
     there: list[int] = []
-    total = SparkPasses.total
+    read = SparkPasses.read
 
-    def spy(self: SparkPasses, probes: Any) -> Any:
+    def spy(self: SparkPasses, reading: Any) -> Any:
         there.append(len(list(saved.glob("sparklr-*/*.parquet"))))
-        return total(self, probes)
+        return read(self, reading)
 
-    monkeypatch.setattr(SparkPasses, "total", spy)
+    monkeypatch.setattr(SparkPasses, "read", spy)
     estimator = LogisticRegressionEstimator(featuresCols=["x0", "x1", "x2"], regParam=0.1)
     model = estimator.fit(frame)
     assert_allclose(model.coefficients.toArray(), expected, rtol=1e-6)
@@ -168,7 +168,7 @@ def test_a_fit_that_fails_leaves_no_saved_rows(
         assert len(list(saved.iterdir())) == 1
         raise failure
 
-    monkeypatch.setattr(SparkPasses, "total", fail)
+    monkeypatch.setattr(SparkPasses, "read", fail)
     with pytest.raises(type(failure)) as caught:
         fit(serverless)
     assert caught.value is failure

@@ -89,14 +89,14 @@ def before_each_pass(
     monkeypatch: pytest.MonkeyPatch, harm: Callable[[SparkPasses, int], None]
 ) -> list[int]:
     """Does harm before each pass from now on, told its number; gives the numbers so far."""
-    total, seen = SparkPasses.total, []
+    read, seen = SparkPasses.read, []
 
-    def harmed(self: SparkPasses, probes: Any) -> Any:
+    def harmed(self: SparkPasses, reading: Any) -> Any:
         seen.append(len(seen) + 1)
         harm(self, len(seen))
-        return total(self, probes)
+        return read(self, reading)
 
-    monkeypatch.setattr(SparkPasses, "total", harmed)
+    monkeypatch.setattr(SparkPasses, "read", harmed)
     return seen
 
 

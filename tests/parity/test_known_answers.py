@@ -548,13 +548,13 @@ def test_one_row_without_intercept_says_nothing(
 def where(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Passes over rows on the driver, or as Spark jobs; fails if it was not as wished."""
     passes = []
-    total = SparkPasses.total
+    read = SparkPasses.read
 
-    def counted(self: SparkPasses, probes: Any) -> Array:
-        passes.append(len(probes))
-        return total(self, probes)
+    def counted(self: SparkPasses, reading: Any) -> Array:
+        passes.append(len(reading.probes))
+        return read(self, reading)
 
-    monkeypatch.setattr(SparkPasses, "total", counted)
+    monkeypatch.setattr(SparkPasses, "read", counted)
     if request.param == "jobs":
         spark.conf.set("spark.sparklr.localMB", "0")
     try:

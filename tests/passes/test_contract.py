@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from sparklr.passes import jobs
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
+from sparklr.passes.readings import DerivativeSums
 from tests.passes.asking import total
 from tests.passes.contract import (
     CASES,
@@ -138,9 +139,10 @@ class Recorded:
     def __init__(self) -> None:
         self.parts: list[list[Probe]] = []
 
-    def total(self, probes: Sequence[Probe]) -> Array:
-        self.parts.append(list(probes))
-        return np.concatenate([np.full(probe.length, id(probe) % 1000.0) for probe in probes])
+    def read(self, reading: DerivativeSums) -> Array:
+        self.parts.append(list(reading.probes))
+        sums = [np.full(probe.length, id(probe) % 1000.0) for probe in reading.probes]
+        return np.concatenate(sums)
 
 
 def test_a_round_is_split_only_where_its_sums_exceed_the_budget() -> None:

@@ -65,13 +65,13 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
     assert len(files_of(case)) == passes.blocks.count() > 4
     assert passes.blocks.where("payload is not null").count() == 0
     asked: list[bool] = []
-    total = SparkPasses._total
+    job = SparkPasses._job
 
     def spy(self: SparkPasses, *args: Any, **how: Any) -> Any:
         asked.append(how["shipped"])
-        return total(self, *args, **how)
+        return job(self, *args, **how)
 
-    monkeypatch.setattr(SparkPasses, "_total", spy)
+    monkeypatch.setattr(SparkPasses, "_job", spy)
     assert_array_equal(total(passes, case.probes("mixed")), shipped)
     assert asked == [False]
 
@@ -84,13 +84,13 @@ def test_files_on_this_machine_are_read_without_jobs(
     monkeypatch.setattr("sparklr.passes.local.WORK_A_THREAD", 1)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes, probes = passes_of(case), case.probes("mixed")
-        total = SparkPasses._total
-        monkeypatch.setattr(SparkPasses, "_total", _no_job)
+        job = SparkPasses._job
+        monkeypatch.setattr(SparkPasses, "_job", _no_job)
         scale = np.abs(shipped).max()
         first = total(passes, probes)
         assert_allclose(first, shipped, rtol=1e-12, atol=1e-12 * scale)
         assert total(passes, probes).tobytes() == first.tobytes()
-        monkeypatch.setattr(SparkPasses, "_total", total)
+        monkeypatch.setattr(SparkPasses, "_job", job)
         _delete_one(files_of(case))
         with caplog.at_level(logging.WARNING, "sparklr"):
             assert_allclose(total(passes, probes), shipped, rtol=1e-12, atol=1e-12 * scale)
