@@ -5,6 +5,7 @@
     nox -f .ci/noxfile.py -p 3.12          one Python, with every line
     nox -f .ci/noxfile.py -- --record      all, with the results in docs/compatibility.md
     nox -f .ci/noxfile.py -- tests         all tests, not just those that meet Spark
+    nox -f .ci/noxfile.py -- --connect     those of them that a client of Spark Connect runs
 
 An interpreter that the machine lacks is skipped, and named in the list of results at the end.
 """
@@ -99,8 +100,8 @@ COMBINATIONS = [
 @nox.parametrize("python,spark", COMBINATIONS)
 def tests(session: nox.Session, spark: str) -> None:
     """Contract and parity, or the tests that are named; `--record` notes the result."""
-    record = "--record" in session.posargs
-    named = [each for each in session.posargs if each != "--record"]
+    record, remote = ("--record" in session.posargs, "--connect" in session.posargs)
+    named = [each for each in session.posargs if each not in ("--record", "--connect")]
     line = LINES[spark]
     companions = line.oldest if session.python == line.pythons[0] else line.newest
     session.chdir(ROOT)
@@ -113,11 +114,13 @@ def tests(session: nox.Session, spark: str) -> None:
     report = Path(session.create_tmp()) / "report.xml"
     report.unlink(missing_ok=True)
     command = ["python", "-m", "pytest", f"--junitxml={report}", *(named or CONTRACT_AND_PARITY)]
+    if remote:
+        command[2:3] = ["tests.connect.client", "-m", "connect and not classic"]
     # With 1 some tests failed, which the record is to say; it fails then, and so does the session.
     session.run(*command, env=here, success_codes=[0, 1] if record else [0])
     if record:
         suite = " ".join(named) or "contract and parity"
-        session.run("python", ".ci/compatibility.py", str(report), suite)
+        session.run("python", ".ci/compatibility.py", str(report), suite + " on Connect" * remote)
 
 
 @nox.session(python=False)

@@ -18,9 +18,10 @@ from pyspark.sql import functions as F
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from tests.frames import dense
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 
+@pytest.mark.connect_slice
 def test_model_keeps_uid_and_params(two: Any) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.1, threshold=0.3)
     model = estimator.fit(two)
@@ -39,6 +40,7 @@ def test_history_and_iterations(two: Any) -> None:
     assert summary.converged
 
 
+@pytest.mark.connect_slice
 def test_the_same_fit_twice_is_the_same_to_the_bit(spark: Any, three: Any) -> None:
     for megabytes in ("128", "0"):
         spark.conf.set("spark.sparklr.localMB", megabytes)
@@ -96,6 +98,7 @@ def test_a_param_map_of_names_is_refused(two: Any) -> None:
             LogisticRegressionEstimator().fit(two, extra)
 
 
+@pytest.mark.connect_slice
 def test_in_a_pipeline(two: Any) -> None:
     stages = [
         VectorAssembler(inputCols=["x0", "x1", "x2"], outputCol="raw"),
@@ -113,6 +116,7 @@ def test_in_a_pipeline(two: Any) -> None:
     )
 
 
+@pytest.mark.connect_slice
 def test_cross_validation_chooses_as_with_spark(two: Any) -> None:
     def metrics(estimator: Any) -> list[float]:
         grid = ParamGridBuilder().addGrid(estimator.regParam, [0.01, 0.3]).build()
@@ -165,6 +169,7 @@ def test_weight_column_and_empty_name(two: Any) -> None:
     assert np.abs(weighted.coefficients.toArray() - plain.coefficients.toArray()).max() > 1e-3
 
 
+@pytest.mark.connect_slice
 def test_column_names_with_dots_and_nested_columns(two: Any) -> None:
     odd = two.select(
         F.col("features").alias("my.features"), F.struct(F.col("label").alias("y")).alias("s")

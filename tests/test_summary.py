@@ -24,6 +24,8 @@ from sparklr.summary import (
 from tests.frames import jobs_started
 from tests.made_models import made_model, made_report, training
 
+pytestmark = pytest.mark.connect
+
 CONFUSION = (
     "labels", "truePositiveRateByLabel", "falsePositiveRateByLabel", "precisionByLabel",
     "recallByLabel", "accuracy", "weightedTruePositiveRate", "weightedFalsePositiveRate",
@@ -119,7 +121,9 @@ def test_a_binary_model_evaluates_to_the_numbers_of_spark(case: str, two: Any, b
     assert_same_curves(mine, theirs)
 
 
-@pytest.mark.parametrize("case", ["weighted", "tied scores"])
+@pytest.mark.parametrize(
+    "case", [pytest.param("weighted", marks=pytest.mark.connect_slice), "tied scores"]
+)
 def test_curves_are_frames_as_in_spark(case: str, two: Any, binary: Any) -> None:
     frame = BINARY[case][0](two)
     mine, theirs = BinaryLogisticRegressionSummary(ours(binary), frame), binary.evaluate(frame)
@@ -139,6 +143,7 @@ def test_a_multinomial_model_evaluates_to_the_numbers_of_spark(
     assert_same_measures(mine, model.evaluate(frame))
 
 
+@pytest.mark.connect_slice
 def test_columns_and_their_names_are_those_of_spark(two: Any, binary: Any) -> None:
     theirs, mine = binary.evaluate(two), BinaryLogisticRegressionSummary(ours(binary), two)
     for name in ("predictionCol", "labelCol", "featuresCol", "probabilityCol", "scoreCol"):
@@ -178,6 +183,7 @@ def test_measures_are_plain_floats_and_lists_as_in_spark(two: Any, binary: Any) 
         assert {type(value) for value in values} == {float}
 
 
+@pytest.mark.connect_slice
 def test_the_areas_are_exact_where_spark_bins(spark: Any, binary: Any) -> None:
     """Above 2,000 distinct scores Spark merges neighbours; its evaluator can be told not to."""
     random = np.random.default_rng(2)
@@ -217,6 +223,7 @@ def test_rounding_bounds_the_number_of_steps_for_any_score(spark: Any) -> None:
     assert steps == sorted(steps)
 
 
+@pytest.mark.connect_slice
 def test_rows_without_label_or_features_are_not_counted(spark: Any, two: Any) -> None:
     rows = [(Vectors.dense(1.0), 1.0), (Vectors.dense(-1.0), 0.0), (Vectors.dense(2.0), 0.0)]
     lacking = [(None, 1.0), (Vectors.dense(3.0), None), (Vectors.dense(4.0), float("nan"))]
