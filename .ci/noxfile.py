@@ -5,7 +5,7 @@
     nox -f .ci/noxfile.py -p 3.12          one Python, with every line
     nox -f .ci/noxfile.py -- --record      all, with the results in docs/compatibility.md
     nox -f .ci/noxfile.py -- tests         all tests, not just those that meet Spark
-    nox -f .ci/noxfile.py -- --connect     those of them that a client of Spark Connect runs
+    nox -f .ci/noxfile.py -- --connect     those that a client of Spark Connect runs
 
 An interpreter that the machine lacks is skipped, and named in the list of results at the end.
 """
@@ -113,14 +113,15 @@ def tests(session: nox.Session, spark: str) -> None:
     here = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, "SPARK_HOME": None}
     report = Path(session.create_tmp()) / "report.xml"
     report.unlink(missing_ok=True)
-    command = ["python", "-m", "pytest", f"--junitxml={report}", *(named or CONTRACT_AND_PARITY)]
+    runner, chosen = ["pytest"], named or CONTRACT_AND_PARITY
     if remote:
-        command[2:3] = ["tests.connect.client", "-m", "connect and not classic"]
+        runner, chosen = ["tests.connect.client", "-m", "connect and not classic"], named
+    command = ["python", "-m", *runner, f"--junitxml={report}", *chosen]
     # With 1 some tests failed, which the record is to say; it fails then, and so does the session.
     session.run(*command, env=here, success_codes=[0, 1] if record else [0])
     if record:
-        suite = " ".join(named) or "contract and parity"
-        session.run("python", ".ci/compatibility.py", str(report), suite + " on Connect" * remote)
+        suite = " ".join(named) or ("Spark Connect" if remote else "contract and parity")
+        session.run("python", ".ci/compatibility.py", str(report), suite)
 
 
 @nox.session(python=False)
