@@ -12,20 +12,17 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import Row
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.persistence import ModelReader
-from tests.fuzz.reference import outcome
+from tests.fuzz.reference import fuzzed, outcome
 
 SAVED = Path(__file__).parents[1] / "saved" / "format-1"
 WHERE = "/models/{a}"  # braces, which a careless message would stumble over
 
-some = settings(
-    derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck)
-)
 numbers = st.sampled_from([0, 1, 2, 3, -1, 40, 2**31, 10**400, 0.5, float("nan"), float("inf")])
 simple = st.none() | st.booleans() | numbers | st.sampled_from(["", "inf", "1", "regParam", "a"])
 values = st.recursive(
@@ -113,7 +110,7 @@ def spoil(draw: Any, whole: Any) -> Any:
     return made
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_metadata_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     metadata, row = saved(name)
@@ -121,7 +118,7 @@ def test_metadata_with_one_thing_changed(data: st.DataObject, name: str) -> None
     assert_refused_or_whole(outcome(lambda: load(text, [row]), ValueError), WHERE)
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_numbers_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     """Of the types that the file's schema, which is checked before, can hold."""
@@ -153,7 +150,7 @@ def _alike(whole: Any, name: str) -> Any:
     return whole_numbers
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_json_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     metadata, row = saved(name)
@@ -163,7 +160,7 @@ def test_json_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     assert_refused_or_whole(found, "")
 
 
-@some
+@fuzzed
 @given(st.data())
 def test_json_with_bytes_changed(data: st.DataObject) -> None:
     """A changed digit makes another number: that nobody can see."""
