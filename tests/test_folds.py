@@ -144,9 +144,9 @@ def assert_moments_alike(found: Moments, expected: Moments) -> None:
     "name",
     [
         pytest.param("both", marks=pytest.mark.connect_slice),
-        "sparse",
-        "far dense",
         "far sparse",
+        pytest.param("sparse", marks=pytest.mark.deep),
+        pytest.param("far dense", marks=pytest.mark.deep),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)

@@ -123,7 +123,15 @@ def _delete_folder(files: list[Path]) -> None:
     files[0].parent.rmdir()
 
 
-@pytest.mark.parametrize("harm", [_delete_all, _delete_one, _truncate_two, _delete_folder])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _delete_all,
+        _truncate_two,
+        pytest.param(_delete_one, marks=pytest.mark.deep),
+        pytest.param(_delete_folder, marks=pytest.mark.deep),
+    ],
+)
 def test_files_harmed_between_passes_change_no_sum(
     case: Opened,
     shipped: Array,
