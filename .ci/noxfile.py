@@ -38,6 +38,8 @@ CONTRACT = (
 # is mathematics in numpy, or takes long and asks Spark for nothing new.
 CONTRACT_AND_PARITY = (
     "tests/passes",
+    "tests/saving",
+    "tests/scoring",
     "tests/parity/test_introspection.py",
     "tests/parity/test_live_spark.py",
     "tests/test_arrow.py",
@@ -51,7 +53,6 @@ CONTRACT_AND_PARITY = (
     "tests/test_scoring_ways.py",
     "tests/test_summary.py",
     "tests/test_tuning.py",
-    "tests/test_ways_out.py",
 )
 
 
