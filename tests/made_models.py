@@ -84,6 +84,21 @@ def set_params(params: Any) -> dict[str, Any]:
     }
 
 
+def _plain(value: Any) -> Any:
+    """A Param's value in a form that compares exactly."""
+    if isinstance(value, LogisticRegressionModel):
+        return value.toJson()
+    return value.toArray().tolist() if hasattr(value, "toArray") else value
+
+
+def values_of(params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The Params that are set, and the defaults."""
+    return tuple(  # type: ignore[return-value]
+        {param.name: _plain(value) for param, value in values.items()}
+        for values in (params._paramMap, params._defaultParamMap)
+    )
+
+
 def assert_same_model(found: LogisticRegressionModel, model: LogisticRegressionModel) -> None:
     """Both have the same numbers, stored alike, the same Params, names and uid."""
     assert (found.uid, repr(found)) == (model.uid, repr(model))

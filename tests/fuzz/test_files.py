@@ -6,22 +6,17 @@ Below Spark: what a file holds is handed to the readers themselves.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import Row
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import ModelReader
 from tests.fuzz.reference import fuzzed, outcome
-
-SAVED = Path(__file__).parents[1] / "saved" / "format-1"
-WHERE = "/models/{a}"  # braces, which a careless message would stumble over
+from tests.saving.below_spark import WHERE, saved_metadata, saved_row
+from tests.saving.below_spark import load as read_below
 
 numbers = st.sampled_from([0, 1, 2, 3, -1, 40, 2**31, 10**400, 0.5, float("nan"), float("inf")])
 simple = st.none() | st.booleans() | numbers | st.sampled_from(["", "inf", "1", "regParam", "a"])
@@ -37,35 +32,12 @@ values = st.recursive(
 
 def saved(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metadata and the row of a saved model, as plain Python."""
-    (text,) = (SAVED / name / "metadata").glob("part-*")
-    (file,) = (SAVED / name / "data").glob("part-*")
-    (row,) = pq.read_table(file).to_pylist()
-    return json.loads(text.read_text()), row
+    return saved_metadata(name), saved_row(name)
 
 
 def load(metadata: str, rows: list[dict[str, Any]]) -> LogisticRegressionModel:
-    """What the reader makes of a metadata file of this text, and of these rows."""
-
-    def read(_: Any, path: str) -> list[Any]:
-        if path.endswith("metadata"):
-            return [Row(value=metadata)]
-        return [Row(*(_struct(row[name]) for name in ORDER)) for row in rows]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.persistence._read", read)
-        patch.setattr(ModelReader, "sparkSession", Nowhere())
-        return ModelReader(LogisticRegressionModel).load(WHERE)
-
-
-class Nowhere:
-    """A session that no test reads with."""
-
-
-ORDER = ("numClasses", "numFeatures", "interceptVector", "coefficientMatrix", "isMultinomial")
-
-
-def _struct(value: Any) -> Any:
-    return Row(*value.values()) if isinstance(value, dict) else value
+    model: LogisticRegressionModel = read_below(LogisticRegressionModel, metadata, rows)
+    return model
 
 
 def assert_whole(model: LogisticRegressionModel) -> None:
