@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from pyspark.ml.linalg import DenseMatrix, DenseVector
 
 from sparklr import LogisticRegressionModel
@@ -109,6 +110,16 @@ def assert_same_model(found: LogisticRegressionModel, model: LogisticRegressionM
     assert set_params(found) == set_params(model)
     assert found.featureNames == model.featureNames
     assert found.toJson() == model.toJson()  # also whether it is multinomial
+
+
+def assert_same_fit(found: Any, model: Any, rtol: float = 1e-12) -> None:
+    """Both models have the same coefficients and intercepts, up to rounding."""
+    assert found.numFeatures == model.numFeatures
+    for value, expected in (
+        (found.coefficientMatrix.toArray(), model.coefficientMatrix.toArray()),
+        (found.interceptVector.toArray(), model.interceptVector.toArray()),
+    ):
+        assert_allclose(value, expected, rtol=rtol, atol=1e-12)
 
 
 def without_jvm(patch: pytest.MonkeyPatch) -> None:
