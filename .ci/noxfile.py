@@ -31,8 +31,8 @@ CONTRACT = (
     "tests/test_estimator.py",
     "tests/test_fit_multiple.py",
     "tests/test_model.py",
-    "tests/test_persistence.py",
-    "tests/test_scoring_ways.py",
+    "tests/saving",
+    "tests/scoring",
 )
 # All that meets Spark itself, and the parity suite against Spark's own estimator. What is left out
 # is mathematics in numpy, or takes long and asks Spark for nothing new.
@@ -41,6 +41,7 @@ CONTRACT_AND_PARITY = (
     "tests/saving",
     "tests/scoring",
     "tests/parity/test_introspection.py",
+    "tests/parity/test_live_models.py",
     "tests/parity/test_live_spark.py",
     "tests/test_arrow.py",
     "tests/test_cleanup.py",
@@ -49,8 +50,6 @@ CONTRACT_AND_PARITY = (
     "tests/test_folds.py",
     "tests/test_model.py",
     "tests/test_params.py",
-    "tests/test_persistence.py",
-    "tests/test_scoring_ways.py",
     "tests/test_summary.py",
     "tests/test_tuning.py",
 )
