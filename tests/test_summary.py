@@ -121,9 +121,8 @@ def test_a_binary_model_evaluates_to_the_numbers_of_spark(case: str, two: Any, b
     assert_same_curves(mine, theirs)
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param("weighted", marks=pytest.mark.connect_slice), "tied scores"]
-)
+@pytest.mark.connect_slice
+@pytest.mark.parametrize("case", ["weighted", "tied scores"])
 def test_curves_are_frames_as_in_spark(case: str, two: Any, binary: Any) -> None:
     frame = BINARY[case][0](two)
     mine, theirs = BinaryLogisticRegressionSummary(ours(binary), frame), binary.evaluate(frame)
@@ -334,10 +333,8 @@ def test_a_threshold_set_later_does_not_change_a_summary(two: Any) -> None:
     model = made_model()
     mine = BinaryLogisticRegressionSummary(model, two)
     model.setThreshold(1.0)
-    assert (
-        mine.weightedFalsePositiveRate
-        == BinaryLogisticRegressionSummary(made_model(), two).weightedFalsePositiveRate
-    )
+    other = BinaryLogisticRegressionSummary(made_model(), two)
+    assert mine.weightedFalsePositiveRate == other.weightedFalsePositiveRate
 
 
 def test_a_training_summary_tells_what_the_report_says() -> None:
