@@ -1,4 +1,4 @@
-"""The array types all layers share. Knows nothing else."""
+"""The array types and units that all layers share. Knows nothing else."""
 
 from __future__ import annotations
 
@@ -12,3 +12,5 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 # An Array of two dimensions or scipy's csr_matrix, which comes without types.
 Matrix: TypeAlias = Any
+
+MEGABYTE = 2**20

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,30 +15,14 @@ from pyspark.ml.param import Param, Params
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
-from sparklr import jvm
-from sparklr.choice import check_solver
-from sparklr.columns import TrainingRows
-from sparklr.grid import FitsInOrder, Reading, fit_each
-from sparklr.matrix_params import read_bounds, read_initial
-from sparklr.model import LogisticRegressionModel
-from sparklr.objective.moments import Moments
-from sparklr.params import HasVerbose, LogisticRegressionParams
-from sparklr.passes.complaints import MOST_COEFFICIENTS
-from sparklr.passes.packing import Storage
-from sparklr.passes.protocol import MEGABYTE
-from sparklr.persistence import EstimatorReader, ParamsWriter
-from sparklr.plan import Fit
-from sparklr.problem import Spec
-from sparklr.remote import first_line, warn_once
-from sparklr.summary import (
-    BinaryLogisticRegressionTrainingSummary,
-    FitReport,
-    LogisticRegressionTrainingSummary,
-)
-
-# Settings of the Spark session, in megabytes; see docs/design.md.
-LOCAL_MB = "spark.sparklr.localMB"
-ROUND_MB = "spark.sparklr.roundMB"
+from sparklr.display.progress import Progress
+from sparklr.fitting.from_params import Request
+from sparklr.fitting.outcome import Fit, FitReport
+from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
+from sparklr.model import LogisticRegressionModel, fitted_model
+from sparklr.params import HasVerbose, LogisticRegressionParams, verbose_if_set
+from sparklr.saving.files import ParamsReader, ParamsWriter
+from sparklr.scoring.numbers import ModelNumbers
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -238,7 +223,7 @@ class LogisticRegressionEstimator(
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionEstimator]:
         """A reader of what `write` wrote."""
-        return EstimatorReader(cls)
+        return ParamsReader(cls)
 
     def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
         return fit_each([self], dataset)[0]
@@ -265,129 +250,77 @@ class LogisticRegressionEstimator(
         estimators = [self.copy(extra) for extra in paramMaps]
         return FitsInOrder(lambda: fit_each(estimators, dataset), len(estimators))
 
-    def _model(self, fit: Fit, reading: Reading) -> LogisticRegressionModel:
-        """The model of a fit, with this estimator's Params and a summary."""
-        moments, classes = reading.moments, reading.classes
-        multinomial = self._family(classes) == "multinomial"
-        model = LogisticRegressionModel._of(
-            fit.coefficients, fit.intercepts, classes, multinomial=multinomial
-        )
-        model._resetUid(self.uid)
-        self._copyValues(model)
-        if reading.names is not None and len(reading.names) == moments.features:
-            model._feature_names = list(reading.names)  # else the metadata were of other features
-        report = FitReport(
-            fit.history,
-            fit.solver,
-            fit.reason,
-            fit.converged,
-            reading.passes,
-            moments.rows,
-            moments.histogram(classes),
-            np.sqrt(moments.variance),
-            fit.loss,
-        )
-        many = LogisticRegressionTrainingSummary
-        kind = many if classes > 2 else BinaryLogisticRegressionTrainingSummary
-        model._summary = kind(model, reading.dataset, report)
-        return model
 
-    def _check_sizes(self, rows: TrainingRows) -> None:
-        """Refuse, before any job, what the metadata already show not to fit together."""
-        if rows.classes:
-            self._check_thresholds(rows.classes)
-        family = self._family(rows.classes) if rows.classes else self.getFamily().lower()
-        columns = {"binomial": 1, "multinomial": rows.classes}.get(family)
-        check_solver(self._spec(family, columns, rows.width))
-
-    def _spec(self, family: Any, columns: int | None, features: int | None) -> Spec:
-        """What to fit, for so many margins and features (None: not known yet)."""
-        columns = 1 if family == "binomial" else columns
-        initial = None
-        if self.isSet(self.initialModel):
-            initial = read_initial(self.getInitialModel(), self, columns, features)
-        return Spec(
-            family=family,
-            regParam=self.getRegParam(),
-            elasticNetParam=self.getElasticNetParam(),
-            fitIntercept=self.getFitIntercept(),
-            standardization=self.getStandardization(),
-            maxIter=self.getMaxIter(),
-            tol=self.getTol(),
-            solver=self.getSolver().lower(),  # type: ignore[arg-type]  # checked by check_params
-            bounds=read_bounds(self, columns, features),
-            initial=initial,
-        )
-
-    def _grid_spec(self, classes: int, features: int) -> Spec:
-        """What to fit, on rows of which both are known."""
-        self._check_thresholds(classes)
-        return self._spec(self._family(classes), classes, features)
-
-    def _round_bytes(self, dataset: DataFrame) -> int:
-        """What the sums of a pass may take in a worker."""
-        return _megabytes(dataset, ROUND_MB, 256 * MEGABYTE)
-
-    def _classes(self, rows: TrainingRows, moments: Moments) -> int:
-        """One more than the largest label, unless the column's metadata say more."""
-        classes = rows.classes or int(moments.labels[-1]) + 1
-        if classes * (moments.features + 1) > MOST_COEFFICIENTS:
-            raise ValueError(
-                f"Column '{self.getLabelCol()}': the largest label is {classes - 1:.10g}, which "
-                f"makes {classes:.10g} classes of {moments.features} features, more than "
-                f"{MOST_COEFFICIENTS} coefficients. Index the labels 0, 1, 2, ... with "
-                "pyspark.ml.feature.StringIndexer."
-            )
-        return classes
-
-    def _check_thresholds(self, classes: int) -> None:
-        """Refuse thresholds that are not one a class."""
-        count = len(self.getOrDefault("thresholds")) if self.isSet(self.thresholds) else classes
-        if count != classes:
-            raise ValueError(
-                f"thresholds has {count} values, but column '{self.getLabelCol()}' has {classes} "
-                "classes. Give one threshold a class."
-            )
-
-    def _family(self, classes: int) -> str:
-        family = self.getFamily().lower()
-        if family == "auto":
-            return "binomial" if classes <= 2 else "multinomial"
-        if family == "binomial" and classes > 2:
-            raise ValueError(
-                f"family='binomial' is for at most 2 classes, but column '{self.getLabelCol()}' "
-                f"has {classes}. Use family='multinomial' or 'auto'."
-            )
-        return family
-
-    def _storage(self, rows: TrainingRows) -> Storage:
-        session = rows.frame.sparkSession
-        plain = Storage()
-        block = int(self.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes
-        return Storage(
-            local_bytes=_megabytes(rows.frame, LOCAL_MB, plain.local_bytes),
-            block_bytes=block,
-            depth=self.getAggregationDepth(),
-            slots=jvm.task_slots(session),
-            width=rows.width,
-            classes=rows.classes,
-            folded=rows.folded,
-        )
+def request_of(estimator: LogisticRegressionEstimator) -> Request:
+    """What the estimator asks of a fit."""
+    if not estimator.isSet(estimator.initialModel):
+        return Request(estimator)
+    return Request(estimator, estimator.getInitialModel().numbers.arrays)
 
 
-def _megabytes(frame: DataFrame, setting: str, default: int) -> int:
-    """A setting of the session in bytes."""
-    try:
-        text = frame.sparkSession.conf.get(setting, None)
-    except Exception as refusal:  # serverless has few settings to be read
-        warn_once(f"the default of {setting} is taken: {first_line(refusal)}")
-        return default
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{setting}={text} is not allowed: it must be a number of megabytes.")
-    return int(value * MEGABYTE)
+def model_of(
+    estimator: LogisticRegressionEstimator, fit: Fit, facts: RowFacts, dataset: DataFrame
+) -> LogisticRegressionModel:
+    """The model of a fit, with the estimator's Params and a summary of the data set."""
+    moments, names = facts.moments, facts.names
+    known = names is not None and len(names) == moments.features
+    numbers = ModelNumbers.of(
+        fit.coefficients,
+        fit.intercepts,
+        facts.classes,
+        multinomial=facts.multinomial,
+        names=names if known else None,  # else the metadata were of other features
+    )
+    report = FitReport(
+        history=fit.history,
+        solver=fit.solver,
+        reason=fit.reason,
+        converged=fit.converged,
+        passes=facts.passes,
+        rows=moments.rows,
+        label_weights=moments.histogram(facts.classes),
+        deviation=np.sqrt(moments.variance),
+        loss=fit.loss,
+    )
+    return fitted_model(numbers, estimator, dataset, report)
+
+
+def fit_each(
+    estimators: Sequence[LogisticRegressionEstimator], dataset: DataFrame
+) -> list[LogisticRegressionModel]:
+    """A model for each estimator; those that take the same columns are fitted together."""
+    models: dict[int, LogisticRegressionModel] = {}
+    for group in grouped(range(len(estimators)), lambda at: data_key(estimators[at])):
+        alike = {at: estimators[at] for at in group}
+        title = "fit" if len(alike) == 1 else f"{len(alike)} fits"
+        with Progress(verbose_if_set(estimators[group[0]]), f"sparklr: {title}") as progress:
+            requests = {at: request_of(its) for at, its in alike.items()}
+            with open_shared_fits(
+                requests, dataset, stage=progress.stage, watch=progress.round
+            ) as shared:
+                fits = shared.fit()
+                for at, its in alike.items():
+                    models[at] = model_of(its, fits[at], shared.facts(at), dataset)
+    return [models[at] for at in range(len(estimators))]
+
+
+class FitsInOrder:
+    """An iterator of (index, model) that threads may share; all are fitted at the first call."""
+
+    def __init__(self, fit: Callable[[], Sequence[LogisticRegressionModel]], count: int) -> None:
+        self._fit, self._count, self._next = fit, count, 0
+        self._models: Sequence[LogisticRegressionModel] = ()
+        self._lock = Lock()
+
+    def __iter__(self) -> FitsInOrder:
+        return self
+
+    def __next__(self) -> tuple[int, LogisticRegressionModel]:
+        with self._lock:
+            if self._next == self._count:
+                raise StopIteration
+            if not self._models:
+                self._models = self._fit()
+            at = self._next
+            self._next += 1
+            return at, self._models[at]

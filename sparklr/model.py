@@ -6,32 +6,32 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr import arrays
-from sparklr.arrays import Array
-from sparklr.columns import check_output_columns, find_features, nameless, output_columns
-from sparklr.compressed import (
+from sparklr.fitting.outcome import FitReport
+from sparklr.params import LogisticRegressionParams, check_thresholds
+from sparklr.rows.columns import check_output_columns, find_features, output_columns
+from sparklr.saving.files import ModelReader, ModelWriter
+from sparklr.saving.json_text import json_model, model_json
+from sparklr.saving.to_sklearn import sklearn_model
+from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
+from sparklr.scoring.in_memory import is_table, read_rows
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.scoring.scorer import Scorer
+from sparklr.spark.classic import SparkModelCache
+from sparklr.spark.matrices import (
     by_row,
-    compress_matrix,
-    compress_vector,
     dense_matrix,
     dense_vector,
     stored_matrix,
 )
-from sparklr.jvm import Twin
-from sparklr.params import LogisticRegressionParams, check_thresholds
-from sparklr.persistence import ModelReader, ModelWriter
-from sparklr.portable import json_model, model_json, sklearn_model
-from sparklr.score_frame import Scored, check_width, score_by_arrow, score_by_twin
-from sparklr.scoring import Scorer
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
+    BinaryLogisticRegressionTrainingSummary,
     LogisticRegressionSummary,
     LogisticRegressionTrainingSummary,
 )
@@ -74,23 +74,20 @@ class LogisticRegressionModel(
         isMultinomial: bool,
     ) -> None:
         super().__init__()
-        self._coefficient_matrix = coefficientMatrix
-        self._intercept_vector = interceptVector
-        self._num_classes = numClasses
-        self._is_multinomial = isMultinomial
-        self._feature_names: list[str] | None = None
+        self._numbers = ModelNumbers(
+            coefficients=coefficientMatrix,
+            intercepts=interceptVector,
+            classes=numClasses,
+            multinomial=isMultinomial,
+        )
         self._summary: LogisticRegressionTrainingSummary | None = None
 
     @classmethod
-    def _of(
-        cls, coefficients: Array, intercepts: Array, classes: int, *, multinomial: bool
-    ) -> LogisticRegressionModel:
-        """A model of these numbers, stored as Spark stores them."""
-        stored = compress_vector(intercepts)
-        if multinomial and np.isinf(intercepts).any():  # the model of a single label
-            kept = np.flatnonzero(intercepts)
-            stored = SparseVector(len(intercepts), kept, intercepts[kept])
-        return cls(compress_matrix(coefficients), stored, classes, multinomial)
+    def _of(cls, numbers: ModelNumbers) -> LogisticRegressionModel:
+        """A model of these numbers, the features' names among them."""
+        made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, numbers.multinomial)
+        made._numbers = numbers
+        return made
 
     @classmethod
     def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
@@ -115,7 +112,7 @@ class LogisticRegressionModel(
 
         It takes a vector column. Params that Spark does not have are left behind.
         """
-        twin = self._twin.spark_model(SparkSession.builder.getOrCreate())
+        twin = self._cache.spark_model(SparkSession.builder.getOrCreate())
         if twin is None:
             raise RuntimeError(
                 "toSpark makes a model in Spark's JVM, and this session has none within reach "
@@ -132,32 +129,32 @@ class LogisticRegressionModel(
 
         Its `predict` takes the most probable class: thresholds are left behind.
         """
-        return sklearn_model(self)
+        return sklearn_model(self._numbers)
 
     def toJson(self) -> str:
         """The model as JSON text: numbers, Params and names, to be read without Spark."""
-        return model_json(self)
+        return model_json(self, self._numbers)
 
     @classmethod
     def fromJson(cls, text: str) -> LogisticRegressionModel:
         """The model that `toJson` wrote; needs no Spark session, and runs no code of the text."""
-        return json_model(cls, text)
+        return json_model(cls, text, cls._of)
 
     @property
     def coefficientMatrix(self) -> Matrix:
         """Coefficients: (1, features) for binomial, (classes, features) for multinomial models."""
-        return self._coefficient_matrix
+        return self._numbers.coefficients
 
     @property
     def interceptVector(self) -> Vector:
         """Intercepts: one for binomial, one a class for multinomial models."""
-        return self._intercept_vector
+        return self._numbers.intercepts
 
     @property
     def coefficients(self) -> Vector:
         """Coefficients of a binomial model."""
         self._refuse_multinomial("coefficients", "coefficientMatrix")
-        matrix = self._coefficient_matrix
+        matrix = self._numbers.coefficients
         values = dense_matrix(matrix)[0]
         if hasattr(matrix, "colPtrs"):
             kept = np.flatnonzero(values)
@@ -168,10 +165,10 @@ class LogisticRegressionModel(
     def intercept(self) -> float:
         """Intercept of a binomial model."""
         self._refuse_multinomial("intercept", "interceptVector")
-        return float(dense_vector(self._intercept_vector)[0])
+        return float(dense_vector(self._numbers.intercepts)[0])
 
     def _refuse_multinomial(self, name: str, other: str) -> None:
-        if self._is_multinomial:
+        if self._numbers.multinomial:
             raise ValueError(
                 f"This model is multinomial and has a row of numbers for each of its "
                 f"{self.numClasses} classes, so it has no '{name}'. Use '{other}'."
@@ -180,19 +177,22 @@ class LogisticRegressionModel(
     @property
     def numClasses(self) -> int:
         """The number of classes."""
-        return self._num_classes
+        return self._numbers.classes
 
     @property
     def numFeatures(self) -> int:
         """The number of features."""
-        return int(self._coefficient_matrix.numCols)
+        return self._numbers.features
 
     @property
     def featureNames(self) -> list[str]:
         """The features' names: from the columns or their metadata, else made from a number."""
-        if self._feature_names is not None:
-            return list(self._feature_names)
-        return [nameless(self.getFeaturesCol(), at) for at in range(self.numFeatures)]
+        return self._numbers.feature_names(self.getFeaturesCol())
+
+    @property
+    def numbers(self) -> ModelNumbers:
+        """Coefficients, intercepts, classes and the features' names, as one frozen record."""
+        return self._numbers
 
     @property
     def hasSummary(self) -> bool:
@@ -217,61 +217,43 @@ class LogisticRegressionModel(
 
     def predictRaw(self, value: Any) -> Any:
         """Raw predictions: a vector for one row, an array (n, classes) for a matrix of rows."""
-        raw = self._scorer.raw(self._rows(value))
-        return raw if _is_table(value) else DenseVector(raw[0])
+        raw = self._scorer.raw(read_rows(value, self.numFeatures))
+        return raw if is_table(value) else DenseVector(raw[0])
 
     def predictProbability(self, value: Any) -> Any:
         """Probabilities: a vector for one row, an array (n, classes) for a matrix of rows."""
         scorer = self._scorer
-        probability = scorer.probability(scorer.raw(self._rows(value)))
-        return probability if _is_table(value) else DenseVector(probability[0])
+        probability = scorer.probability(scorer.raw(read_rows(value, self.numFeatures)))
+        return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
         """The predicted label of one row, or an array (n,) of labels for a matrix of rows."""
-        prediction = self._scorer.scores(self._rows(value))[2]
-        return prediction if _is_table(value) else float(prediction[0])
-
-    def _rows(self, value: Any) -> arrays.Matrix:
-        """One row, as a vector or a sequence, or many, as a matrix (n, p)."""
-        if isinstance(value, SparseVector):
-            pointers = [0, len(value.indices)]
-            rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
-        elif sp.issparse(value):
-            rows = sp.csr_matrix(value, dtype=np.float64)
-        else:
-            rows = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
-            rows = np.atleast_2d(rows.astype(np.float64))
-        if rows.ndim != 2:
-            raise ValueError(
-                f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
-            )
-        if rows.shape[1] != self.numFeatures:
-            raise ValueError(
-                f"The row has {rows.shape[-1]} features, but the model was fitted on "
-                f"{self.numFeatures}."
-            )
-        return rows
+        prediction = self._scorer.scores(read_rows(value, self.numFeatures))[2]
+        return prediction if is_table(value) else float(prediction[0])
 
     @cached_property
-    def _numbers(self) -> tuple[Array, Array]:
-        return dense_matrix(self._coefficient_matrix), dense_vector(self._intercept_vector)
-
-    @cached_property
-    def _twin(self) -> Twin:
-        return Twin(
+    def _cache(self) -> SparkModelCache:
+        numbers = self._numbers
+        matrix = numbers.coefficients
+        return SparkModelCache(
             self.uid,
-            self._coefficient_matrix if self._is_multinomial else by_row(self._coefficient_matrix),
-            self._intercept_vector,
-            self._num_classes,
-            self._is_multinomial,
+            matrix if numbers.multinomial else by_row(matrix),
+            numbers.intercepts,
+            numbers.classes,
+            numbers.multinomial,
         )
 
     @property
     def _scorer(self) -> Scorer:
         """Made anew at each use, so that a changed threshold counts at once."""
-        coefficients = stored_matrix(self._coefficient_matrix)
-        intercepts = dense_vector(self._intercept_vector)
-        return scorer_of(self, coefficients, intercepts, self.numClasses, self._is_multinomial)
+        numbers = self._numbers
+        return scorer_of(
+            self,
+            stored_matrix(numbers.coefficients),
+            dense_vector(numbers.intercepts),
+            classes=numbers.classes,
+            multinomial=numbers.multinomial,
+        )
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_thresholds(self)
@@ -296,7 +278,7 @@ class LogisticRegressionModel(
         scorer = self._scorer
         features = find_features(dataset, self)
         check_width(features, self.numFeatures)
-        twin = self._twin.copy_in(dataset.sparkSession)
+        twin = self._cache.copy_in(dataset.sparkSession)
         if twin is None:
             return score_by_arrow(dataset, features, scorer)
         return score_by_twin(dataset, features, twin, scorer)
@@ -304,22 +286,22 @@ class LogisticRegressionModel(
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
         """A copy with its summary, and with the values of `extra`."""
         copied = super().copy(extra)
-        copied._summary, copied._twin = self._summary, self._twin
+        copied._summary, copied._cache = self._summary, self._cache
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle takes, for use in workers: neither frames nor handles of the JVM."""
-        kept = {name: value for name, value in self.__dict__.items() if name != "_twin"}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_cache"}
         return {**kept, "_summary": None}
 
     def write(self) -> MLWriter:
         """A writer of this model."""
-        return ModelWriter(self)
+        return ModelWriter(self, self._numbers)
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionModel]:
         """A reader of what `write` wrote."""
-        return ModelReader(cls)
+        return ModelReader(cls, cls._of)
 
     def __repr__(self) -> str:
         return (
@@ -328,27 +310,17 @@ class LogisticRegressionModel(
         )
 
 
-def scorer_of(
-    params: LogisticRegressionParams,
-    coefficients: arrays.Matrix,
-    intercepts: Array,
-    classes: int,
-    multinomial: bool,
-) -> Scorer:
-    """What scores rows by these numbers and by the thresholds among the Params."""
-    if not multinomial:
-        return Scorer(coefficients, intercepts, False, threshold=params.getThreshold())
-    thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
-    if thresholds is not None and len(thresholds) != classes:
-        raise ValueError(
-            f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
-            f"{classes} classes. Give one threshold a class."
-        )
-    return Scorer(coefficients, intercepts, True, thresholds=thresholds)
-
-
-def _is_table(value: Any) -> bool:
-    """Whether rows came as a matrix, not as one row."""
-    if isinstance(value, (DenseVector, SparseVector)):
-        return False
-    return sp.issparse(value) or np.ndim(value) > 1
+def fitted_model(
+    numbers: ModelNumbers,
+    estimator: LogisticRegressionParams,
+    dataset: DataFrame,
+    report: FitReport,
+) -> LogisticRegressionModel:
+    """The model that an estimator's fit of a data set gave, with the estimator's Params."""
+    model = LogisticRegressionModel._of(numbers)
+    model._resetUid(estimator.uid)
+    estimator._copyValues(model)
+    many = LogisticRegressionTrainingSummary
+    kind = many if numbers.classes > 2 else BinaryLogisticRegressionTrainingSummary
+    model._summary = kind(model, dataset, report)
+    return model

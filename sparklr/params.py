@@ -62,8 +62,10 @@ class HasVerbose(Params):
         """The value of `verbose`; an error if it is not set."""
         return bool(self.getOrDefault(self.verbose))
 
-    def _verbose_if_set(self) -> bool | None:
-        return self.getVerbose() if self.isSet(self.verbose) else None
+
+def verbose_if_set(stage: HasVerbose) -> bool | None:
+    """The value of `verbose`, or None where the choice is left to the progress bar."""
+    return stage.getVerbose() if stage.isSet(stage.verbose) else None
 
 
 class LogisticRegressionParams(

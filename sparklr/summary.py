@@ -7,64 +7,40 @@ the curves. The data set is never persisted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from pyspark.ml.param import Param
 from pyspark.sql import DataFrame
 
-from sparklr import plots
 from sparklr.arrays import Array
-from sparklr.metrics import Confusion, ScoreCurve, null_deviance
-from sparklr.pages import evaluation_page, fit_page
-from sparklr.tables import Page
-from sparklr.tallies import Predictions, as_frame
+from sparklr.display import plots
+from sparklr.display.pages import FittedParams, evaluation_page, fit_page
+from sparklr.display.tables import Page
+from sparklr.fitting.outcome import FitReport
+from sparklr.scoring.aggregates import PredictionFrame
+from sparklr.scoring.metrics import Confusion, ScoreCurve, null_deviance
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.collect import as_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from sparklr.model import LogisticRegressionModel
 
-# What Spark calls the column where none is set.
-NO_WEIGHT = "weightCol"
+class Predictor(FittedParams, Protocol):
+    """What a summary needs of a model: its Params, its numbers and its predictions."""
 
-
-@dataclass(frozen=True, eq=False)
-class FitReport:
-    """What a fit found out about itself and its rows.
-
-    Attributes
-    ----------
-    history : tuple of float
-        The objective, penalty included, at the start and after each iteration.
-    solver : str
-        The method that was used.
-    reason : str
-        Why it stopped, in a sentence.
-    converged : bool
-        Whether the tolerance was met.
-    passes : int
-        How often all rows were read, packing not counted.
-    rows : int
-        The number of rows.
-    label_weights : array (classes,)
-        The weight of each class.
-    deviation : array (features,)
-        The features' standard deviations.
-    loss : float
-        The mean loss at the end, by weight, penalty excluded.
-    """
-
-    history: tuple[float, ...]
-    solver: str
-    reason: str
-    converged: bool
-    passes: int
-    rows: int
-    label_weights: Array
-    deviation: Array
-    loss: float
+    @property
+    def numbers(self) -> ModelNumbers: ...
+    def getPredictionCol(self) -> str: ...
+    def getProbabilityCol(self) -> str: ...
+    def getWeightCol(self) -> str: ...
+    def isDefined(self, param: str, /) -> bool: ...
+    def getOrDefault(self, param: str, /) -> Any: ...
+    def getParam(self, paramName: str, /) -> Param[Any]: ...
+    def copy(self, extra: Any, /) -> Predictor: ...
+    def transform(self, dataset: DataFrame, /) -> DataFrame: ...
 
 
 class LogisticRegressionSummary:
@@ -87,11 +63,11 @@ class LogisticRegressionSummary:
     [0.5, 0.5]
     """
 
-    def __init__(self, model: LogisticRegressionModel, dataset: DataFrame) -> None:
+    def __init__(self, model: Predictor, dataset: DataFrame) -> None:
         generated = {
-            param: f"{param.name.removesuffix('Col')}_{uuid4().hex}"
-            for param in (model.probabilityCol, model.predictionCol)
-            if not model.getOrDefault(param)
+            model.getParam(f"{what}Col"): f"{what}_{uuid4().hex}"
+            for what in ("probability", "prediction")
+            if not model.getOrDefault(f"{what}Col")
         }
         # A copy: what is set on the model later, as a threshold, must not change this summary.
         self._model = model.copy(generated)
@@ -126,7 +102,7 @@ class LogisticRegressionSummary:
     def weightCol(self) -> str:
         """The column of `predictions` with the weights; Spark says 'weightCol' if none is set."""
         model = self._model
-        return model.getWeightCol() if model.isDefined(model.weightCol) else NO_WEIGHT
+        return model.getWeightCol() if model.isDefined("weightCol") else "weightCol"
 
     @property
     def labels(self) -> list[float]:
@@ -188,12 +164,12 @@ class LogisticRegressionSummary:
 
     @cached_property
     def _confusion(self) -> Confusion:
-        return self._tallies.by_label()
+        return self._predictions.by_label()
 
     @cached_property
-    def _tallies(self) -> Predictions:
-        set_by_user = self._model.isDefined(self._model.weightCol)
-        return Predictions(
+    def _predictions(self) -> PredictionFrame:
+        set_by_user = self._model.isDefined("weightCol")
+        return PredictionFrame(
             self.predictions,
             label=self.labelCol,
             prediction=self.predictionCol,
@@ -202,7 +178,7 @@ class LogisticRegressionSummary:
         )
 
     def _page(self) -> Page:
-        return evaluation_page(self._tallies, self._confusion, None)
+        return evaluation_page(self._predictions, self._confusion, None)
 
     def __str__(self) -> str:
         return self._page().text()
@@ -292,13 +268,13 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
 
     @cached_property
     def _curve(self) -> ScoreCurve:
-        return self._tallies.by_score()
+        return self._predictions.by_score()
 
     def _by_threshold(self, name: str, values: Array) -> DataFrame:
         return as_frame(self._dataset, {"threshold": self._curve.thresholds, name: values})
 
     def _page(self) -> Page:
-        return evaluation_page(self._tallies, self._confusion, self._curve)
+        return evaluation_page(self._predictions, self._confusion, self._curve)
 
 
 class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
@@ -308,9 +284,7 @@ class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
     p-values: those of a penalised fit would not be honest.
     """
 
-    def __init__(
-        self, model: LogisticRegressionModel, dataset: DataFrame, report: FitReport
-    ) -> None:
+    def __init__(self, model: Predictor, dataset: DataFrame, report: FitReport) -> None:
         super().__init__(model, dataset)
         self._report = report
 
@@ -356,7 +330,9 @@ class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
         return null_deviance(self._report.label_weights, intercept=intercept)
 
     def _page(self) -> Page:
-        return fit_page(self._model, self._report, self.deviance, self.nullDeviance)
+        return fit_page(
+            self._model.numbers, self._model, self._report, self.deviance, self.nullDeviance
+        )
 
 
 class BinaryLogisticRegressionTrainingSummary(

@@ -13,23 +13,21 @@ from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.util import DefaultParamsReader, MLWriter
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from sparklr.arrays import Array
-from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.grid import open_grid
-from sparklr.jvm import for_readers
-from sparklr.params import HasVerbose
-from sparklr.persistence import RoomMaker, check_class, damage, read_metadata, read_uid
-from sparklr.progress import Progress, silent
-from sparklr.trials import ParamMap, Split, Trials, can_try, last_stage
+from sparklr.display.progress import Progress, silent
+from sparklr.estimator import LogisticRegressionEstimator, request_of
+from sparklr.fitting.shared import open_shared_fits
+from sparklr.params import HasVerbose, verbose_if_set
+from sparklr.saving.files import OverwritingWriter, check_class, damage, read_metadata, read_uid
+from sparklr.search.folds import Split, cross_validation_split, train_validation_split
+from sparklr.search.select import best_map, penalties_of, simplest_map
+from sparklr.search.trials import Trials, can_try, last_stage
+from sparklr.spark.classic import for_readers
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 
-RULES = ("best", "1se")
 
-
-class _Trying(HasVerbose):
+class _ValidatorMixin(HasVerbose):
     """What both validators do alike."""
 
     def _trials(self, progress: Progress) -> Trials:
@@ -44,7 +42,7 @@ class _Trying(HasVerbose):
         )
 
 
-class CrossValidator(spark.CrossValidator, _Trying):
+class CrossValidator(spark.CrossValidator, _ValidatorMixin):
     """Spark's CrossValidator, much faster where the estimator is ours.
 
     Params, folds and metrics are Spark's own. With a LogisticRegressionEstimator the rows are
@@ -130,67 +128,31 @@ class CrossValidator(spark.CrossValidator, _Trying):
 
     def _fit(self, dataset: DataFrame) -> spark.CrossValidatorModel:
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
-        penalties = self._penalties(estimator, maps)
+        penalties = penalties_of(self.getSelectionRule(), last_stage(estimator), maps)
         if not can_try(estimator, maps):
             return super()._fit(dataset)
         evaluator, split = self.getEvaluator(), self._split(dataset)
         title = f"sparklr: {len(maps)} maps, {len(split.held)} folds"
-        with Progress(self._verbose_if_set(), title) as progress:
+        with Progress(verbose_if_set(self), title) as progress:
             trials = self._trials(progress)
             trials.run(split, dataset)
             metrics = trials.table(split.held)
             means, deviations = self._gen_avg_and_std_metrics(metrics)
             better = 1.0 if evaluator.isLargerBetter() else -1.0
-            best = _best(better * np.array(means))
+            best = best_map(better * np.array(means))
             if penalties is not None:
                 error = deviations[best] / np.sqrt(len(metrics) - 1)
-                best = _simplest(better * np.array(means), error, penalties)
+                best = simplest_map(better * np.array(means), error, penalties)
             model = _final(estimator, maps, best, dataset, trials)
         subs: Any = None
         if self.getCollectSubModels():
             subs = [[trials.models[at, fold] for at in range(len(maps))] for fold in split.held]
         return self._copyValues(spark.CrossValidatorModel(model, means, subs, deviations))
 
-    def _penalties(
-        self, estimator: Estimator[Any], maps: Sequence[ParamMap]
-    ) -> list[tuple[float, float]] | None:
-        """For the rule 1se, (regParam, elasticNetParam) of each map; None for the other rule."""
-        rule = self.getSelectionRule()
-        if rule not in RULES:
-            raise ValueError(f"selectionRule='{rule}' is not allowed: use 'best' or '1se'.")
-        if rule == "best":
-            return None
-        ours = last_stage(estimator)
-        found = [] if ours is None else [ours.copy(dict(extra)) for extra in maps]
-        penalties = [(its.getRegParam(), its.getElasticNetParam()) for its in found]
-        if len({regParam for regParam, _ in penalties}) < 2:
-            raise ValueError(
-                "selectionRule='1se' chooses the largest regParam near the best, so the maps must "
-                "give a LogisticRegressionEstimator several values of it. Use 'best' otherwise."
-            )
-        return penalties
-
     def _split(self, dataset: DataFrame) -> Split:
-        """The folds that Spark would make, row for row."""
-        column, folds = f"{self.uid}_fold", range(self.getNumFolds())
-        if self.getFoldCol():
-            given = F.col(self.getFoldCol())
-            text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
-            wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
-            known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
-            # Spark trains every fold on a row of fold 0.5, and judges none by it.
-            known = known & (given == F.floor(given))
-            fold = F.when(known, given).otherwise(wrong)
-            return Split(dataset.withColumn(column, fold), column, folds)
-        random, width = f"{self.uid}_rand", 1.0 / len(folds)
-        frame = dataset.select("*", F.rand(self.getSeed()).alias(random))
-        # The very products that Spark compares with: rounding decides which fold a row is in.
-        # Not nested, as many folds would be deeper than a message of Spark Connect may be.
-        fold = F.when(F.lit(False), -1)
-        for i in folds:
-            within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
-            fold = fold.when(within, i)
-        return Split(frame.withColumn(column, fold.otherwise(-1)).drop(random), column, folds)
+        return cross_validation_split(
+            dataset, self.uid, self.getNumFolds(), self.getFoldCol(), self.getSeed()
+        )
 
     def write(self) -> MLWriter:
         """A writer of this validator."""
@@ -202,7 +164,7 @@ class CrossValidator(spark.CrossValidator, _Trying):
         return _CrossValidatorReader(cls)
 
 
-class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
+class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
     """Spark's TrainValidationSplit, much faster where the estimator is ours; see CrossValidator."""
 
     _input_kwargs: dict[str, Any]
@@ -247,12 +209,12 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
         if not can_try(estimator, maps):
             return super()._fit(dataset)
         evaluator, split = self.getEvaluator(), self._split(dataset)
-        with Progress(self._verbose_if_set(), f"sparklr: {len(maps)} maps") as progress:
+        with Progress(verbose_if_set(self), f"sparklr: {len(maps)} maps") as progress:
             trials = self._trials(progress)
             trials.run(split, dataset)
             metrics = trials.table(split.held)[0]
             better = 1.0 if evaluator.isLargerBetter() else -1.0
-            best = _best(better * np.array(metrics))
+            best = best_map(better * np.array(metrics))
             model = _final(estimator, maps, best, dataset, trials)
         subs: Any = None
         if self.getCollectSubModels():
@@ -260,11 +222,7 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
         return self._copyValues(spark.TrainValidationSplitModel(model, metrics, subs))
 
     def _split(self, dataset: DataFrame) -> Split:
-        """The split that Spark would make, row for row: 0 to train on, 1 to judge by."""
-        column, random = f"{self.uid}_fold", f"{self.uid}_rand"
-        frame = dataset.select("*", F.rand(self.getSeed()).alias(random))
-        held = F.when(F.col(random) >= self.getTrainRatio(), 1).otherwise(0)
-        return Split(frame.withColumn(column, held).drop(random), column, [1])
+        return train_validation_split(dataset, self.uid, self.getTrainRatio(), self.getSeed())
 
     def write(self) -> MLWriter:
         """A writer of this validator."""
@@ -276,23 +234,23 @@ class TrainValidationSplit(spark.TrainValidationSplit, _Trying):
         return _TrainValidationSplitReader(cls)
 
 
-class _CrossValidatorWriter(RoomMaker, spark.CrossValidatorWriter):
+class _CrossValidatorWriter(OverwritingWriter, spark.CrossValidatorWriter):
     """Spark's own, with room made on Spark Connect too."""
 
 
-class _TrainValidationSplitWriter(RoomMaker, spark.TrainValidationSplitWriter):
-    """As above."""
+class _TrainValidationSplitWriter(OverwritingWriter, spark.TrainValidationSplitWriter):
+    """Spark's own, with room made on Spark Connect too."""
 
 
 class _CrossValidatorReader(spark.CrossValidatorReader):
-    """Spark's own makes Spark's own class, whichever it was asked for."""
+    """Spark's reader always returns Spark's class; this one returns ours."""
 
     def load(self, path: str) -> Any:
         return _load(CrossValidator, path, self.sparkSession)
 
 
 class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
-    """As above."""
+    """Spark's reader always returns Spark's class; this one returns ours."""
 
     def load(self, path: str) -> Any:
         return _load(TrainValidationSplit, path, self.sparkSession)
@@ -363,9 +321,11 @@ def regParamGrid(
         )
     if n < 1 or (ratio is not None and not 0 < ratio < 1):
         raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
-    with silent() as progress, open_grid([estimator], dataset, progress) as grid:
-        largest = grid.largest_penalty()
-        default = 1e-4 if grid.rows > grid.features else 1e-2
+    requests, unseen = {0: request_of(estimator)}, silent()
+    with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
+        largest = shared.largest_penalty()
+        moments = shared.facts(0).moments
+    default = 1e-4 if moments.rows > moments.features else 1e-2
     shares = np.geomspace(1.0, default if ratio is None else ratio, n)
     return [{estimator.regParam: float(largest * share)} for share in shares]
 
@@ -376,19 +336,3 @@ def _final(
     """The model of the best map on all rows: fitted with the others, or now."""
     known = trials.final.get(best)
     return estimator.fit(dataset, dict(maps[best])) if known is None else known()
-
-
-def _best(scores: Array) -> int:
-    """The map with the highest score; one that has none (NaN) is not it, as it can be in Spark."""
-    if np.isnan(scores).all():
-        raise ValueError(
-            "The evaluator gave no map a metric (all are NaN): look whether the held-out rows have "
-            "what it needs, as rows of each class."
-        )
-    return int(np.nanargmax(scores))
-
-
-def _simplest(scores: Array, error: float, penalties: Sequence[tuple[float, float]]) -> int:
-    """The map with the largest penalty whose score is within an error of the best one's."""
-    near = np.flatnonzero(scores >= np.nanmax(scores) - error)
-    return max(near.tolist(), key=lambda at: (*penalties[at], scores[at]))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pyspark.ml.linalg import Vectors
 
-from sparklr.remote import is_remote
+from sparklr.spark.connect import is_remote
 from tests.connect.ledger import held, plans_executed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sparklr.remote import is_remote
+from sparklr.spark.connect import is_remote
 from tests.frames import kept
 
 # CrossValidator leaves the threads of its pool to the garbage collector.

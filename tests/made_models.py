@@ -11,10 +11,11 @@ from numpy.testing import assert_allclose
 from pyspark.ml.linalg import DenseMatrix, DenseVector
 
 from sparklr import LogisticRegressionModel
-from sparklr.jvm import Twin
+from sparklr.fitting.outcome import FitReport
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.classic import SparkModelCache
 from sparklr.summary import (
     BinaryLogisticRegressionTrainingSummary,
-    FitReport,
     LogisticRegressionTrainingSummary,
 )
 
@@ -40,9 +41,9 @@ def fitted_model(
     """A model of these numbers, stored as fits store them; several rows make it multinomial."""
     values, given = np.array(coefficients, dtype=float), np.array(intercepts, dtype=float)
     count = max(len(values), 2) if classes is None else classes
-    model = LogisticRegressionModel._of(values, given, count, multinomial=len(values) > 1)
-    model._feature_names = None if names is None else list(names)
-    return model._set(**params)
+    known = None if names is None else tuple(names)
+    stored = ModelNumbers.of(values, given, count, multinomial=len(values) > 1, names=known)
+    return LogisticRegressionModel._of(stored)._set(**params)
 
 
 def certain_models() -> list[LogisticRegressionModel]:
@@ -124,7 +125,7 @@ def assert_same_fit(found: Any, model: Any, rtol: float = 1e-12) -> None:
 
 def without_jvm(patch: pytest.MonkeyPatch) -> None:
     """From now on no model finds a JVM, as on Spark Connect."""
-    patch.setattr(Twin, "copy_in", lambda *_: None)
+    patch.setattr(SparkModelCache, "copy_in", lambda *_: None)
 
 
 def made_report(model: LogisticRegressionModel, **values: Any) -> FitReport:

@@ -17,12 +17,14 @@ import scipy.sparse as sp
 from scipy.optimize import minimize
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import split_totals
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
-from sparklr.problem import Problem, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, Solution, Solver
+from tests.passes.asking import total
 
 Ask: TypeAlias = Callable[[Query], Answer]
 
@@ -91,7 +93,7 @@ def ask_rows(problem: Problem, passes: Passes) -> Ask:
 
     def ask(query: Query) -> Answer:
         probe = problem.probe(query)
-        return problem.answer(query, split_totals([probe], passes.total([probe]))[0])
+        return problem.answer(query, split_totals([probe], total(passes, [probe]))[0])
 
     return ask
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.arrow import FeatureRows, read_features, read_numbers
+from sparklr.rows.arrow import FeatureRows, read_features, read_numbers
 
 # A row as Arrow carries a vector, or None for null.
 Row: TypeAlias = "dict[str, Any] | None"

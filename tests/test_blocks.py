@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.blocks import SPARSE_BELOW, Block, csr, stack_rows
+from sparklr.rows.blocks import SPARSE_BELOW, Block, csr, stack_rows
 
 ALIGNMENT = 64  # bytes: a cache line, and what Arrow promises
 SHAPES = [(7, 5), (1, 1), (13, 1), (1, 9), (0, 4)]

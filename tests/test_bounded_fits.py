@@ -11,11 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family
-from sparklr.plan import Fit, fit_all
-from sparklr.problem import SolverName, Spec
+from sparklr.rows.blocks import Block
 from tests.test_plan import pass_over
 from tests.test_problem import classes_of, make_block, plain_objective
 

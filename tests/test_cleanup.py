@@ -11,8 +11,8 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.passes.spark import SparkPasses
-from sparklr.remote import is_remote
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.connect import is_remote
 from tests.frames import collect_garbage, counts_frames, kept
 
 pytestmark = [

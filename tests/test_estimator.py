@@ -23,7 +23,6 @@ from tests.frames import dense
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 
-@pytest.mark.connect_slice
 @pytest.fixture(scope="module")
 def fitted(two: Any) -> Callable[..., Any]:
     """Our fit of `two` with these Params: each of them once."""
@@ -35,6 +34,7 @@ def fitted(two: Any) -> Callable[..., Any]:
     return fit
 
 
+@pytest.mark.connect_slice
 def test_model_keeps_uid_and_params(two: Any) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.1, threshold=0.3)
     model = estimator.fit(two)

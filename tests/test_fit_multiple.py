@@ -14,8 +14,8 @@ from pyspark.ml.tuning import CrossValidator
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
+from sparklr.packing.job import Packing
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Packing
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 

@@ -14,21 +14,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import SparkPasses, open_passes
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import Passes
-from sparklr.passes.spark import SparkPasses, open_passes
-from sparklr.plan import Left, fit_all, fit_without_folds
-from sparklr.problem import Spec
+from sparklr.rows.blocks import Block
+from tests.passes.asking import held_out, total
 from tests.passes.contract import CASES, NAMES, RELATIVE, Rows, direct_sums, probes_of
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 FOLDS = np.array([0, 1, 2, 6])
-LOCAL = Storage(block_bytes=2_000, slots=2, folded=True)
+LOCAL = PackSettings(block_bytes=2_000, slots=2, folded=True)
 FILES = replace(LOCAL, local_bytes=0)
 KINDS = {
     "local": LOCAL,  # few rows: they came to the driver
@@ -63,7 +64,7 @@ class Folded:
 
 
 @contextmanager
-def folded(spark: Any, name: str, storage: Storage, partitions: int = 2) -> Iterator[Folded]:
+def folded(spark: Any, name: str, storage: PackSettings, partitions: int = 2) -> Iterator[Folded]:
     """Passes over a case's rows, each of which has a fold."""
     rows = CASES[name]()
     folds = np.random.default_rng(5).choice(FOLDS, len(rows.labels), p=[0.4, 0.3, 0.2, 0.1])
@@ -84,19 +85,19 @@ def of_kind(spark: Any, kind: str, name: str) -> Iterator[Folded]:
     """As above, with what tells the kinds of storage apart."""
     with pytest.MonkeyPatch.context() as patch:
         threads = 1 if kind in ("files", "shipped") else 2
-        patch.setattr("sparklr.passes.spark.useful_threads", lambda _: threads)
+        patch.setattr("sparklr.passes.jobs.useful_threads", lambda _: threads)
         with folded(spark, name, KINDS[kind]) as case:
             passes = case.passes
             assert isinstance(passes, LocalPasses if kind == "local" else SparkPasses)
             if isinstance(passes, SparkPasses):
                 assert passes.packing.has_files == (kind != "shipped")
-                assert (passes._near is not None) == (kind == "near")
+                assert (passes._mapped is not None) == (kind == "near")
             yield case
 
 
 def assert_sums(case: Folded, probes: list[Probe]) -> None:
     """One reading's sums are those of the rows that each probe counts."""
-    flat, begin = case.passes.total(probes), 0
+    flat, begin = total(case.passes, probes), 0
     for probe in probes:
         counted = case.part(case.folds != probe.without)
         expected, sizes = direct_sums(probe, counted, case.passes.moments.origin)
@@ -114,7 +115,7 @@ def in_order(table: Array) -> Array:
 def assert_held_out(case: Folded, probes: list[Probe]) -> None:
     """Each fold's rows come once, with the margins of the probes that leave it out."""
     origin = case.passes.moments.origin
-    blocks = case.passes.held_out(probes)
+    blocks = held_out(case.passes, probes)
     assert {block.fold for block in blocks} == set(FOLDS.tolist())
     for fold in FOLDS.tolist():
         rows = case.part((case.folds == fold) & case.rows.kept)
@@ -157,7 +158,7 @@ def test_a_reading_leaves_out_what_probes_say(spark: Any, kind: str, name: str) 
         assert_held_out(case, probes)
         assert_sums(case, [probe for probe in probes if probe.without == 6])
         assert_held_out(case, [probe for probe in probes if probe.without == 6])
-        assert case.passes.total(probes).tobytes() == case.passes.total(probes).tobytes()
+        assert total(case.passes, probes).tobytes() == total(case.passes, probes).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["local", "files"])
@@ -186,7 +187,7 @@ def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -
     for judged_first in (False, True):
         with of_kind(spark, kind, "both") as case:
             probes = case.probes()
-            whole = case.passes.total(probes)
+            whole = total(case.passes, probes)
             assert isinstance(case.passes, SparkPasses)
             files = [
                 file
@@ -197,7 +198,7 @@ def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -
                 file.unlink()
             if judged_first:
                 assert_held_out(case, probes)
-            assert_allclose(case.passes.total(probes), whole, rtol=1e-12, atol=1e-12)
+            assert_allclose(total(case.passes, probes), whole, rtol=1e-12, atol=1e-12)
             assert_held_out(case, probes)
 
 
@@ -223,7 +224,7 @@ def test_fits_without_a_fold_are_fits_of_the_other_rows(spark: Any, kind: str) -
         whole, _ = fit_all(SPECS, case.passes, 3)
         folds = FOLDS.tolist()
         members = {
-            (name, fold, near): Left(fold, spec, 3, whole[name] if near else None)
+            (name, fold, near): WithoutFold(fold, spec, 3, whole[name] if near else None)
             for name, spec in SPECS.items()
             for fold in folds
             for near in (True, False)
@@ -258,7 +259,7 @@ def test_a_fold_may_have_all_rows_of_a_class_or_of_a_feature() -> None:
     parts = {block.fold: LocalPasses.of([block], 8).moments for block in blocks}
     passes = replace(LocalPasses.of(blocks, 8), folds=parts)
     spec = Spec("binomial", 0.01, 0.0, True, True, 500, 1e-11)
-    found, _ = fit_without_folds({"it": Left(1, spec, 2, None)}, passes)
+    found, _ = fit_without_folds({"it": WithoutFold(1, spec, 2, None)}, passes)
     expected, _ = fit_all({"it": spec}, LocalPasses.of(blocks[:1], 8), 2)
     assert_allclose(found["it"].coefficients, expected["it"].coefficients, atol=1e-6)
     assert found["it"].coefficients[0, 3] == 0.0

@@ -21,10 +21,11 @@ from pyspark.ml.evaluation import (
 from pyspark.ml.linalg import Vectors
 from scipy.special import expit
 
-from sparklr import LogisticRegressionEstimator, judges
+from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.judges import HeldOut, judge_of
-from sparklr.scoring import Scorer
+from sparklr.scoring import evaluators as judges
+from sparklr.scoring.evaluators import HeldOut, array_evaluator
+from sparklr.scoring.scorer import Scorer
 from tests.frames import dense
 from tests.made_models import made_model
 
@@ -49,7 +50,7 @@ class Case:
     weighted: bool
 
     def judged(self, evaluator: Any) -> float:
-        judge = judge_of(evaluator, LogisticRegressionEstimator(weightCol="weight"))
+        judge = array_evaluator(evaluator, LogisticRegressionEstimator(weightCol="weight"))
         assert judge is not None
         return judge.metric(self.scorer, self.margins, self.rows)
 
@@ -333,7 +334,7 @@ UNNAMED = {"rawPredictionCol": "", "probabilityCol": "", "predictionCol": ""}
 def test_only_the_evaluator_can_tell(
     kind: Any, asked: dict[str, Any], params: dict[str, Any]
 ) -> None:
-    assert judge_of(kind(**asked), LogisticRegressionEstimator(**params)) is None
+    assert array_evaluator(kind(**asked), LogisticRegressionEstimator(**params)) is None
 
 
 @pytest.mark.parametrize(
@@ -352,7 +353,7 @@ def test_weights_count_if_the_evaluator_asks(
 ) -> None:
     params = LogisticRegressionEstimator(weightCol=given)
     evaluator = MULTICLASS() if asked is None else MULTICLASS(weightCol=asked)
-    judge: Any = judge_of(evaluator, params)
+    judge: Any = array_evaluator(evaluator, params)
     assert judge.weighted is weighted
 
 
@@ -387,10 +388,10 @@ def test_columns_may_have_other_names() -> None:
     names = {"rawPredictionCol": "r", "probabilityCol": "p", "predictionCol": "q"}
     params = LogisticRegressionEstimator(labelCol="y", **names)
     for score, name in zip(("raw", "probability", "prediction"), "rpq", strict=True):
-        judge: Any = judge_of(BINARY(labelCol="y", rawPredictionCol=name), params)
+        judge: Any = array_evaluator(BINARY(labelCol="y", rawPredictionCol=name), params)
         assert judge.score == score
     evaluator = MULTICLASS(labelCol="y", predictionCol="q", probabilityCol="p")
-    assert judge_of(evaluator.setMetricName("logLoss"), params) is not None
+    assert array_evaluator(evaluator.setMetricName("logLoss"), params) is not None
 
 
 def test_points_of_a_curve_end_with_the_last_row_of_a_score() -> None:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as sk
 
 from sparklr.arrays import Array
-from sparklr.metrics import Confusion, ScoreCurve, null_deviance
+from sparklr.scoring.metrics import Confusion, ScoreCurve, null_deviance
 
 
 def rows(classes: int, count: int = 300) -> tuple[Array, Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,8 +13,9 @@ from numpy.testing import assert_array_equal
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, Vectors
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionModel, plots
-from sparklr.metrics import ScoreCurve
+from sparklr import LogisticRegressionModel
+from sparklr.display import plots
+from sparklr.scoring.metrics import ScoreCurve
 from sparklr.summary import BinaryLogisticRegressionSummary, LogisticRegressionSummary
 from tests.made_models import made_model, training
 
@@ -150,7 +152,7 @@ def test_a_confusion_matrix_of_many_classes_is_left_out_in_the_middle(two: Any) 
 
 def test_html_is_well_formed_and_names_are_escaped(two: Any) -> None:
     model = made_model(weightCol="weight", labelCol="<b>", predictionCol="p")
-    model._feature_names = ["<script>", "a&b", "c"]
+    model._numbers = replace(model.numbers, names=("<script>", "a&b", "c"))
     pages = (
         training(model)._repr_html_(),
         BinaryLogisticRegressionSummary(model, two.withColumnRenamed("label", "<b>"))._repr_html_(),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr import choice, plan
-from sparklr.arrays import Array
-from sparklr.blocks import Block
-from sparklr.choice import (
+from sparklr.fitting import choose_solver as choice
+from sparklr.fitting import plan
+from sparklr.fitting.choose_solver import (
     HESSIAN_LIMIT,
     HESSIAN_SIZE,
     SPARSE_HESSIAN_SIZE,
@@ -20,12 +19,17 @@ from sparklr.choice import (
     choose_solver,
     precondition_for,
 )
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import WARM_START_RATIO, constant_label_fit, fit_all
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import SolverName, Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family, Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
-from sparklr.plan import WARM_START_RATIO, Fit, constant_label_fit, fit_all
-from sparklr.problem import Problem, SolverName, Spec
+from sparklr.passes.readings import Part, Reading
+from sparklr.rows.blocks import Block
+from tests.passes.asking import total
 from tests.problems import make_rows
 
 SMOOTH: list[SolverName] = ["newton", "l-bfgs"]
@@ -57,12 +61,9 @@ class CountedPasses:
     def folds(self) -> Mapping[int, plan.Moments]:
         return self.inner.folds
 
-    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
-        return self.inner.held_out(probes)
-
-    def total(self, probes: Sequence[Probe]) -> Array:
-        self.readings.append(len(probes))
-        return self.inner.total(probes)
+    def read(self, reading: Reading[Part]) -> Part:
+        self.readings.append(len(reading.probes))  # type: ignore[attr-defined]
+        return self.inner.read(reading)
 
 
 def pass_over(block: Block, *, pieces: int = 1, sample: int | None = None) -> LocalPasses:
@@ -418,7 +419,7 @@ def test_a_budget_splits_a_round_and_nothing_else(budget: int) -> None:
     if budget == 1:
         assert passes.readings == [1] * len(probes)
         for probe, its in zip(probes, sums, strict=True):
-            assert_array_equal(its.flat, passes.inner.total([probe]))
+            assert_array_equal(its.flat, total(passes.inner, [probe]))
     assert readings == {1: len(probes), 500: 3, 2**30: 1}[budget]
     (whole, _) = read_round(passes.inner, probes, 2**30)
     for one, other in zip(sums, whole, strict=True):

@@ -13,10 +13,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Family
 from sparklr.passes.local import LocalPasses
-from sparklr.problem import Problem, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Query, newton
 from tests.problems import Ask, ask_rows, make_rows, run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparklr.remote import first_line
+from sparklr.spark.refusals import first_line
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparklr.passes.store import LOCAL_DIRS, BlockName, BlockStore
+from sparklr.packing.block_files import LOCAL_DIRS, BlockName, BlockStore
 from tests.test_layers import MODULES, parse
 
 PAYLOAD = bytes(range(256)) * 8
@@ -104,7 +104,7 @@ def test_writing_never_goes_through_a_link(root: Path, link: Callable[..., None]
 def test_a_folder_of_another_users_is_not_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "sparklr-token").mkdir(mode=0o700)
     other = os.geteuid() + 1
-    monkeypatch.setattr("sparklr.passes.store.os.geteuid", lambda: other)
+    monkeypatch.setattr("sparklr.packing.block_files.os.geteuid", lambda: other)
     assert not BlockStore("token").write(NAME, [PAYLOAD])
     assert list((root / "sparklr-token").iterdir()) == []
 

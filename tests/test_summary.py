@@ -14,7 +14,8 @@ from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionModel, tallies
+from sparklr import LogisticRegressionModel
+from sparklr.scoring import aggregates as tallies
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
     BinaryLogisticRegressionTrainingSummary,

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sparklr.tables import Page, Shown, Table, amount, label_name, number, percent
+from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
 
 TABLE = Table("Sizes", ("name", "size"), (("a", "1.5"), "... 3 more ...", ("bcd", "12.25")))
 
@@ -91,13 +91,13 @@ def test_amounts_shares_and_labels() -> None:
 
 
 def test_all_are_shown_up_to_the_most() -> None:
-    shown = Shown.of(5, 5)
+    shown = Ends.of(5, 5)
     assert (shown.places, shown.left_out) == ([0, 1, 2, 3, 4], 0)
     assert shown.joined(["a"] * 5, "gap") == ["a"] * 5
 
 
 def test_the_middle_of_many_is_left_out_and_counted() -> None:
-    shown = Shown.of(2005, 5)
+    shown = Ends.of(2005, 5)
     assert (shown.places, shown.left_out) == ([0, 1, 2, 2003, 2004], 2000)
     assert shown.joined(list("abcde"), "gap") == ["a", "b", "c", "gap", "d", "e"]
     rows = [(letter,) for letter in "abcde"]

@@ -25,8 +25,9 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator, LogisticRegressionModel, tuning
-from sparklr.passes.packing import Packing
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.packing.job import Packing
+from sparklr.search.select import best_map, simplest_map
 from sparklr.tuning import CrossValidator, TrainValidationSplit, regParamGrid
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -953,7 +954,7 @@ def test_a_map_that_cannot_be_fitted(two: Any) -> None:
 
 
 def test_a_map_without_a_metric_is_not_the_best() -> None:
-    assert tuning._best(np.array([np.nan, 0.1, 0.3, np.nan])) == 2
-    assert tuning._simplest(np.array([np.nan, 0.29, 0.3]), 0.02, [(3, 0), (2, 0), (1, 0)]) == 1
+    assert best_map(np.array([np.nan, 0.1, 0.3, np.nan])) == 2
+    assert simplest_map(np.array([np.nan, 0.29, 0.3]), 0.02, [(3, 0), (2, 0), (1, 0)]) == 1
     with pytest.raises(ValueError, match="gave no map a metric"):
-        tuning._best(np.array([np.nan, np.nan]))
+        best_map(np.array([np.nan, np.nan]))

@@ -120,16 +120,16 @@ def no_rows(features: int) -> Moments:
     """The moments of no rows."""
     zeros, none = np.zeros(features), np.zeros(0)
     return Moments(
-        0,
-        0.0,
-        0.0,
-        zeros,
-        zeros,
-        np.full(features, np.inf),
-        np.full(features, -np.inf),
-        0,
-        none,
-        none,
+        rows=0,
+        weight=0.0,
+        weight_squares=0.0,
+        mean=zeros,
+        spread=zeros,
+        minimum=np.full(features, np.inf),
+        maximum=np.full(features, -np.inf),
+        nonzeros=0,
+        labels=none,
+        label_weights=none,
     )
 
 

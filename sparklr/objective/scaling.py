@@ -7,6 +7,11 @@ over the features with a deviation above zero; the others' coefficients are held
 at the bound nearest to it. Centring only moves the intercept, so the rows are never changed;
 without an intercept there is no centre, nor where an intercept has a bound, which would bound
 a sum of coordinates. Knows nothing of losses and penalties.
+
+A feature whose mean is within a third of a deviation from zero is not centred. It gains nothing
+by that, and rare levels of a category lose: where all rows of a level are predicted for certain,
+its curvature is tiny but exact as it is; centred, it is the difference of two large numbers,
+and the level looks like a copy of the intercept.
 """
 
 from __future__ import annotations
@@ -18,6 +23,9 @@ import numpy as np
 from sparklr.arrays import Array, IntArray
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
+
+# Up to so many deviations from zero a feature's mean is left alone.
+NEAR = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +54,7 @@ class Scaling:
         deviation = np.sqrt(moments.variance)
         active = np.flatnonzero(deviation > 0)
         nowhere = np.zeros(moments.features)
+        far = np.abs(moments.mean) > NEAR * deviation
         centred = intercept and not (bounds is not None and bounds.on_intercepts)
         return Scaling(
             features=moments.features,
@@ -53,7 +62,7 @@ class Scaling:
             intercept=intercept,
             active=active,
             deviation=deviation[active],
-            centre=moments.mean if centred else nowhere,
+            centre=np.where(far, moments.mean, 0.0) if centred else nowhere,
             origin=nowhere if origin is None else origin,
             held=0.0 if bounds is None else bounds.nearest_to_zero(),
         )

@@ -26,6 +26,11 @@ import scipy.sparse as sp
 
 from sparklr.arrays import Array, Matrix
 from sparklr.objective import losses
+from sparklr.objective.hessians import (
+    add_binomial_hessian,
+    add_multinomial_hessian,
+    summed_sparse,
+)
 
 Family: TypeAlias = Literal["binomial", "multinomial"]
 
@@ -141,22 +146,25 @@ class Stack:
         rows = matrix.shape[0]
         widest = max(self.features, self._coefficients.shape[1], 1)
         size = SLICE_BYTES
-        if self._curved:
-            widest = (self.features + 1) * max(p.columns for p in self.probes if p.order > 1)
+        classes = max((p.columns for p in self.probes if p.order > 1), default=1)
+        # Sparse rows are moved by moving the probe; the squares of a Hessian would cancel.
+        dense = self._curved and (self.origin is not None or not summed_sparse(matrix))
+        if dense:
+            widest = (self.features + 1) * classes
             size = HESSIAN_SLICE_BYTES
         elif sp.issparse(matrix):
-            widest = max(1, self._coefficients.shape[1], matrix.nnz // max(rows, 1))
+            stored = classes * (matrix.nnz // max(rows, 1))
+            widest = max(1, self._coefficients.shape[1], stored)
             size = SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
         for begin in range(0, rows, step):
             part = slice(begin, begin + step)
             rows_here = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
+            rows_here = rows_here.toarray() if dense and sp.issparse(matrix) else rows_here
             self._add_slice(rows_here, labels[part], None if weights is None else weights[part])
 
     def _add_slice(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
         offsets, moved = self._offsets, False
-        if self._curved and sp.issparse(matrix):
-            matrix = matrix.toarray()
         if self.origin is not None and not sp.issparse(matrix):
             matrix, moved = matrix - self.origin, True
         elif self.origin is not None:  # sparse rows stay where they are: move the probes
@@ -203,10 +211,10 @@ class Stack:
             if self.probes[i].order < 2:
                 continue
             if binomial:
-                _add_binomial_hessian(self._totals[i].hessian, matrix, each * curvatures[:, number])
+                add_binomial_hessian(self._totals[i].hessian, matrix, each * curvatures[:, number])
             else:
                 chances = losses.softmax_from_multipliers(slopes[:, number : number + 1], classes)
-                _add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
+                add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to each probe's totals."""
@@ -250,12 +258,16 @@ def margin_hessians(
     """
     width = matrix.shape[1] + 1
     blocks = np.zeros((probe.columns, width, width))
-    step = max(HESSIAN_SLICE_BYTES // (8 * width), 64)
+    kept_sparse = origin is None and summed_sparse(matrix)
+    widest = matrix.nnz // max(matrix.shape[0], 1) if kept_sparse else width
+    size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
+    step = max(size // (8 * max(widest, probe.columns)), 64)
     for begin in range(0, matrix.shape[0], step):
         part = slice(begin, begin + step)
-        rows = matrix[part].toarray() if sp.issparse(matrix) else matrix[part]
+        rows = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
+        rows = rows.toarray() if sp.issparse(rows) and not kept_sparse else rows
         rows = rows if origin is None else rows - origin
-        margins = rows @ probe.coefficients.T + probe.offsets
+        margins = np.asarray(rows @ probe.coefficients.T) + probe.offsets
         if probe.family == "binomial":
             curvatures = losses.binomial_terms(margins, labels[part])[2]
         else:
@@ -266,32 +278,5 @@ def margin_hessians(
         if weights is not None:
             curvatures = curvatures * weights[part, None]
         for block, curvature in zip(blocks, curvatures.T, strict=True):
-            _add_binomial_hessian(block, rows, curvature)
+            add_binomial_hessian(block, rows, curvature)
     return blocks
-
-
-def _add_binomial_hessian(hessian: Array, matrix: Array, curvature: Array) -> None:
-    """hessian += sum_i c_i [x_i, 1] [x_i, 1]'."""
-    root = np.sqrt(curvature)
-    rows = np.empty((matrix.shape[0], matrix.shape[1] + 1))
-    np.multiply(matrix, root[:, None], out=rows[:, :-1])
-    rows[:, -1] = root
-    hessian += rows.T @ rows  # numpy sees A'A and computes one triangle only
-
-
-def _add_multinomial_hessian(
-    hessian: Array, matrix: Array, chances: Array, weights: Array | float
-) -> None:
-    """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]', for chances p (n, K)."""
-    count, classes = chances.shape
-    width = matrix.shape[1] + 1
-    rows = np.ones((count, width))
-    rows[:, :-1] = matrix
-    root = np.sqrt(weights)
-    weighted = np.asarray(chances.T * root).T
-    joint = (weighted[:, :, None] * rows[:, None, :]).reshape(count, classes * width)
-    hessian -= joint.T @ joint
-    for k in range(classes):
-        block = slice(k * width, (k + 1) * width)
-        scaled = rows * np.sqrt(chances[:, k] * weights)[:, None]
-        hessian[block, block] += scaled.T @ scaled

@@ -1,1 +1,1 @@
-"""Passes: one reading of the data answers a round. Only `spark.py` and `session.py` know Spark."""
+"""Passes: one reading of the blocks answers a round. Only `jobs` knows Spark."""

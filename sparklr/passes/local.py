@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,17 +10,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of, no_rows
-from sparklr.objective.sums import Probe
+from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
-from sparklr.passes.totals import Totals, held_out_margins
+from sparklr.rows.blocks import Block
 
 # Multiplications a thread should have at least, to be worth its start.
 WORK_A_THREAD = 500_000
 
-T = TypeVar("T")
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,37 +40,22 @@ class LocalPasses:
             moments = moments.merge(moments_of(block.matrix, block.labels, block.weights))
         return LocalPasses(blocks, moments, blocks[0])
 
-    def total(self, probes: Sequence[Probe]) -> Array:
-        """One reading of all blocks: a run of neighbours a thread, added up in their order."""
-        totals = self._by_run(probes, lambda run: self._sum(probes, run))
-        return np.asarray(sum(totals[1:], start=totals[0]))
-
-    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
-        """One reading: every block's labels and weights, with margins instead of features."""
-        runs = self._by_run(probes, lambda run: [self._score(probes, at) for at in run])
-        return [scored for run in runs for scored in run]
-
-    def _by_run(self, probes: Sequence[Probe], work: Callable[[range], T]) -> list[T]:
-        """The work for runs of neighbouring blocks, in as many threads as it is worth."""
-        columns = sum(probe.columns for probe in probes)
-        worth = self.moments.nonzeros * columns // WORK_A_THREAD
+    def read(self, reading: Reading[Part]) -> Part:
+        """One reading of all blocks: a run of neighbours per thread, merged in their order."""
+        # A thread for so much work of the reading, if there are blocks for it.
+        worth = self.moments.nonzeros * reading.columns // WORK_A_THREAD
         threads = max(1, min(self.threads, worth, len(self.blocks)))
-        if threads == 1:
-            return [work(range(len(self.blocks)))]
         ends = np.linspace(0, len(self.blocks), threads + 1).astype(int)
         runs = [range(begin, end) for begin, end in pairwise(ends)]
-        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(work, runs))
 
-    def _sum(self, probes: Sequence[Probe], run: range) -> Array:
-        totals = Totals(probes, self.moments.features, self.moments.origin)
-        for at in run:
-            totals.add(self.blocks[at])
-        return totals.flat()
+        def part_of(run: range) -> Part:
+            accumulator = reading.accumulator(self.moments.features, self.moments.origin)
+            for at in run:
+                accumulator.add(self.blocks[at])
+            return accumulator.part()
 
-    def _score(self, probes: Sequence[Probe], at: int) -> Block:
-        block = self.blocks[at]
-        margins = held_out_margins(block, probes, self.moments.origin)
-        # Copies: nothing of a block may outlive its file.
-        weights = None if block.weights is None else block.weights.copy()
-        return Block(margins, block.labels.copy(), weights, block.fold)
+        with one_blas_thread():  # more would wait for cores, or spin between many short products
+            if threads == 1:
+                return part_of(runs[0])
+            with ThreadPoolExecutor(threads) as pool:
+                return reading.merge(list(pool.map(part_of, runs)))

@@ -1,21 +1,19 @@
-"""What a pass is: one reading of all rows that sums for every probe at once.
+"""What a pass is: one reading of all rows that answers everyone who asks.
 
-This file knows neither where rows live nor what the sums are for.
+This file knows neither where rows live nor what a reading is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
-import numpy as np
-
-from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe, Sums, split_totals
+from sparklr.passes.readings import DerivativeSums, Reading, batches, sums_bytes
+from sparklr.rows.blocks import Block
 
-MEGABYTE = 2**20
+Part = TypeVar("Part")
 
 
 class Passes(Protocol):
@@ -37,14 +35,8 @@ class Passes(Protocol):
     def local(self) -> bool:
         """Whether the rows are in this process, so that a pass costs no Spark job."""
 
-    def total(self, probes: Sequence[Probe]) -> Array:
-        """One reading: the sums of every probe, one after another."""
-
-    def held_out(self, probes: Sequence[Probe]) -> list[Block]:
-        """One reading: every block's labels and weights, with margins instead of features.
-
-        The margins (n, columns) are those of the probes that leave the block's fold out.
-        """
+    def read(self, reading: Reading[Part]) -> Part:
+        """What the reading makes of all blocks, in their order."""
 
 
 def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[list[Sums], int]:
@@ -54,29 +46,7 @@ def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[li
     """
     sums: list[Sums] = []
     readings = 0
-    for part in within(probes, budget, sums_bytes):
-        sums += split_totals(part, passes.total(part))
+    for part in batches(probes, budget, sums_bytes):
+        sums += split_totals(part, passes.read(DerivativeSums(tuple(part))))
         readings += 1
     return sums, readings
-
-
-def sums_bytes(probe: Probe) -> int:
-    """What a probe's sums take."""
-    return probe.length * np.dtype(np.float64).itemsize
-
-
-def within(
-    probes: Sequence[Probe], budget: int, size_of: Callable[[Probe], int]
-) -> Iterator[Sequence[Probe]]:
-    """Runs of probes that fit the budget; a probe too large by itself goes alone."""
-    part: list[Probe] = []
-    size = 0
-    for probe in probes:
-        needed = size_of(probe)
-        if part and size + needed > budget:
-            yield part
-            part, size = [], 0
-        part.append(probe)
-        size += needed
-    if part:
-        yield part

@@ -1,10 +1,20 @@
-"""Damped Newton for smooth problems and proximal Newton for l1 problems: one loop, two models.
+"""Newton for smooth problems and proximal Newton for l1 problems: one loop, two models.
 
 At x, with gradient g and Hessian H, the step d minimises the local model
 
-    g'd + d'Hd / 2 + sum_j l1_j |x_j + d_j|        (x + d within the box, if there is one)
+    g'd + d'(H + m D)d / 2 + sum_j l1_j |x_j + d_j|        (x + d within the box, if there is one)
 
-and is halved until Armijo's condition holds. One query a step unless a step must be shortened.
+The damping m (Levenberg 1944, Marquardt 1963) is zero as long as the function does what the model
+promises. D is diagonal: a curvature that each coordinate has somewhere. Where a step misses
+Armijo's share of its promise, m grows until the step is half as long; where steps keep their
+promise, it shrinks again.
+
+Rare levels of a category need it. All rows of such a level may be predicted so surely that they
+have no curvature left while they still have a slope: without damping the model has no minimum
+there. Halving the step, the simpler remedy, shortens it in every coordinate for the sake of one.
+
+A query is needed to try a step, none to try a damping. So where a step promises too little under a
+damping, less of it is tried before the search ends.
 
 Near the minimum, what a step promises shrinks with the square of what the one before did. Where
 that makes a step the last, only the gradient is asked for behind it, and the Hessian before it
@@ -25,90 +35,186 @@ from sparklr.solvers.box import Box
 from sparklr.solvers.protocol import ROUNDING, Answer, Order, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 
-# (point, gradient, Hessian) -> the model's minimising step, or None if the model has no minimum
-Model: TypeAlias = Callable[[Array, Array, Array], Array | None]
+# (point, gradient, Hessian) -> the step that minimises the model, as far as there is a minimum
+Model: TypeAlias = Callable[[Array, Array, Array], Array]
 
 ARMIJO = 1e-4
-HALVINGS = 30
 # Share of the limit under which the next promise must be foretold to ask for no Hessian.
 SURE = 0.01
+# The damping to begin with, and the least and the most of it, in steps of ten.
+FIRST, LEAST, MOST = 1e-2, 1e-4, 1e8
+# Shares of its promise that a step kept: below the one damping grows, above the other it shrinks.
+POOR, GOOD = 0.25, 0.75
 
 
-def newton(start: Array, *, stop: Stop = Stop()) -> Solver:
-    """Minimise a smooth f: the model's minimum is -H^-1 g."""
+def newton(start: Array, *, curvature: Array | None = None, stop: Stop = Stop()) -> Solver:
+    """Minimise a smooth f: the model's minimum is -H^-1 g.
 
-    def step(_: Array, gradient: Array, hessian: Array) -> Array | None:
-        return _newton_step(gradient, hessian)
+    `curvature` is the diagonal of D; by default that of the Hessian at the start.
+    """
 
-    return _descend(start, np.zeros_like(start), Box.endless(len(start)), step, stop)
+    def step(_: Array, gradient: Array, hessian: Array) -> Array:
+        return solve_symmetric(hessian, -gradient)
+
+    return _descend(start, np.zeros_like(start), Box.endless(len(start)), step, curvature, stop)
 
 
 def proximal_newton(
-    start: Array, l1: Array, *, box: Box | None = None, stop: Stop = Stop()
+    start: Array,
+    l1: Array,
+    *,
+    box: Box | None = None,
+    curvature: Array | None = None,
+    stop: Stop = Stop(),
 ) -> Solver:
     """Minimise f + sum_j l1_j |x_j| over the box; zeros and bounds in the solution are exact."""
     within = Box.around(start, box)
 
-    def step(point: Array, gradient: Array, hessian: Array) -> Array | None:
+    def step(point: Array, gradient: Array, hessian: Array) -> Array:
         return minimise_with_l1(point, gradient, hessian, l1, within)
 
-    return _descend(start, l1, within, step, stop)
+    return _descend(start, l1, within, step, curvature, stop)
 
 
-def _newton_step(gradient: Array, hessian: Array) -> Array | None:
-    step = solve_symmetric(hessian, -gradient)
-    # A slope that the curvature cannot see (a linear direction) leaves no model to minimise.
-    unseen = gradient + hessian @ step
-    return None if np.abs(unseen).max(initial=0) > 0.5 * np.abs(gradient).max(initial=0) else step
-
-
-def _descend(start: Array, l1: Array, box: Box, model: Model, stop: Stop) -> Solver:
+def _descend(
+    start: Array, l1: Array, box: Box, model: Model, curvature: Array | None, stop: Stop
+) -> Solver:
     point, here = start, (yield Query(start, order=2))
     history = [here.value + float(l1 @ np.abs(point))]
     if not here.finite:
         return Solution(point, tuple(history), Reason.NOT_FINITE)
-    last = 0.0  # what the last step promised
+    scale = np.diagonal(here.second()) if curvature is None else curvature
+    damping, last = 0.0, 0.0  # and what the last step promised, if it was not damped
+    refused: Step | None = None  # the last trial at this point
     while True:
-        local = Local(point, here.first(), here.second(), l1, box)
-        step = model(point, local.gradient, local.hessian)
-        if step is None:
-            return Solution(point, tuple(history), Reason.SINGULAR)
-        promised = local.promise(step)
-        if promised <= stop.limit(history[-1]):
-            reason = Reason.CONVERGED if local.solved_by(step) else Reason.NO_DECREASE
-            return Solution(point, tuple(history), reason)
+        value = history[-1]
+        local = Local(point, here.first(), here.second(), l1, box, scale)
+        step = _choose(local, model, damping, refused, stop.limit(value))
+        if step.promised <= stop.limit(value):
+            return Solution(point, tuple(history), _verdict(step))
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
         # The factor before the square, as the last two promises show it.
-        left = promised * (promised / last) ** 2 if last > 0 else np.inf
-        order: Order = 1 if left <= SURE * stop.limit(history[-1]) else 2
-        accepted = yield from _backtrack(local, history[-1], step, order)
+        left = step.promised * (step.promised / last) ** 2 if last > 0 else np.inf
+        sure = step.damping == 0 and left <= SURE * stop.limit(value)
+        order: Order = 1 if sure else 2
+        accepted = yield from _try(local, step, value, order)
         if accepted is None:
-            unseen = promised <= 1e3 * ROUNDING * abs(history[-1])
-            return Solution(
-                point, tuple(history), Reason.PRECISION if unseen else Reason.NO_DECREASE
-            )
-        point, here, value = accepted
-        history.append(value)
-        last = promised
+            if step.promised <= 1e3 * ROUNDING * abs(value):
+                return Solution(point, tuple(history), Reason.PRECISION)
+            if step.damping >= MOST:
+                return Solution(point, tuple(history), Reason.NO_DECREASE)
+            refused, damping, last = step, max(FIRST, 10 * step.damping), 0.0
+            continue
+        point, here, total = accepted
+        history.append(total)
+        refused, damping = None, _next_damping(step, value - total)
+        last = step.promised if step.damping == 0 else 0.0
         if order == 1:
             old = replace(local, point=point, gradient=here.first())
-            step = model(point, old.gradient, old.hessian)
-            little = step is not None and old.promise(step) <= stop.limit(value)
-            if step is not None and little and old.solved_by(step):
+            after = old.step(model, 0.0)
+            if after.sound and after.promised <= stop.limit(total):
                 return Solution(point, tuple(history), Reason.CONVERGED)
             here = yield Query(point, order=2)
 
 
 @dataclass(frozen=True, eq=False)
+class Step:
+    """A step with its damping, the decrease it promises, and whether the model has it for minimum.
+
+    If not, a small promise proves nothing.
+    """
+
+    move: Array
+    damping: float
+    promised: float
+    sound: bool
+
+
+def _choose(local: Local, model: Model, damping: float, refused: Step | None, limit: float) -> Step:
+    """The step to try next: with this damping if it will do, else with more or less of it.
+
+    More behind a step that was refused, until half its length is left. Less where the step
+    promises too little; none at all only where the model has a minimum without.
+    """
+    step = local.step(model, damping)
+    if refused is not None:
+        while local.length(step) > 0.5 * local.length(refused) and step.damping < MOST:
+            step = local.step(model, 10 * step.damping)
+        return step
+    least = 0.0
+    if not step.sound and damping == 0:
+        least, step = LEAST, local.step(model, FIRST)
+    while step.promised <= limit and step.damping > least:
+        less = local.step(model, step.damping / 10 if step.damping > 1.5 * LEAST else 0.0)
+        if not less.sound and less.damping == 0:
+            break
+        step = less
+    return step
+
+
+def _verdict(step: Step) -> Reason:
+    """Why the search ends at a step that promises too little."""
+    if not step.sound:
+        return Reason.SINGULAR
+    # A curvature well above D makes every promise small: that one proves nothing.
+    return Reason.CONVERGED if step.damping <= 1 else Reason.NO_DECREASE
+
+
+def _next_damping(step: Step, gained: float) -> float:
+    """Less damping behind a step that kept its promise, more behind one that hardly did."""
+    if step.damping == 0 or POOR * step.promised <= gained <= GOOD * step.promised:
+        return step.damping
+    if gained < POOR * step.promised:
+        return 10 * step.damping
+    return step.damping / 10 if step.damping > 1.5 * LEAST else 0.0
+
+
+def _try(
+    local: Local, step: Step, value: float, order: Order
+) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
+    """The point behind the step, if it meets Armijo's condition there; else None.
+
+    It is asked to the order that the next step needs, so that nearly always one query is enough.
+    """
+    slope = local.slope(step.move)
+    if abs(slope) <= ROUNDING * abs(value):
+        return None
+    trial = local.box.land(local.point, step.move)
+    there = yield Query(trial, order=order)
+    total = there.value + float(local.l1 @ np.abs(trial))
+    if there.finite and total <= value + ARMIJO * slope:
+        return trial, there, total
+    return None
+
+
+@dataclass(frozen=True, eq=False)
 class Local:
-    """The local model at a point: gradient (n,) and Hessian (n, n) of f, the l1 term, the box."""
+    """The local model at a point: gradient (n,) and Hessian (n, n) of f, the l1 term, the box.
+
+    `scale` is the diagonal of D.
+    """
 
     point: Array
     gradient: Array
     hessian: Array
     l1: Array
     box: Box
+    scale: Array
+
+    def step(self, model: Model, damping: float) -> Step:
+        """The step that minimises the model with so much damping."""
+        here = self
+        if damping > 0:
+            # Where the curvature has grown beyond D it sets the measure itself.
+            scale = np.maximum(self.scale, np.diagonal(self.hessian))
+            here = replace(self, hessian=self.hessian + np.diag(damping * scale))
+        move = model(here.point, here.gradient, here.hessian)
+        return Step(move, damping, here.promise(move), here.solved_by(move))
+
+    def length(self, step: Step) -> float:
+        """The step's length, where each coordinate counts by its curvature in D."""
+        return float(np.sqrt(self.scale @ step.move**2))
 
     def slope(self, step: Array) -> float:
         """The change along the step, but for curvature; negative where the step descends."""
@@ -120,7 +226,7 @@ class Local:
         return -(self.slope(step) + 0.5 * float(step @ self.hessian @ step))
 
     def solved_by(self, step: Array) -> bool:
-        """Whether the step reaches the model's minimum: else a small promise proves nothing."""
+        """Whether the step reaches the model's minimum."""
         point, gradient, l1, box = self.point, self.gradient, self.l1, self.box
         slope = gradient + self.hessian @ step
         before = np.abs(pseudo_gradient(point, gradient, l1, box)).max(initial=0)
@@ -129,24 +235,3 @@ class Local:
         # A slope this small moves no coordinate by a unit in the last place of its size, or of 1.
         noise = ROUNDING * (np.abs(self.hessian) @ np.maximum(np.abs(point), 1.0)).max(initial=0)
         return bool(after <= 1e-3 * before + 1e-9 * scale + noise)
-
-
-def _backtrack(
-    local: Local, value: float, step: Array, order: Order
-) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
-    """Halve the step until it meets Armijo's condition; None if no halving does.
-
-    Each trial is asked to the order that the next step needs, so the accepted one (nearly
-    always the first) needs no second query.
-    """
-    slope = local.slope(step)
-    for halvings in range(HALVINGS):
-        length = 0.5**halvings
-        if length * abs(slope) <= ROUNDING * abs(value):
-            return None
-        trial = local.box.land(local.point, length * step)
-        there = yield Query(trial, order=order)
-        total = there.value + float(local.l1 @ np.abs(trial))
-        if there.finite and total <= value + ARMIJO * length * slope:
-            return trial, there, total
-    return None

@@ -30,7 +30,7 @@ from workload import (
     start,
 )
 
-from sparklr.passes.store import RESERVE
+from sparklr.packing.block_files import RESERVE
 
 # Of a heap of 500 MB Spark leaves 300 alone: this is 4 MB for its cache and all else.
 LITTLE = {"spark.executor.memory": "500m", "spark.memory.fraction": "0.02"}

@@ -31,8 +31,8 @@ from workload import (
     start,
 )
 
-from sparklr.passes.spark import SparkPasses
-from sparklr.passes.store import BlockStore
+from sparklr.packing.block_files import BlockStore
+from sparklr.passes.jobs import SparkPasses
 
 
 class Harm:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from workload import MANY, at_pass, fit, folders, left, local_root, numbers, rows, say, start
 
 import sparklr
-from sparklr.passes.store import BlockStore
+from sparklr.packing.block_files import BlockStore
 from sparklr.tuning import CrossValidator
 
 

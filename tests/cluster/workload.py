@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.passes.spark import SparkPasses
+from sparklr.passes.jobs import SparkPasses
 
 ROWS = 24_000  # more than the sample has, so that a fit begins beside the optimum
 MANY = 160_000  # rows whose blocks take 8 MB
@@ -109,7 +109,7 @@ def local_dirs(session: SparkSession) -> list[str]:
 
 
 def _local_dirs(batches: Iterable[Any]) -> Iterator[Any]:
-    import sparklr.passes.tasks  # noqa: F401 - so that the next task of a fit here begins at once
+    import sparklr.passes.worker  # noqa: F401 - so that the next task of a fit here begins at once
 
     for _ in batches:
         here = pa.array([os.environ["SPARK_LOCAL_DIRS"]])

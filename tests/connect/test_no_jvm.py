@@ -19,7 +19,7 @@ from pyspark.ml.linalg import Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr import tuning as ours
-from sparklr.jvm import task_slots
+from sparklr.spark.classic import task_slots
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -101,7 +101,7 @@ def test_a_wide_model_of_many_classes_is_fitted_scored_and_saved(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight megabytes of coefficients travel with each pass, and with each scored partition."""
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)  # passes as jobs
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)  # passes as jobs
     width, classes = 100_000, 10
     places = np.random.default_rng(1).integers(classes, width, 60).tolist()
     rows = [

@@ -18,10 +18,10 @@ from pyspark.sql.connect.dataframe import DataFrame
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.passes import packing
-from sparklr.passes.packing import Storage
-from sparklr.passes.spark import SparkPasses
-from sparklr.remote import warn_once
+from sparklr.packing import job as packing
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.refusals import warn_once
 from sparklr.tuning import CrossValidator
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -33,11 +33,11 @@ PERSIST = "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported"
 def _on_executors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows stay with the workers, and nothing was told yet."""
 
-    def storage(**given: Any) -> Storage:
-        return replace(Storage(**given), local_bytes=0, block_bytes=2_000)
+    def storage(**given: Any) -> PackSettings:
+        return replace(PackSettings(**given), local_bytes=0, block_bytes=2_000)
 
-    monkeypatch.setattr("sparklr.estimator.Storage", storage)
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)
+    monkeypatch.setattr("sparklr.fitting.from_params.PackSettings", storage)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
     monkeypatch.delenv(packing.TEMPORARY_PATH, raising=False)
     warn_once.cache_clear()
 

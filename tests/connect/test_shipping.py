@@ -11,15 +11,16 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparklr.objective.sums import Probe
-from sparklr.passes import spark as jobs
-from sparklr.passes.packing import Storage
-from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH
-from sparklr.passes.spark import SparkPasses
+from sparklr.packing.job import PackSettings
+from sparklr.passes import jobs
+from sparklr.passes.jobs import SparkPasses
+from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH
+from tests.passes.asking import held_out, total
 from tests.passes.contract import CASES, Opened, assert_sums, opened
 from tests.passes.test_session import changed
 
 # Every block is shipped: none lies in a file.
-SHIPPED = Storage(local_bytes=0, block_bytes=2_000, slots=2, files=False)
+SHIPPED = PackSettings(local_bytes=0, block_bytes=2_000, slots=2, files=False)
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,9 @@ def test_no_task_holds_more_blocks_than_it_should(
     monkeypatch.setattr(jobs, "SHIPPED_BYTES", 4_000)
     with changed(spark, {RECORDS_PER_BATCH: records, BYTES_PER_BATCH: most_bytes}):
         probes = case.probes("three columns")
-        first = passes.total(probes)
+        first = total(passes, probes)
         assert_sums(first, probes, case.rows, passes.moments.origin)
-        assert_array_equal(passes.total(probes), first)
+        assert_array_equal(total(passes, probes), first)
     assert len(received) == 2
     assert {count > passes.partitions for count in received} == {spread}
 
@@ -90,11 +91,11 @@ def test_probes_go_in_as_many_messages_as_they_need(
     passes, probes = passes_of(case), case.probes("mixed")
     largest = max(8 * probe.length for probe in probes)
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", largest)
-    assert_sums(passes.total(probes), probes, case.rows, passes.moments.origin)
+    assert_sums(total(passes, probes), probes, case.rows, passes.moments.origin)
     assert 1 < len(received) < len(probes)
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", largest - 1)
     with pytest.raises(ValueError, match=r"a Hessian of .* use solver='l-bfgs' or 'owl-qn'"):
-        passes.total(probes)
+        total(passes, probes)
 
 
 def test_held_out_scores_come_in_as_many_messages_as_they_need(
@@ -104,10 +105,10 @@ def test_held_out_scores_come_in_as_many_messages_as_they_need(
     folds = {0: passes.moments}
     monkeypatch.setattr(passes, "folds", folds)
     probes = [replace(probe, without=0) for probe in case.probes("forty columns")]
-    whole = passes.held_out(probes)
+    whole = held_out(passes, probes)
     one = 8 * probes[0].columns * passes.moments.rows
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 3 * one)
-    parts = passes.held_out(probes)
+    parts = held_out(passes, probes)
     assert len(received) == 1 + -(-len(probes) // 3)
     for found, expected in zip(parts, whole, strict=True):
         assert_array_equal(found.matrix, expected.matrix)
@@ -120,5 +121,5 @@ def test_coefficients_beyond_a_message_are_refused_before_the_job(
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 100)
     probe = Probe("multinomial", np.zeros((3, 8)), np.zeros(3), 0)
     with pytest.raises(ValueError, match=r"coefficients of .* or fit in a classic session\.$"):
-        passes_of(case).total([probe])
+        total(passes_of(case), [probe])
     assert received == []

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from sparklr import progress
-from sparklr.progress import Progress, Round, describe, silent
+from sparklr.display import progress
+from sparklr.display.progress import Progress, describe, silent
+from sparklr.fitting.outcome import Round
 from tests.waiting import wait_until
 
 TITLE = "logistic regression"

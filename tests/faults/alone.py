@@ -23,11 +23,11 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-import sparklr.passes.spark as module
+import sparklr.passes.jobs as module
 from sparklr import LogisticRegressionEstimator
-from sparklr.passes.spark import SparkPasses
-from sparklr.passes.store import LOCAL_DIRS
-from sparklr.passes.tasks import SumBlocks
+from sparklr.packing.block_files import LOCAL_DIRS
+from sparklr.passes.jobs import SparkPasses
+from sparklr.passes.worker import ReadBlocks
 from tests.cluster.processes import PYTHON_WORKER, matching, parent
 from tests.frames import collect_garbage
 
@@ -99,7 +99,7 @@ def failing_pass(folder: Path, harm: Callable[[], None]) -> Callable[..., Any]:
     mark = folder / uuid.uuid4().hex
 
     def make(*args: Any) -> Any:
-        task = SumBlocks(*args)
+        task = ReadBlocks(*args)
 
         def run(batches: Iterator[Any]) -> Iterator[Any]:
             if first_time(mark):
@@ -113,19 +113,19 @@ def failing_pass(folder: Path, harm: Callable[[], None]) -> Callable[..., Any]:
 
 def in_second_pass(harm: Callable[[], Any], action: Callable[[], Any]) -> Any:
     """What the action gives, where harm is done before its second pass."""
-    total, seen = SparkPasses.total, []
+    read, seen = SparkPasses.read, []
 
-    def harmed(self: SparkPasses, probes: Any) -> Any:
+    def harmed(self: SparkPasses, reading: Any) -> Any:
         seen.append(1)
         if len(seen) == 2:
             harm()
-        return total(self, probes)
+        return read(self, reading)
 
-    SparkPasses.total = harmed  # type: ignore[method-assign]
+    SparkPasses.read = harmed  # type: ignore[method-assign]
     try:
         return action()
     finally:
-        SparkPasses.total = total  # type: ignore[method-assign]
+        SparkPasses.read = read  # type: ignore[method-assign]
         assert len(seen) > 2
 
 
@@ -137,9 +137,9 @@ def faults(spark: Any, frame: Any, folder: Path) -> dict[str, float]:
     found = {"none": fit(frame)}
     for name, harm in (("error", raise_error), ("dead worker", end_worker)):
         found[f"{name} while packing"] = fit(failing_rows(frame, folder, harm))
-        module.SumBlocks = failing_pass(folder, harm)  # type: ignore[assignment, misc]
+        module.ReadBlocks = failing_pass(folder, harm)  # type: ignore[assignment, misc]
         found[f"{name} in a pass"] = fit(frame)
-        module.SumBlocks = SumBlocks  # type: ignore[misc]
+        module.ReadBlocks = ReadBlocks  # type: ignore[misc]
     found["cache cleared"] = in_second_pass(spark.catalog.clearCache, lambda: fit(frame))
     found["partitions evicted"] = in_second_pass(lambda: evict(spark), lambda: fit(frame))
     return {name: float(np.abs(its - expected).max()) for name, its in found.items()}

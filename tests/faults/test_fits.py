@@ -14,8 +14,8 @@ import pytest
 from numpy.testing import assert_allclose
 from pyspark import InheritableThread
 
-from sparklr.passes.spark import SparkPasses
-from sparklr.passes.store import LOCAL_DIRS
+from sparklr.packing.block_files import LOCAL_DIRS
+from sparklr.passes.jobs import SparkPasses
 from tests.faults.alone import LOCAL_MB, fit, rows
 from tests.waiting import wait_until, waiting
 
@@ -51,7 +51,7 @@ def _no_file_left(folders: list[Path]) -> Iterator[None]:
 def _over_files(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocks lie in files, which jobs read, or this process."""
     slots = 1 if request.param == "jobs" else 2
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: slots)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: slots)
     spark.conf.set(LOCAL_MB, "0")
     yield
     spark.conf.unset(LOCAL_MB)

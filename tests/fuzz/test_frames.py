@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.columns import find_features, training_rows
+from sparklr.rows.columns import find_features, training_rows
 from tests.fuzz.reference import fuzzed, outcome, slopes
 
 # Of what is a job or two: three examples, or sixteen in depth.

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.matrix_params import read_bounds
+from sparklr.fitting.bounds_and_start import read_bounds
 from sparklr.params import RANGES, check_params
+from sparklr.scoring.numbers import ModelNumbers
 from tests.fuzz.reference import fuzzed, outcome
 
 NAMES = sorted(param.name for param in LogisticRegressionEstimator().params)
-MODEL = LogisticRegressionModel._of(np.ones((1, 2)), np.ones(1), 2, multinomial=False)
+MODEL = LogisticRegressionModel._of(
+    ModelNumbers.of(np.ones((1, 2)), np.ones(1), 2, multinomial=False)
+)
 
 numbers = st.one_of(
     st.integers(),

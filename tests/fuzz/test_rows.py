@@ -16,13 +16,14 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparklr.blocks import Block
-from sparklr.passes.complaints import RULES, ColumnNames, check_magnitudes
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import Spec
+from sparklr.packing.summaries import check_magnitudes
+from sparklr.packing.worker import PackPlan, pack_partition
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.pack import PackPlan, pack_partition
-from sparklr.plan import fit_all
-from sparklr.problem import Spec
-from sparklr.scoring import Scorer
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import RULES, ColumnNames
+from sparklr.scoring.scorer import Scorer
 from tests.fuzz.reference import fuzzed, outcome, slopes
 from tests.passes.test_pack import pack
 from tests.test_arrow import VECTOR, dense_row, sparse_row
@@ -123,7 +124,7 @@ def some_rows(vectors: Any, labels: Any, weights: Any, **sizes: int) -> Any:
 def test_any_rows_are_told_or_packed_as_they_are(rows: list[Row], size: int) -> None:
     with np.errstate(all="ignore"):  # magnitudes are judged later, of all rows together
         packed = pack(batches(rows, size))
-    found = packed.summary.complaints
+    found = packed.summary.faults
     widths = [len(values) for row in rows if (values := row.values()) is not None]
     good = not rows or (
         widths[:1] != [] and 0 < widths[0] < WIDE and all(row.good(widths[0]) for row in rows)
@@ -204,7 +205,7 @@ def test_numbers_of_any_magnitude_are_fitted_rightly_or_refused(
         rows.append(Row(vector, float(label), weight))
     with np.errstate(all="ignore"):
         packed = pack(batches(rows, 7))
-        if packed.summary.complaints:
+        if packed.summary.faults:
             assert not np.isfinite(matrix).all()
             return
         fit = outcome(lambda: fitted(packed.blocks, classes, 0.1), ValueError)

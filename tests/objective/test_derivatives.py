@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Family
 from sparklr.passes.local import LocalPasses
-from sparklr.problem import Problem, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
 from tests.problems import Ask, ask_rows
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block, Matrix
 from sparklr.objective import sums
 from sparklr.objective.sums import Family, Probe, Stack, Sums, split_totals
+from sparklr.rows.blocks import Block, Matrix
 
 seeds = st.integers(0, 2**32 - 1)
 kinds = st.tuples(

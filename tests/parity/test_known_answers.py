@@ -15,11 +15,12 @@ import scipy.sparse as sp
 from scipy.special import expit, softmax
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.blocks import Block
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import SolverName, Spec
+from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.spark import SparkPasses
-from sparklr.plan import Fit, fit_all
-from sparklr.problem import SolverName, Spec
+from sparklr.rows.blocks import Block
 from tests.parity.make_spark import frame_of
 from tests.parity.objective import Array, Setting, deviations, minimum, objective
 
@@ -289,7 +290,8 @@ def test_a_far_mean_changes_no_coefficient(
 ) -> None:
     """By second derivatives, which shift the rows, and by first, which leave sparse ones alone.
 
-    Sums over rows a million deviations away keep some ten digits, so there more is allowed.
+    Sums over rows a million deviations away keep some ten digits: of an objective at its minimum,
+    that leaves five of the coefficients.
     """
     features, labels, weights = some_rows(classes)
     features = np.round(features * 2**10) / 2**10  # so that the far columns hold the same numbers
@@ -302,7 +304,7 @@ def test_a_far_mean_changes_no_coefficient(
     solver: SolverName = "auto"
     if first_order:
         solver = "owl-qn" if "elasticNetParam" in penalty else "l-bfgs"
-    tolerance = 1e-5 if first_order else 1e-6
+    tolerance = 3e-5 if first_order else 1e-6
     found = fit(far, labels, weights, solver=solver, **options)
     wanted = fit(features, labels, weights, **options)
     assert_same((found.coefficients,), (wanted.coefficients,), tolerance)

@@ -14,7 +14,7 @@ from pyspark.ml.common import _java2py, _py2java
 from pyspark.ml.linalg import DenseMatrix, DenseVector
 
 from sparklr import LogisticRegressionModel
-from sparklr.compressed import compress_matrix, compress_vector
+from sparklr.spark.matrices import compress_matrix, compress_vector
 from tests.parity.live import (
     assert_same_layout,
     assert_same_numbers,

@@ -11,10 +11,10 @@ import pytest
 import scipy.sparse as sp
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.blocks import Block
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import Spec
 from sparklr.passes.local import LocalPasses
-from sparklr.plan import fit_all
-from sparklr.problem import Spec
+from sparklr.rows.blocks import Block
 from tests.parity.make_spark import (
     VECTORS,
     data_of,

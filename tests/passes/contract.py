@@ -19,11 +19,12 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.packing import Storage
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.spark import open_passes
+from sparklr.rows.checks import ColumnNames
 from tests.conftest import REMOTE
+from tests.passes.asking import total
 
 NAMES = ColumnNames("features", "label", "weight")
 SCHEMA = StructType(
@@ -206,12 +207,12 @@ class Opened:
     def total(self, name: str) -> Array:
         """The first reading of a round."""
         if name not in self.readings:
-            self.readings[name] = self.passes.total(self.probes(name))
+            self.readings[name] = total(self.passes, self.probes(name))
         return self.readings[name]
 
 
 @contextmanager
-def opened(spark: Any, rows: Rows, storage: Storage, partitions: int = 2) -> Iterator[Opened]:
+def opened(spark: Any, rows: Rows, storage: PackSettings, partitions: int = 2) -> Iterator[Opened]:
     """Passes over a frame of these rows, as the estimator opens them."""
     columns = [F.unwrap_udt("features").alias("features"), "label", "weight"]
     frame = rows.frame(spark, partitions).select(*columns)
@@ -228,7 +229,7 @@ class PassesContract:
 
     def test_reading_again_gives_the_same_to_the_bit(self, case: Opened) -> None:
         first = case.total("mixed")
-        again = case.passes.total(case.probes("mixed"))
+        again = total(case.passes, case.probes("mixed"))
         assert again.tobytes() == first.tobytes()
 
     def test_a_round_in_several_readings_gives_the_same(self, case: Opened) -> None:

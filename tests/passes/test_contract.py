@@ -11,11 +11,12 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.passes import spark as jobs
+from sparklr.packing.job import PackSettings
+from sparklr.passes import jobs
+from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.packing import Storage
 from sparklr.passes.protocol import read_round
-from sparklr.passes.spark import SparkPasses
+from tests.passes.asking import total
 from tests.passes.contract import (
     CASES,
     Opened,
@@ -30,11 +31,11 @@ pytestmark = pytest.mark.connect
 
 # Small blocks, so that a partition has several.
 BLOCK_BYTES = 2_000
-LOCAL = Storage(block_bytes=BLOCK_BYTES, slots=2)
-JOBS = Storage(local_bytes=0, block_bytes=BLOCK_BYTES, slots=2)
+LOCAL = PackSettings(block_bytes=BLOCK_BYTES, slots=2)
+JOBS = PackSettings(local_bytes=0, block_bytes=BLOCK_BYTES, slots=2)
 
 
-KINDS: dict[str, tuple[Storage, type]] = {
+KINDS: dict[str, tuple[PackSettings, type]] = {
     "local": (LOCAL, LocalPasses),  # few rows: they came to the driver
     "jobs": (JOBS, SparkPasses),  # many rows: they stayed on the executors
 }
@@ -118,17 +119,17 @@ def test_partial_sums_merge_in_a_tree(
 ) -> None:
     passes = spread.passes
     assert isinstance(passes, SparkPasses)
-    storage = replace(passes.source.storage, merge_bytes=merge_bytes, depth=depth)
-    monkeypatch.setattr(passes, "source", replace(passes.source, storage=storage))
+    storage = replace(passes.source.settings, merge_bytes=merge_bytes, depth=depth)
+    monkeypatch.setattr(passes, "source", replace(passes.source, settings=storage))
     probes = spread.probes("mixed")
-    first = passes.total(probes)
+    first = total(passes, probes)
     assert_sums(first, probes, spread.rows, passes.moments.origin)
-    assert passes.total(probes).tobytes() == first.tobytes()
+    assert total(passes, probes).tobytes() == first.tobytes()
     assert received == [arriving, arriving]
 
 
 @pytest.mark.parametrize("storage", [LOCAL, JOBS], ids=["local", "jobs"])
-def test_empty_partitions_add_nothing(spark: Any, storage: Storage) -> None:
+def test_empty_partitions_add_nothing(spark: Any, storage: PackSettings) -> None:
     whole = CASES["sparse"]()
     few = Rows(whole.matrix[:3], whole.labels[:3], np.array([1.0, 0.0, 2.0]), whole.sparse[:3])
     with opened(spark, few, replace(storage, slots=None), PARTITIONS) as case:

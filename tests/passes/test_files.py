@@ -15,13 +15,14 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.passes.packing import Packing, Storage
-from sparklr.passes.spark import SparkPasses, open_passes
-from sparklr.passes.store import BlockStore
+from sparklr.packing.block_files import BlockStore
+from sparklr.packing.job import Packing, PackSettings
+from sparklr.passes.jobs import SparkPasses, open_passes
+from tests.passes.asking import total
 from tests.passes.contract import CASES, NAMES, Opened, opened
 
 # Nothing comes to the driver, and every partition has several blocks.
-ON_EXECUTORS = Storage(local_bytes=0, block_bytes=2_000, slots=2)
+ON_EXECUTORS = PackSettings(local_bytes=0, block_bytes=2_000, slots=2)
 
 pytestmark = pytest.mark.connect
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.connect
 @pytest.fixture(autouse=True)
 def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read by Spark's workers, although the files lie on this machine."""
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def shipped(spark: Any) -> Array:
     with opened(spark, CASES["both"](), storage, 2) as found:
         assert isinstance(found.passes, SparkPasses)
         assert not found.passes.packing.has_files
-        return found.passes.total(found.probes("mixed"))
+        return total(found.passes, found.probes("mixed"))
 
 
 def passes_of(case: Opened) -> SparkPasses:
@@ -74,7 +75,7 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
         return total(self, *args, **how)
 
     monkeypatch.setattr(SparkPasses, "_total", spy)
-    assert_array_equal(passes.total(case.probes("mixed")), shipped)
+    assert_array_equal(total(passes, case.probes("mixed")), shipped)
     assert asked == [False]
 
 
@@ -83,20 +84,20 @@ def test_files_on_this_machine_are_read_without_jobs(
     spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until one of them is gone: then jobs do."""
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda slots: slots)
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda slots: slots)
     monkeypatch.setattr("sparklr.passes.local.WORK_A_THREAD", 1)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes, probes = passes_of(case), case.probes("mixed")
         total = SparkPasses._total
         monkeypatch.setattr(SparkPasses, "_total", _no_job)
         scale = np.abs(shipped).max()
-        first = passes.total(probes)
+        first = total(passes, probes)
         assert_allclose(first, shipped, rtol=1e-12, atol=1e-12 * scale)
-        assert passes.total(probes).tobytes() == first.tobytes()
+        assert total(passes, probes).tobytes() == first.tobytes()
         monkeypatch.setattr(SparkPasses, "_total", total)
         _delete_one(files_of(case))
         with caplog.at_level(logging.WARNING, "sparklr"):
-            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+            assert_allclose(total(passes, probes), shipped, rtol=1e-12, atol=1e-12 * scale)
         assert "packed again" in caplog.text
 
 
@@ -145,7 +146,7 @@ def test_files_harmed_between_passes_change_no_sum(
     def check(*complaints: str) -> None:
         caplog.clear()
         with caplog.at_level(logging.WARNING, "sparklr"):
-            assert_allclose(passes.total(probes), shipped, rtol=1e-12, atol=1e-12 * scale)
+            assert_allclose(total(passes, probes), shipped, rtol=1e-12, atol=1e-12 * scale)
         assert len(caplog.messages) == len(complaints)
         for said, message in zip(complaints, caplog.messages, strict=True):
             assert said in message
@@ -171,19 +172,19 @@ def test_rows_that_change_between_two_readings_are_refused(
     heavier = replace(passes.moments, weight=1.001 * passes.moments.weight)
     monkeypatch.setattr(passes, "moments", heavier)
     with pytest.raises(RuntimeError, match="rows changed while they were fitted"):
-        passes.total(case.probes("mixed"))
+        total(passes, case.probes("mixed"))
 
 
 def test_partials_and_what_was_not_found_pass_the_merge_tree(
     case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = passes_of(case)
-    tree = replace(passes.source.storage, merge_bytes=0, depth=2)
-    monkeypatch.setattr(passes, "source", replace(passes.source, storage=tree))
+    tree = replace(passes.source.settings, merge_bytes=0, depth=2)
+    monkeypatch.setattr(passes, "source", replace(passes.source, settings=tree))
     monkeypatch.setattr(passes, "partitions", 7)
     _delete_one(files_of(case))
     scale = np.abs(shipped).max()
-    assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
+    assert_allclose(total(passes, case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
 
 
 @pytest.mark.connect_slice
@@ -192,10 +193,10 @@ def test_where_no_file_can_be_written_blocks_are_shipped(
 ) -> None:
     """Workers read the class as it is here: they import it anew."""
     store = BlockStore("../no-such-folder/x")
-    monkeypatch.setattr("sparklr.passes.packing.BlockStore", lambda _: store)
+    monkeypatch.setattr("sparklr.packing.job.BlockStore", lambda _: store)
     with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
         passes = passes_of(case)
-        assert_allclose(passes.total(case.probes("mixed")), shipped, rtol=1e-12)
+        assert_allclose(total(passes, case.probes("mixed")), shipped, rtol=1e-12)
         assert passes.blocks.where("payload is null").count() == 0
 
 

@@ -9,13 +9,14 @@ import pytest
 from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info
 
-from sparklr.blocks import Block
 from sparklr.objective.sums import Probe
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.mapped_blocks import BlockLostError, FileBlocks
 from sparklr.passes import local, threads
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.near import BlockLostError, FileBlocks
-from sparklr.passes.store import BlockName, BlockStore
 from sparklr.passes.threads import one_blas_thread, useful_threads
+from sparklr.rows.blocks import Block
+from tests.passes.asking import total
 
 PROBE = Probe("binomial", np.full((1, 3), 0.2), np.array([0.1]), 2)
 
@@ -38,9 +39,9 @@ def test_threads_change_no_sum(count: int, monkeypatch: pytest.MonkeyPatch) -> N
     alone = LocalPasses.of(make_blocks(), 3)
     many = LocalPasses(alone.blocks, alone.moments, alone.sample, count)
     before = blas_threads()
-    first = many.total([PROBE])
-    assert_allclose(first, alone.total([PROBE]), rtol=1e-12, atol=1e-12)
-    assert many.total([PROBE]).tobytes() == first.tobytes()
+    first = total(many, [PROBE])
+    assert_allclose(first, total(alone, [PROBE]), rtol=1e-12, atol=1e-12)
+    assert total(many, [PROBE]).tobytes() == first.tobytes()
     assert blas_threads() == before
 
 
@@ -71,7 +72,7 @@ def test_blocks_are_read_from_files(tmp_path: Path) -> None:
     files = FileBlocks(seen, names)
     alone = LocalPasses.of(blocks, 3)
     mapped = LocalPasses(files, alone.moments, alone.sample)
-    assert mapped.total([PROBE]).tobytes() == alone.total([PROBE]).tobytes()
+    assert total(mapped, [PROBE]).tobytes() == total(alone, [PROBE]).tobytes()
     assert len(files[2:]) == len(blocks) - 2
     assert files[1] is files[1]
     file = next(tmp_path.glob("*/0-1-5.block"))
@@ -79,9 +80,9 @@ def test_blocks_are_read_from_files(tmp_path: Path) -> None:
     with file.open("r+b") as short:
         short.truncate(8)
     with pytest.raises(BlockLostError, match=r"0-1-5\.block"):
-        mapped.total([PROBE])
+        total(mapped, [PROBE])
     file.write_bytes(whole)
-    assert mapped.total([PROBE]).tobytes() == alone.total([PROBE]).tobytes()
+    assert total(mapped, [PROBE]).tobytes() == total(alone, [PROBE]).tobytes()
     store.remove()
     with pytest.raises(BlockLostError, match=r"0-0-5\.block"):
-        mapped.total([PROBE])
+        total(mapped, [PROBE])

@@ -14,18 +14,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
 from sparklr.objective.moments import Moments, moments_of
-from sparklr.passes.complaints import RULES, ColumnNames, Complaints
-from sparklr.passes.pack import (
-    SCHEMA,
-    SUMMARY,
-    PackPlan,
-    PartitionSummary,
-    pack_partition,
-    smallest_keys,
-    stack_blocks,
-)
+from sparklr.packing.summaries import PartitionSummary, smallest_keys, stack_blocks
+from sparklr.packing.worker import SCHEMA, SUMMARY, PackPlan, pack_partition
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import RULES, ColumnNames, RowFaults
 from tests.test_arrow import dense_row, sparse_row, vector_column
 
 NAN, INF = float("nan"), float("inf")
@@ -135,7 +128,7 @@ def test_blocks_hold_the_rows_with_weight_above_zero(
     assert_array_equal(given, each[kept])
     assert packed.summary.features == 8
     assert packed.summary.seen == 300
-    assert not packed.summary.complaints
+    assert not packed.summary.faults
     assert_same_moments(packed.summary.moments, moments_of(matrix[kept], labels[kept], each[kept]))
 
 
@@ -188,7 +181,7 @@ def test_an_empty_partition_has_a_summary_only(batches: int) -> None:
     summary = packed.summary
     assert packed.blocks == []
     assert (summary.features, summary.seen, summary.moments.rows) == (None, 0, 0)
-    assert (summary.sample.rows, len(summary.keys), bool(summary.complaints)) == (0, 0, False)
+    assert (summary.sample.rows, len(summary.keys), bool(summary.faults)) == (0, 0, False)
 
 
 def test_rows_of_weight_zero_are_seen_but_not_packed() -> None:
@@ -213,7 +206,7 @@ def test_rows_of_weight_zero_are_seen_but_not_packed() -> None:
 def test_rows_of_weight_zero_are_checked_all_the_same(features: Any, label: Any, rule: str) -> None:
     good = dense_row(1.0, 2.0)
     packed = pack([batch(vector_column([good, features]), [0.0, label], [1.0, 0.0])])
-    assert packed.summary.complaints.counts == {rule: 1}
+    assert packed.summary.faults.counts == {rule: 1}
 
 
 @pytest.mark.parametrize("spare", [-1, 0])
@@ -259,12 +252,12 @@ def test_a_summary_survives_its_journey(name: str) -> None:
     assert isinstance(back.moments.rows, int)
     assert back.sample.to_bytes() == summary.sample.to_bytes()
     assert_array_equal(back.keys, summary.keys)
-    assert back.complaints == summary.complaints
+    assert back.faults == summary.faults
 
 
 def test_the_summaries_differ_in_what_they_tell() -> None:
     found = summaries()
-    assert found["bad"].complaints
+    assert found["bad"].faults
     assert found["sparse"].sample.sparse
     assert found["weighted"].sample.weights is not None
     assert found["empty"].features is None
@@ -380,7 +373,7 @@ def test_every_rule_has_a_batch_that_breaks_it() -> None:
 def test_a_broken_rule_is_counted_with_an_example(rule: str) -> None:
     rows, count, example = BROKEN[rule]
     packed = pack([rows], PackPlan(classes=3))
-    complaints = packed.summary.complaints
+    complaints = packed.summary.faults
     assert set(complaints.counts) == {rule}
     assert complaints.examples == {rule: example}
     assert rule == "no features" or complaints.counts[rule] == count
@@ -393,17 +386,17 @@ def test_a_broken_rule_is_counted_with_an_example(rule: str) -> None:
 def test_rows_are_counted_to_the_end_and_the_first_example_stays(rule: str) -> None:
     rows, count, example = BROKEN[rule]
     # The first row of each is good, so the example is not the batch's first row.
-    complaints = pack([*cut(rows, [1]), rows], PackPlan(classes=3)).summary.complaints
+    complaints = pack([*cut(rows, [1]), rows], PackPlan(classes=3)).summary.faults
     assert complaints.counts == {rule: 2 * count}
     assert complaints.examples == {rule: example}
 
 
 def test_labels_may_be_of_any_size_where_no_metadata_tell() -> None:
-    assert not pack([BROKEN["label too large"][0]]).summary.complaints
+    assert not pack([BROKEN["label too large"][0]]).summary.faults
 
 
 def test_complaints_merge() -> None:
-    one, other = Complaints(), Complaints()
+    one, other = RowFaults(), RowFaults()
     assert not one
     one.add("size", 0, "nothing")
     assert not one
@@ -422,7 +415,7 @@ NAMES = ColumnNames("my features", "my label", "my weight")
 @pytest.mark.parametrize("rule", list(RULES))
 def test_a_complaint_names_column_count_value_and_remedy(rule: str) -> None:
     role, what, remedy = RULES[rule]
-    one, many = Complaints(), Complaints()
+    one, many = RowFaults(), RowFaults()
     one.add(rule, 1)
     many.add(rule, 20, "-7")
     for text in (one.sentence(NAMES), many.sentence(NAMES)):
@@ -437,7 +430,7 @@ def test_a_complaint_names_column_count_value_and_remedy(rule: str) -> None:
 
 
 def test_the_first_rule_broken_is_told() -> None:
-    complaints = Complaints()
+    complaints = RowFaults()
     for rule in reversed(RULES):
         complaints.add(rule, 1)
     assert "null" in complaints.sentence(NAMES)

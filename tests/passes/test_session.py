@@ -15,16 +15,18 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparklr import LogisticRegressionEstimator, grid
+from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
-from sparklr.columns import training_rows
+from sparklr.fitting import shared as grid
 from sparklr.objective.sums import Probe
-from sparklr.passes import session
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.packing import Storage
-from sparklr.passes.session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
-from sparklr.passes.spark import open_passes
+from sparklr.packing.job import PackSettings
+from sparklr.passes.jobs import open_passes
+from sparklr.rows.checks import ColumnNames
+from sparklr.rows.columns import training_rows
+from sparklr.spark import private_session as session
+from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH, PrivateFrame
 from tests.frames import collect_garbage
+from tests.passes.asking import total
 
 LOCAL_MB = "spark.sparklr.localMB"
 STORES = ["local", "jobs"]
@@ -216,17 +218,17 @@ def test_functions_of_the_users_session_still_count(spark: Any, frame: Any, alon
 def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, frame: Any) -> None:
     rows = frame.select(F.unwrap_udt("features").alias("features"), "label")
     names = ColumnNames("features", "label")
-    storage = Storage(local_bytes=0, slots=2)
+    storage = PackSettings(local_bytes=0, slots=2)
     probes = [Probe("binomial", np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
     persistent = spark.sparkContext._jsc.sc().getPersistentRDDs
     collect_garbage(spark)
     before = persistent().size()
     with open_passes(rows, names, storage) as passes:
-        first = passes.total(probes)
+        first = total(passes, probes)
         with open_passes(rows, names, storage):
             pass
         assert persistent().size() == before + 1
-        assert_array_equal(passes.total(probes), first)
+        assert_array_equal(total(passes, probes), first)
 
 
 @pytest.mark.usefixtures("nothing_left", "store")

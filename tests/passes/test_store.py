@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sparklr.passes import store as module
-from sparklr.passes.store import LOCAL_DIRS, BlockName, BlockStore
+from sparklr.packing import block_files as module
+from sparklr.packing.block_files import LOCAL_DIRS, BlockName, BlockStore
 
 PAYLOAD = bytes(range(256)) * 40
 

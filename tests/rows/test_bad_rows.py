@@ -12,8 +12,8 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.passes.complaints import ColumnNames
-from sparklr.passes.pack import PackPlan
+from sparklr.packing.worker import PackPlan
+from sparklr.rows.checks import ColumnNames
 from tests.errors import assert_plain
 from tests.frames import jobs_started
 from tests.passes.test_pack import BROKEN, pack
@@ -230,7 +230,7 @@ WORDS = {
 def test_each_rule_is_told_in_words(rule: str) -> None:
     rows, _, _ = BROKEN[rule]
     summary = pack([rows], PackPlan(classes=3)).summary
-    said = summary.complaints.sentence(ColumnNames("features", "label", "weight"))
+    said = summary.faults.sentence(ColumnNames("features", "label", "weight"))
     for word in WORDS[rule]:
         assert word in said
 

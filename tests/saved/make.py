@@ -2,7 +2,7 @@
 
     python tests/saved/make.py
 
-writes tests/saved/format-1, the number being `sparklr.persistence.FORMAT`. Run it once for a new
+writes tests/saved/format-1, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
 with Python 3.11. Checksums and markers are dropped, for loading does not need them, and
@@ -11,6 +11,7 @@ files get plain names in place of Spark's random ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 from pyspark.sql import SparkSession
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
+from sparklr.scoring.numbers import ModelNumbers
 
 INF = float("inf")
 
@@ -26,9 +28,9 @@ INF = float("inf")
 def binomial() -> LogisticRegressionModel:
     """A model of two classes with names and a threshold."""
     model = LogisticRegressionModel._of(
-        np.array([[0.5, -1.25, 0.1]]), np.array([0.75]), 2, multinomial=False
+        ModelNumbers.of(np.array([[0.5, -1.25, 0.1]]), np.array([0.75]), 2, multinomial=False)
     )
-    model._feature_names = ["age", "dose", "a.b"]
+    model._numbers = replace(model.numbers, names=("age", "dose", "a.b"))
     model._resetUid("binomial_1")
     return model.setFeaturesCols(["age", "dose", "a.b"]).setThreshold(0.3)._set(regParam=0.01)
 
@@ -38,7 +40,7 @@ def multinomial() -> LogisticRegressionModel:
     coefficients = np.zeros((3, 40))
     coefficients[[0, 1, 2, 2], [3, 7, 7, 39]] = 0.1, -2.0, 1e-300, 4.5
     model = LogisticRegressionModel._of(
-        coefficients, np.array([0.25, 0.0, -0.25]), 3, multinomial=True
+        ModelNumbers.of(coefficients, np.array([0.25, 0.0, -0.25]), 3, multinomial=True)
     )
     model._resetUid("multinomial_1")
     return model.setThresholds([0.2, 0.5, 0.3])._set(family="multinomial", predictionCol="p")

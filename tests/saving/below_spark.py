@@ -44,7 +44,7 @@ def load(cls: Any, metadata: str, rows: list[dict[str, Any]] | None = None) -> A
 
     reader = cls.read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.persistence._read", read)
+        patch.setattr("sparklr.saving.files._read", read)
         patch.setattr(type(reader), "sparkSession", Nowhere())
         return reader.load(WHERE)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
 from tests.saving.below_spark import WHERE, load, saved_metadata, saved_row
 
 CLASSES: dict[str, tuple[Any, str, list[dict[str, Any]]]] = {

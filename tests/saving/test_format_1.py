@@ -10,7 +10,7 @@ import pytest
 from pyspark.ml.linalg import DenseVector, SparseMatrix, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.persistence import FORMAT
+from sparklr.saving.files import FORMAT
 from tests.made_models import values_of
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("spark")]

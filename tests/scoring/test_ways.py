@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.ml.linalg import DenseVector, Vectors
 from pyspark.sql import functions as F
 
-from sparklr.jvm import Twin
+from sparklr.spark.classic import SparkModelCache
 from tests.made_models import without_jvm
 from tests.scoring.ways import (
     BINOMIAL,
@@ -133,13 +133,13 @@ def test_a_wrong_width_in_the_schema_is_refused_at_once(odd: Any) -> None:
 
 def test_one_jvm_model_serves_many_transforms(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    make = Twin._make
+    make = SparkModelCache._make
 
-    def counted(self: Twin, context: Any) -> Any:
+    def counted(self: SparkModelCache, context: Any) -> Any:
         made.append(self)
         return make(self, context)
 
-    monkeypatch.setattr(Twin, "_make", counted)
+    monkeypatch.setattr(SparkModelCache, "_make", counted)
     model = model_of(BINOMIAL)
     for cut in (0.2, 0.8):
         model.setThreshold(cut).transform(odd)
@@ -154,7 +154,7 @@ def test_transform_works_where_the_jvm_refuses(odd: Any, monkeypatch: pytest.Mon
 
     model = model_of(MULTINOMIAL)
     expected = model.transform(odd).where("at = 0").collect()
-    monkeypatch.setattr(Twin, "_make", refuse)
+    monkeypatch.setattr(SparkModelCache, "_make", refuse)
     again = model_of(MULTINOMIAL).transform(odd)
     assert goes_to_python(again)
     assert again.where("at = 0").first().prediction == expected[0].prediction

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.blocks import Block
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
 from sparklr.passes.local import LocalPasses
-from sparklr.problem import Problem, Spec
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Box
 from tests.problems import (
     Case,

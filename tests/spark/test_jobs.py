@@ -11,7 +11,7 @@ import pytest
 from pyspark import InheritableThread, TaskContext
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.jvm import run_job
+from sparklr.spark.classic import run_job
 from tests.waiting import interrupts, wait_until, waiting
 
 PROPERTIES = ("spark.job.description", "spark.job.tags", "spark.sparklr.test")
@@ -177,7 +177,7 @@ def descriptions(spark: Any) -> dict[int, str]:
 def test_the_jobs_of_a_fit_name_its_passes(
     spark: Any, two: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparklr.passes.spark.useful_threads", lambda _: 1)  # passes as jobs
+    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)  # passes as jobs
     before = set(descriptions(spark))
     spark.conf.set("spark.sparklr.localMB", "0")
     try:

@@ -1,0 +1,213 @@
+"""What the summaries print: a page about a fit, and one about how well a model predicts.
+
+From numbers that are there already: nothing here runs a Spark job.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from sparklr.arrays import Array, Matrix
+from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
+from sparklr.fitting.outcome import FitReport
+from sparklr.scoring.aggregates import PredictionFrame
+from sparklr.scoring.metrics import Confusion, ScoreCurve
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.matrices import dense_vector, stored_matrix
+
+MOST_FEATURES = 20  # rows of a table of coefficients
+MOST_ROWS = 60  # rows of all tables of coefficients together
+MOST_CLASSES = 10  # classes in a line or in a table, and tables of coefficients
+
+COEFFICIENTS = ("feature", "coefficient", "per std. dev.", "odds ratio")
+BY_LABEL = ("label", "weight", "precision", "recall", "F1", "false pos. rate")
+
+
+class FittedParams(Protocol):
+    """What a page reads of the Params of a model."""
+
+    def getLabelCol(self) -> str: ...
+    def getFeaturesCol(self) -> str: ...
+    def getFitIntercept(self) -> bool: ...
+    def getRegParam(self) -> float: ...
+    def getElasticNetParam(self) -> float: ...
+    def getStandardization(self) -> bool: ...
+    def isSet(self, param: str, /) -> bool: ...
+
+
+def fit_page(
+    numbers: ModelNumbers,
+    params: FittedParams,
+    report: FitReport,
+    deviance: float,
+    null_deviance: float,
+) -> Page:
+    """How a model was fitted, and what it says."""
+    family = "multinomial" if numbers.multinomial else "binomial"
+    facts = (
+        *_fit_facts(numbers, params, report),
+        ("deviance", number(deviance)),
+        ("null deviance", number(null_deviance)),
+        ("pseudo R2", f"{_share_explained(deviance, null_deviance)} (McFadden)"),
+    )
+    tables = _coefficient_tables(numbers, params, report.deviation)
+    notes = [_coefficient_note(numbers)]
+    if any(isinstance(row, str) for table in tables for row in table.rows):
+        notes.append("For all coefficients read model.coefficientMatrix and model.featureNames.")
+    title = f"Logistic regression, {family}, of '{params.getLabelCol()}'"
+    return Page(title, facts, tables, tuple(notes))
+
+
+def _fit_facts(
+    numbers: ModelNumbers, params: FittedParams, report: FitReport
+) -> list[tuple[str, str]]:
+    rows = f"{report.rows:,}"
+    if report.label_weights.sum() != report.rows:
+        rows += f", with weights that sum to {amount(report.label_weights.sum())}"
+    used = np.unique(stored_matrix(numbers.coefficients).nonzero()[1]).size
+    work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
+    return [
+        ("rows", rows),
+        ("classes", _shares(report.label_weights)),
+        ("features", f"{numbers.features:,}, of them {used:,} with a coefficient other than 0"),
+        ("penalty", _penalty(params)),
+        ("intercept", "fitted" if params.getFitIntercept() else "none"),
+        ("solver", f"{report.solver}, {work} over the rows"),
+        ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
+    ]
+
+
+def _count(count: int, word: str, plural: str = "s") -> str:
+    return f"{count:,} {word}{'' if count == 1 else plural}"
+
+
+def _shares(weights: Array) -> str:
+    shown = Ends.of(len(weights), MOST_CLASSES)
+    shares = weights[shown.places] / weights.sum()
+    words = [f"{at}: {percent(share)}" for at, share in zip(shown.places, shares, strict=True)]
+    return ", ".join(shown.joined(words, f"... {shown.left_out:,} more ..."))
+
+
+def _penalty(params: FittedParams) -> str:
+    bounded = [
+        name.removeprefix("lowerBoundsOn").lower()
+        for name in ("lowerBoundsOnCoefficients", "lowerBoundsOnIntercepts")
+        if params.isSet(name) or params.isSet(name.replace("lower", "upper"))
+    ]
+    bounds = f"; bounds on {' and '.join(bounded)}" if bounded else ""
+    if params.getRegParam() == 0:
+        return f"none (regParam=0){bounds}"
+    share = params.getElasticNetParam()
+    kind = {0.0: "L2", 1.0: "L1"}.get(share, "elastic net")
+    scale = "standardized" if params.getStandardization() else "unscaled"
+    return (
+        f"{kind} (regParam={params.getRegParam():g}, elasticNetParam={share:g}) on coefficients "
+        f"of {scale} features{bounds}"
+    )
+
+
+def _share_explained(deviance: float, null_deviance: float) -> str:
+    return number(1 - deviance / null_deviance) if null_deviance > 0 else number(np.nan)
+
+
+def _coefficient_tables(
+    numbers: ModelNumbers, params: FittedParams, deviation: Array
+) -> tuple[Table, ...]:
+    """A table for each class, or a single one; those in the middle are left out if many."""
+    intercepts = dense_vector(numbers.intercepts)
+    classes = Ends.of(len(intercepts), MOST_CLASSES)
+    most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
+    features = Ends.of(numbers.features, most)
+    names = numbers.feature_names(params.getFeaturesCol())
+    values = _columns(stored_matrix(numbers.coefficients), features.places)
+    # Softmax knows classes only relative to each other; their geometric mean is a neutral base.
+    base = values.mean(axis=0) if numbers.multinomial else 0.0
+    with np.errstate(over="ignore"):
+        shown = np.stack((values, values * deviation[features.places], np.exp(values - base)))
+    made = []
+    for k in classes.places:
+        rows = [
+            (names[j], *(number(one) for one in shown[:, k, at]))
+            for at, j in enumerate(features.places)
+        ]
+        body = features.rows(rows, "features")
+        if params.getFitIntercept():
+            body = (("(intercept)", number(intercepts[k]), "", ""), *body)
+        title = f"Coefficients of class {k}" if numbers.multinomial else "Coefficients"
+        made.append(Table(title, COEFFICIENTS, body))
+    return tuple(made)
+
+
+def _columns(matrix: Matrix, places: list[int]) -> Array:
+    """Some columns of a matrix, dense or sparse, as an array."""
+    kept = matrix[:, places]
+    return np.asarray(kept if isinstance(kept, np.ndarray) else kept.toarray())
+
+
+def _coefficient_note(numbers: ModelNumbers) -> str:
+    against = ", against the geometric mean of all classes" if numbers.multinomial else ""
+    return (
+        "per std. dev.: the change of the log odds where the feature rises by one standard "
+        f"deviation; odds ratio: where it rises by one{against}."
+    )
+
+
+def evaluation_page(
+    predictions: PredictionFrame, confusion: Confusion, curve: ScoreCurve | None
+) -> Page:
+    """How well a model predicts."""
+    rows = f"{confusion.rows:,}"
+    if predictions.weighted:
+        rows += f", with weights ('{predictions.weight}') that sum to {amount(confusion.total)}"
+    elif predictions.weight:
+        rows += f", each counting one: there is no column '{predictions.weight}'"
+    title = f"Predictions of '{predictions.label}'"
+    facts = [
+        ("rows", rows),
+        ("accuracy", number(confusion.accuracy)),
+    ]
+    if curve is not None:
+        facts.append(("area under ROC", number(curve.area_under_roc)))
+        facts.append(("area under PR", number(curve.area_under_pr)))
+    if not len(confusion.labels):
+        return Page(title, tuple(facts))
+    return Page(title, tuple(facts), (_label_table(confusion), _confusion_table(confusion)))
+
+
+def _label_table(confusion: Confusion) -> Table:
+    """Measures of each label, and their means by weight."""
+    measures = (
+        confusion.precision,
+        confusion.recall,
+        confusion.f_measure(),
+        confusion.false_positive_rate,
+    )
+    shown = Ends.of(len(confusion.labels), 2 * MOST_CLASSES)
+    rows = [
+        (
+            label_name(confusion.labels[at]),
+            amount(confusion.support[at]),
+            *(number(measure[at]) for measure in measures),
+        )
+        for at in shown.places
+    ]
+    means = [number(confusion.mean(measure)) for measure in measures]
+    total = ("weighted mean", amount(confusion.total), *means)
+    return Table("By label", BY_LABEL, (*shown.rows(rows, "labels"), total))
+
+
+def _confusion_table(confusion: Confusion) -> Table:
+    """Weights by label and prediction."""
+    down = Ends.of(len(confusion.labels), MOST_CLASSES)
+    across = Ends.of(len(confusion.predictions), MOST_CLASSES)
+    labels, predictions = confusion.labels[down.places], confusion.predictions[across.places]
+    weights = confusion.table(labels, predictions)
+    rows = [
+        (label_name(label), *across.joined([amount(one) for one in row], "..."))
+        for label, row in zip(labels, weights, strict=True)
+    ]
+    header = across.joined([label_name(one) for one in predictions], "...")
+    title = "Weight by label (down) and prediction (across)"
+    return Table(title, ("label", *header), down.rows(rows, "labels"))

@@ -1,0 +1,56 @@
+"""Pictures of the curves of a binary model, by matplotlib, which is optional."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.scoring.metrics import ScoreCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# More points than a picture has pixels; a curve may have millions.
+MOST_POINTS = 4_000
+
+
+def axes(ax: Axes | None) -> Axes:
+    """The axes given, or those of a new figure that a notebook shows."""
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError as lacking:
+        raise ModuleNotFoundError(
+            "Plots need matplotlib: install it with pip install 'sparklr[plot]'."
+        ) from lacking
+    return pyplot.subplots()[1]
+
+
+def plot_roc(ax: Axes, curve: ScoreCurve) -> Axes:
+    """Draw the ROC curve, and the diagonal of a score that knows nothing."""
+    _draw(ax, *curve.roc, f"AUC = {curve.area_under_roc:.4f}")
+    ax.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color="gray", label="chance")
+    return _finish(ax, "false positive rate", "true positive rate")
+
+
+def plot_pr(ax: Axes, curve: ScoreCurve) -> Axes:
+    """Draw precision over recall, and the share of positives, which a blind score reaches."""
+    _draw(ax, *curve.pr, f"AUC = {curve.area_under_pr:.4f}")
+    base = curve.base_rate
+    ax.plot([0, 1], [base, base], linestyle="--", linewidth=1, color="gray",
+            label=f"share of positives = {base:.4f}")  # fmt: skip
+    return _finish(ax, "recall", "precision")
+
+
+def _draw(ax: Axes, x: Array, y: Array, label: str) -> None:
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(np.int64))
+    ax.plot(x[kept], y[kept], label=label)
+
+
+def _finish(ax: Axes, x: str, y: str) -> Axes:
+    ax.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    ax.legend(loc="lower right")
+    return ax

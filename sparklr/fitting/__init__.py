@@ -1,0 +1,1 @@
+"""From Params to coefficients: specs, problems, the choice of a solver, many fits at once."""

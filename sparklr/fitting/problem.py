@@ -1,0 +1,254 @@
+"""One fit as a problem for a solver: what to probe for a query, and what sums answer it.
+
+With weights w_i of total W, in the coordinates of `Scaling`,
+
+    f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
+
+and the solver adds the l1 part. Penalty and scaling live here, on the driver; workers only sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.fitting.spec import Spec
+from sparklr.objective.moments import Moments
+from sparklr.objective.penalties import Penalty
+from sparklr.objective.scaling import Scaling
+from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
+from sparklr.rows.blocks import Block
+from sparklr.solvers import Answer, Box, Query, pseudo_gradient
+
+# The log of the share of a class without rows, where it must be finite.
+LEAST_LOG = -40.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A spec on rows with known moments."""
+
+    spec: Spec
+    scaling: Scaling
+    penalty: Penalty
+    gauge: Array  # strength per coordinate of one margin; zero where nothing is free to move
+    squares: Array  # mean square of each scaled coordinate of one margin
+    weight: float
+    class_weights: Array
+    box: Box | None  # the bounds in the solvers' coordinates
+    without: int | None = None  # the fold whose rows do not count
+
+    @staticmethod
+    def of(
+        spec: Spec,
+        moments: Moments,
+        classes: int,
+        *,
+        whole: Moments | None = None,
+        without: int | None = None,
+    ) -> Problem:
+        """The problem a spec poses on rows with these moments.
+
+        These are all rows, or, `without` one fold, the others of the `whole`.
+        """
+        columns = 1 if spec.family == "binomial" else classes
+        bounds, origin = spec.bounds, (whole or moments).origin
+        scaling = Scaling.of(
+            moments, columns, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+        )
+        penalty = Penalty.elastic_net(
+            scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
+        )
+        box = None
+        if bounds is not None:
+            box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
+        gauge = np.zeros(scaling.shape[1])
+        if columns > 1:
+            # Adding one number to all classes' coefficients of a feature changes no
+            # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
+            # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
+            # With an L2 penalty it is there too, and helps where the penalty is very weak; an
+            # L1 term has its minimum elsewhere.
+            gauge[:] = 1.0 / columns
+            if not penalty.smooth:
+                gauge[: len(scaling.active)] = 0.0
+            if box is not None:  # nor can a bounded coefficient follow the others
+                bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
+                gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
+        away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
+        return Problem(
+            spec,
+            scaling,
+            penalty,
+            gauge,
+            np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
+            moments.weight,
+            moments.histogram(max(classes, 2)),
+            box,
+            without,
+        )
+
+    @property
+    def size(self) -> int:
+        """How many numbers the solver looks for."""
+        return self.scaling.shape[0] * self.scaling.shape[1]
+
+    @property
+    def summed_size(self) -> int:
+        """The side of a Hessian as it is summed: of all features, whether they vary or not."""
+        return self.scaling.columns * (self.scaling.features + 1)
+
+    def on_weight(self, weight: float) -> Problem:
+        """The same problem for rows, a sample of these, whose weights add up to `weight`."""
+        return replace(self, weight=weight)
+
+    def start(self) -> Array:
+        """The point to start at, within the bounds: the initial model's, or else the plain one."""
+        if self.spec.initial is None:
+            point = self._plain_start()
+        else:
+            point = self.scaling.to_point(*self.spec.initial)
+        return point if self.box is None else self.box.clip(point)
+
+    def _plain_start(self) -> Array:
+        """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
+        point = np.zeros(self.scaling.shape)
+        if self.spec.fitIntercept:
+            if self.spec.family == "binomial":
+                with np.errstate(divide="ignore"):  # one label alone: then a bound is finite
+                    point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
+            else:
+                # log1p, so that a class without rows still starts at a finite number
+                intercepts = np.log1p(self.class_weights)
+                point[:, -1] = intercepts - intercepts.mean()
+        return point.ravel()
+
+    def null_point(self) -> Array:
+        """The optimum where all coefficients are zero: intercepts that give the classes' shares."""
+        point = np.zeros(self.scaling.shape)
+        if self.spec.fitIntercept:
+            with np.errstate(divide="ignore"):
+                logs = np.maximum(np.log(self.class_weights / self.weight), LEAST_LOG)
+            if self.spec.family == "binomial":
+                point[0, -1] = logs[1] - logs[0]
+            else:
+                point[:, -1] = logs[: len(point)] - logs[: len(point)].mean()
+        return point.ravel()
+
+    def start_value(self) -> float | None:
+        """The objective at `start`, if known without a pass: where every row has equal margins."""
+        start = self.start()
+        matrix = start.reshape(self.scaling.shape)
+        if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
+            return None
+        margins = matrix[:, -1:] if self.spec.fitIntercept else np.zeros((len(matrix), 1))
+        if self.spec.family == "binomial":
+            margins = np.array([[0.0], margins[0]])
+        logs = margins[:, 0] - np.logaddexp.reduce(margins[:, 0])
+        shares = self.class_weights[: len(logs)] / self.weight
+        return float(-(shares @ logs)) + self._gauge_at(start)[1]
+
+    def start_curvature(self) -> Array:
+        """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
+
+        There every row has the same probabilities, so the loss's part is their variance
+        times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
+        by which unbiased variances and log1p of the class weights differ from that.
+        """
+        shares = np.full(max(self.scaling.columns, 2), 1.0 / max(self.scaling.columns, 2))
+        if self.spec.fitIntercept:
+            shares = np.maximum(self.class_weights / self.weight, 1e-6)
+        spread = (shares * (1 - shares))[: self.scaling.columns]
+        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.columns
+        return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
+
+    def probe(self, query: Query) -> Probe:
+        """What a pass must sum to answer the query."""
+        coefficients, offsets = self.scaling.to_rows(query.point)
+        return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
+
+    def answer(self, query: Query, sums: Sums) -> Answer:
+        """The answer that these sums give."""
+        point, order = query.point, query.order
+        value = float(sums.value[0]) / self.weight + 0.5 * float(self.penalty.l2 @ point**2)
+        pull, pulled = self._gauge_at(point)
+        value += pulled
+        gradient = hessian = None
+        if order > 0:
+            gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
+            gradient += np.tile(pull, self.scaling.columns)
+        if order > 1:
+            hessian = self.scaling.hessian(sums.hessian) / self.weight
+            hessian[np.diag_indices_from(hessian)] += self.penalty.l2
+            if self.gauge.any():
+                columns = self.scaling.columns
+                hessian += np.kron(
+                    np.ones((columns, columns)), np.diag(self.gauge / self.scaling.columns)
+                )
+        return Answer(value, gradient, hessian)
+
+    def curvature_blocks(
+        self, point: Array, rows: Block, *, whole: bool, known: dict[bytes, Array] | None = None
+    ) -> Array:
+        """The Hessian as some rows show it, (1, n, n), or its block for each margin, (C, q, q).
+
+        What m rows cannot see of the curvature is made up for by a little of the diagonal at
+        the start, so that no block is singular. Sums at a point for each margin are kept in
+        `known`, and taken from there.
+        """
+        here = self.on_weight(rows.total_weight)
+        query = Query(point, 2)
+        probe = here.probe(query)
+        unknown = self.size if whole else self.scaling.shape[1]
+        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
+        extra = share * self.start_curvature()
+        origin = self.scaling.origin if np.any(self.scaling.origin) else None
+        if whole:
+            stack = Stack([probe], rows.features, origin)
+            stack.add(rows.matrix, rows.labels, rows.weights)
+            hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+            hessian[np.diag_indices_from(hessian)] += extra
+            return hessian[None]
+        known = {} if known is None else known
+        where = probe.coefficients.tobytes() + probe.offsets.tobytes()
+        if where not in known:
+            known[where] = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+        sums = known[where]
+        diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
+        blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
+        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):
+            block[np.diag_indices_from(block)] += its
+        return np.array(blocks)
+
+    def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
+        """The objective, l1 included, and the largest violation of the optimality conditions."""
+        l1, point = self.penalty.l1, query.point
+        objective = answer.value + float(l1 @ np.abs(point))
+        if answer.gradient is None:
+            return objective, 0.0
+        residual = pseudo_gradient(point, answer.gradient, l1, self.box)
+        return objective, float(np.abs(residual).max(initial=0))
+
+    def _gauge_at(self, point: Array) -> tuple[Array, float]:
+        """The gauge's gradient for one margin, the same for all, and its value."""
+        drift = point.reshape(self.scaling.shape).sum(axis=0)
+        pull = self.gauge / self.scaling.columns * drift
+        return pull, 0.5 * float(pull @ drift)
+
+    def loss(self, point: Array, objective: float) -> float:
+        """The mean loss alone, at a point with this objective."""
+        return objective - self.penalty.value(point) - self._gauge_at(point)[1]
+
+    def coefficients(self, point: Array) -> tuple[Array, Array]:
+        """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
+        coefficients, intercepts = self.scaling.to_coefficients(point)
+        if self.spec.bounds is not None:  # never centred; scaling back may round across a bound
+            return self.spec.bounds.clip(coefficients, intercepts)
+        if self.spec.family == "multinomial":
+            if self.spec.regParam == 0:
+                coefficients -= coefficients.mean(axis=0)
+            if self.spec.fitIntercept:
+                intercepts = intercepts - intercepts.mean()
+        return coefficients, intercepts

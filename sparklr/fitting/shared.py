@@ -1,0 +1,180 @@
+"""Many fits that share one packing of a frame: what `fit`, `fitMultiple` and a search are made of.
+
+Estimators that take the same columns share blocks and passes. Where rows have folds, a fit may
+leave one of them out. What comes out are fits and what the rows told, not models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from pyspark.sql import Column, DataFrame
+
+from sparklr.fitting.from_params import (
+    Request,
+    check_sizes,
+    classes_of,
+    family_of,
+    pack_settings,
+    spec_of,
+)
+from sparklr.fitting.outcome import Fit, Round
+from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds, largest_penalty
+from sparklr.objective.moments import Moments, merge_all
+from sparklr.params import LogisticRegressionParams, check_params
+from sparklr.passes.jobs import open_passes
+from sparklr.passes.protocol import Passes
+from sparklr.rows.columns import TrainingRows, check_output_columns, training_rows
+from sparklr.spark.settings import round_bytes
+
+T = TypeVar("T")
+Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is fitted without
+
+# The Params that say how rows are packed: estimators that differ in one cannot share blocks.
+DATA_PARAMS = (
+    "featuresCol",
+    "featuresCols",
+    "labelCol",
+    "weightCol",
+    "maxBlockSizeInMB",
+    "aggregationDepth",
+)
+
+
+def data_key(params: LogisticRegressionParams) -> Hashable:
+    """What estimators that share blocks have in common."""
+    values = [params.getOrDefault(name) if params.isDefined(name) else None for name in DATA_PARAMS]
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+
+def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """The items of equal keys together, in the order in which the keys appear."""
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RowFacts:
+    """What the rows of a fit told: their moments, and what the estimator's Params make of them."""
+
+    names: tuple[str, ...] | None  # of the features
+    moments: Moments
+    classes: int
+    multinomial: bool
+    passes: int  # readings of the rows so far, for all fits on them
+
+
+@contextmanager
+def open_shared_fits(
+    requests: Mapping[int, Request],
+    dataset: DataFrame,
+    *,
+    fold: Column | None = None,
+    stage: Callable[[str], None],
+    watch: Callable[[Round], None],
+) -> Iterator[SharedFits]:
+    """Read a frame once, for estimators that take the same columns of it.
+
+    Requests have keys of the caller's, which name their fits too. `stage` hears what is done,
+    `watch` of each round of a fit.
+    """
+    for request in requests.values():
+        check_params(request.params)
+        check_output_columns(dataset, request.params)
+    first = next(iter(requests.values())).params
+    rows = training_rows(dataset, first, fold)
+    for request in requests.values():
+        check_sizes(request, rows)
+    stage("packing rows")
+    with open_passes(rows.frame, rows.names, pack_settings(first, rows)) as passes:
+        yield SharedFits(requests, rows, passes, round_bytes(dataset.sparkSession), watch)
+
+
+class SharedFits:
+    """Fits of some requests, and the rows that they share."""
+
+    def __init__(
+        self,
+        requests: Mapping[int, Request],
+        rows: TrainingRows,
+        passes: Passes,
+        budget: int,
+        watch: Callable[[Round], None],
+    ) -> None:
+        self.requests, self.passes, self.budget = requests, passes, budget
+        self._rows, self._watch = rows, watch
+        self._readings = 0
+        self._rests: dict[int, Moments] = {}
+
+    @property
+    def folds(self) -> set[int]:
+        """The folds that have rows."""
+        return set(self.passes.folds)
+
+    def largest_penalty(self) -> float:
+        """The smallest regParam with which the first request's coefficients are all zero."""
+        first, classes = next(iter(self.requests.values())), self._classes()
+        spec = spec_of(first, classes, self.passes.moments.features)
+        return largest_penalty(spec, self.passes, classes)
+
+    def fit(self) -> dict[int, Fit]:
+        """Fit every request on all rows."""
+        features = self.passes.moments.features
+        classes = self._classes()
+        specs = {at: spec_of(its, classes, features) for at, its in self.requests.items()}
+        fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
+        self._readings += readings
+        return fits
+
+    def fit_without(
+        self, places: Sequence[Place], whole: Mapping[int, Fit] | None
+    ) -> dict[Place, Fit]:
+        """Fit requests on all folds but one; `whole` are their fits on all rows."""
+        members: dict[Place, WithoutFold] = {}
+        for at, fold in places:
+            rest, request = self._rest(fold), self.requests[at]
+            classes = classes_of(request.params, self._rows, rest)
+            spec = spec_of(request, classes, rest.features)
+            warm = None if whole is None or not whole[at].converged else whole[at]
+            margins = 1 if spec.family == "binomial" else classes
+            if warm is not None and len(warm.intercepts) != margins:
+                warm = None  # a class occurs in this fold alone
+            members[at, fold] = WithoutFold(fold, spec, classes, warm)
+        fits, readings = fit_without_folds(
+            members, self.passes, budget=self.budget, watch=self._watch
+        )
+        self._readings += readings
+        return fits
+
+    def facts(self, at: int, fold: int | None = None) -> RowFacts:
+        """What all rows, or those without a fold, told about one of the requests."""
+        params = self.requests[at].params
+        moments = self.passes.moments if fold is None else self._rest(fold)
+        classes = classes_of(params, self._rows, moments)
+        names = self._rows.names.each
+        return RowFacts(
+            names=None if names is None else tuple(names),
+            moments=moments,
+            classes=classes,
+            multinomial=family_of(params, classes) == "multinomial",
+            passes=self._readings,
+        )
+
+    def _classes(self) -> int:
+        """The number of classes among all rows; every request has the same label column."""
+        first = next(iter(self.requests.values()))
+        return classes_of(first.params, self._rows, self.passes.moments)
+
+    def _rest(self, fold: int) -> Moments:
+        """The moments of all rows but a fold's."""
+        if fold not in self._rests:
+            others = [its for other, its in self.passes.folds.items() if other != fold]
+            if not others:
+                raise ValueError(f"The training data at fold {fold} is empty.")
+            self._rests[fold] = merge_all(others)
+        return self._rests[fold]

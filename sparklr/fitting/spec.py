@@ -1,0 +1,28 @@
+"""What to fit, as solvers and problems need it: free of Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from sparklr.arrays import Array
+from sparklr.objective.bounds import Bounds
+from sparklr.objective.sums import Family
+
+SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a fit asks for, free of Spark; the names are those of the Params."""
+
+    family: Family
+    regParam: float = 0.0
+    elasticNetParam: float = 0.0
+    fitIntercept: bool = True
+    standardization: bool = True
+    maxIter: int = 100
+    tol: float = 1e-6
+    solver: SolverName = "auto"
+    bounds: Bounds | None = None
+    initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

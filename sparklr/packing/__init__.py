@@ -1,0 +1,1 @@
+"""Rows into blocks, and where the blocks lie."""

@@ -1,0 +1,322 @@
+"""One packing of a frame's rows: a Spark job that makes blocks, and where those then lie.
+
+Blocks of small partitions come to the driver in that same job. The others lie in files beside
+the workers; what Spark persists is their names, and those blocks that no file could be had for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+
+from sparklr.arrays import MEGABYTE
+from sparklr.objective.moments import Moments, merge_all
+from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.mapped_blocks import FileBlocks
+from sparklr.packing.summaries import PartitionSummary, check_and_merge
+from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, pack_partition
+from sparklr.rows.blocks import Block
+from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import run_job
+from sparklr.spark.collect import collect_arrow
+from sparklr.spark.connect import is_remote, remove_path
+from sparklr.spark.private_session import PrivateFrame
+from sparklr.spark.refusals import first_line, warn_once
+
+log = logging.getLogger("sparklr")
+
+PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
+# A batch's overhead is some 50 microseconds in Python; beyond this size nothing is gained.
+PACK_BATCH_BYTES = 1_600_000
+# But not fewer rows than these, also where their width is not known: rows so wide that they would
+# be are sparse nearly always.
+FEWEST_RECORDS = 1_000
+# Where Spark's own validators save what they cannot persist.
+TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
+# Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
+SAMPLE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """Where blocks live and how sums travel."""
+
+    local_bytes: int = 128 * MEGABYTE  # all blocks together below this come to the driver
+    block_bytes: int = 8 * MEGABYTE
+    merge_bytes: int = 64 * MEGABYTE  # partials beyond this merge on the executors first
+    depth: int = 2  # levels of that merge
+    slots: int | None = None  # tasks that can run at once, if known
+    files: bool = True  # whether workers may keep copies of blocks in files of their own
+    width: int | None = None  # features a row, if the metadata tell
+    classes: int | None = None  # likewise
+    folded: bool = False  # whether the last column names each row's fold
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows to pack: columns features, label and perhaps weight and fold, in this order."""
+
+    private: PrivateFrame
+    names: ColumnNames  # what the user calls the columns, for errors
+    settings: PackSettings
+
+    def plan(self, *, ship_all: bool) -> PackPlan:
+        """How every partition is packed."""
+        slots = self.settings.slots
+        # A partition's share: with unknown slots, small enough for hundreds of partitions.
+        share = self.settings.local_bytes // (slots or 256)
+        # Likewise its share of the sample: four times the even one, as partitions differ in size.
+        tasks = slots or 64
+        return PackPlan(
+            self.settings.block_bytes,
+            share,
+            sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
+            sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
+            classes=self.settings.classes,
+            folded=self.settings.folded,
+            ship_all=ship_all,
+        )
+
+    @property
+    def batch_records(self) -> int:
+        """Rows an Arrow batch of the packing job."""
+        width = self.settings.width
+        if width is None:
+            return FEWEST_RECORDS
+        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), FEWEST_RECORDS, 10_000))
+
+
+class Packing:
+    """Blocks of a source's rows; what they take is given back by `close`."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: BlockStore,
+        frame: DataFrame,
+        *,
+        persisted: bool,
+        writes_files: bool,
+        path: str | None,
+    ) -> None:
+        self.store, self.frame = store, frame
+        self.folders: frozenset[str] | None = None  # not known until the job has ended
+        self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
+        self._source = source
+        self._persisted, self._writes_files = persisted, writes_files
+        self._path = path  # of the packed rows, where they are to be saved
+
+    @staticmethod
+    def start(source: Source, *, ship_all: bool = False) -> Packing:
+        """Plan the packing of a source; Spark persists what it makes, if the platform lets it."""
+        store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
+        frame = rows if settings.slots is None else rows.coalesce(settings.slots)
+        source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
+        plan = source.plan(ship_all=ship_all)
+        packed = frame.mapInArrow(_Pack(plan, store, settings.files), PACKED)
+        if _persist(packed):
+            return Packing(
+                source, store, packed, persisted=True, writes_files=settings.files, path=None
+            )
+        # Each pass packs the rows again, and would write every block into a file again.
+        path = _path_for(store) if is_remote(rows.sparkSession) else None
+        packed = frame.mapInArrow(_Pack(plan, store, files=False), PACKED)
+        return Packing(source, store, packed, persisted=False, writes_files=False, path=path)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether any block lies in a file."""
+        return bool(self.folders)
+
+    def gather(self) -> Gathered:
+        """Run the packing job; bring home summaries and the blocks of small partitions."""
+        session = self.frame.sparkSession
+        with _wording_worker_trouble():
+            self._save(session)
+            frame = self.frame.where("small")
+            table = run_job(session, "sparklr: packing rows", lambda: collect_arrow(frame))
+        positions = table["position"].to_numpy()
+        summaries, blocks = [], []
+        for at in np.lexsort((positions, table["partition"].to_numpy())):
+            payload = table["payload"][int(at)].as_buffer()
+            if positions[at] == SUMMARY:
+                summaries.append(PartitionSummary.from_bytes(payload.to_pybytes()))
+            else:
+                blocks.append(Block.from_buffer(payload))
+        self.folders = frozenset(folder for its in summaries for folder in its.folders)
+        folds, sample = check_and_merge(summaries, self._source.names)
+        moments = merge_all(folds.values())
+        count = sum(its.blocks for its in summaries)
+        log.info(
+            "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
+        )
+        mapped = self._mapped_blocks(summaries)
+        kept = folds if self._source.settings.folded else {}
+        seen = sum(its.seen for its in summaries)
+        return Gathered(
+            moments=moments,
+            folds=kept,
+            seen=seen,
+            sample=sample,
+            blocks=blocks,
+            count=count,
+            partitions=len(summaries),
+            mapped=mapped,
+        )
+
+    def _mapped_blocks(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
+        """All blocks, if each lies in a file that this process can read."""
+        names = [
+            (BlockName(its.partition, position, its.run), length)
+            for its in summaries
+            for position, length in enumerate(its.lengths)
+        ]
+        known = len(names) == sum(its.blocks for its in summaries) > 0
+        if not known or min(length for _, length in names) < 0:
+            return None
+        folders = {its.folders for its in summaries if its.folders}
+        if len(folders) > 1:  # of several machines
+            return None
+        store = self.store.seen_from_here(*folders)
+        return None if store is None else FileBlocks(store, names)
+
+    def _save(self, session: SparkSession) -> None:
+        """Save the packed rows, if there is a path for them; from there on they are read."""
+        path = self._path
+        if path is None:
+            return
+        # Else a hundred blocks would be in memory before any is written.
+        writer = self.frame.write.option("parquet.block.size.row.check.min", "1")
+        save = writer.option("compression", "none").parquet
+        run_job(session, "sparklr: saving packed rows", lambda: save(path))
+        self.frame = session.read.schema(PACKED).parquet(path)
+
+    def unpersist(self) -> None:
+        """Let Spark forget what it holds, and remove what was saved."""
+        if self._persisted:
+            self._persisted = False
+            self.frame.unpersist()
+        path, self._path = self._path, None
+        if path is not None:
+            try:
+                remove_path(self._source.private.frame.sparkSession, path)
+            except Exception as reason:
+                log.warning("packed rows were left at '%s': %s", path, first_line(reason))
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        try:
+            self._remove_files()
+        except Exception as reason:
+            # Spark removes the executors' folders when they end; a fit need not fail for them.
+            log.warning("block files were left: %s", first_line(reason))
+        finally:
+            self.unpersist()
+
+    def _remove_files(self) -> None:
+        """From here what lies on this machine, and by a job what may lie elsewhere."""
+        if not self._writes_files:
+            return
+        session = self._source.private.frame.sparkSession
+        seen = self.folders is not None and self.store.remove(self.folders)
+        if seen and not (self.folders and (self.read_by_jobs or _may_run_twice(session))):
+            return
+        # Any executor may have files: of a packing that failed, of an attempt that did or that
+        # Spark ended, or of a partition that a lost executor had kept.
+        slots = self._source.settings.slots or 64
+        names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
+        if self.folders is not None:
+            # A task that reads a cached partition runs where its files are, and before the others:
+            # these fill the executors that are left.
+            names = self.frame.select("partition").unionAll(names)
+        collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gathered:
+    """What the packing job brought to the driver."""
+
+    moments: Moments
+    folds: Mapping[int, Moments]  # of each fold's rows, if rows have folds
+    seen: int  # rows, those of weight 0 included
+    sample: Block
+    blocks: list[Block]  # of small partitions
+    count: int  # of all partitions' blocks
+    partitions: int
+    mapped: FileBlocks | None  # all blocks, if their files lie on this machine
+
+
+def _persist(frame: DataFrame) -> bool:
+    try:
+        frame.persist()
+    except Exception as reason:  # as serverless does
+        warn_once(f"cannot persist the packed rows: {first_line(reason)}")
+        return False
+    return True
+
+
+def _path_for(store: BlockStore) -> str | None:
+    """Where packed rows that nobody persists are saved, if the environment tells."""
+    parent = os.environ.get(TEMPORARY_PATH)
+    if parent:
+        return f"{parent.rstrip('/')}/sparklr-{store.token}"
+    warn_once(
+        "the rows are packed again for each pass. To save them once a fit instead, set the "
+        f"environment variable {TEMPORARY_PATH} to a path that all of Spark can write to."
+    )
+    return None
+
+
+@dataclass(frozen=True)
+class _Pack:
+    """The packing task.
+
+    The store's token tells two fits of one frame apart: Spark keeps equal plans once, and
+    whichever fit ended first would drop the other's blocks.
+    """
+
+    plan: PackPlan
+    store: BlockStore
+    files: bool
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return pack_partition(batches, _partition(), self.plan, self.store if self.files else None)
+
+
+def _may_run_twice(session: SparkSession) -> bool:
+    """Whether Spark starts slow tasks a second time, and ends whichever is the later."""
+    return session.conf.get("spark.speculation", "false") == "true"
+
+
+def _partition() -> int:
+    context = TaskContext.get()
+    return 0 if context is None else context.partitionId()
+
+
+@contextmanager
+def _wording_worker_trouble() -> Iterator[None]:
+    """Say in a sentence what a worker without our packages says in a page."""
+    try:
+        yield
+    except Exception as trouble:
+        text = str(trouble)
+        lacking = re.search(r"No module named '(sparklr|numpy|scipy|pandas|pyarrow)'", text)
+        if lacking or "PYTHON_VERSION_MISMATCH" in text:
+            what = f"have no {lacking[1]}" if lacking else "run another version of Python"
+            raise RuntimeError(
+                f"Spark's workers {what}. Install sparklr where they run; on one machine, set the "
+                f"environment variable PYSPARK_PYTHON to {sys.executable} before the Spark "
+                "session starts."
+            ) from trouble
+        raise

@@ -1,0 +1,258 @@
+"""Rows of a DataFrame made ready for passes, and passes as Spark jobs. DataFrame API only.
+
+`open_passes` reads the frame once. Few rows come to the driver in that same job, and passes
+over them cost none; many stay beside the workers, packed, and a pass is a job. Whatever happens
+inside the `with`, nothing is left behind after it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias, TypeVar
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sparklr.arrays import MEGABYTE
+from sparklr.packing.job import Gathered, Packing, PackSettings, Source
+from sparklr.packing.mapped_blocks import BlockLostError
+from sparklr.passes.local import LocalPasses
+from sparklr.passes.protocol import Passes
+from sparklr.passes.readings import Reading
+from sparklr.passes.threads import useful_threads
+from sparklr.passes.worker import PARTIAL, MergeParts, ReadBlocks
+from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import run_job
+from sparklr.spark.collect import collect_arrow
+from sparklr.spark.connect import is_remote
+from sparklr.spark.private_session import PrivateFrame
+
+log = logging.getLogger("sparklr")
+
+# Names of blocks a batch, where blocks lie in files: no number matters much.
+NAMES_A_BATCH = 1_000
+# Bytes of blocks that one task may hold at once, where the size of a batch is not ours to set.
+SHIPPED_BYTES = 64 * MEGABYTE
+# Of what goes to a server of Spark Connect and comes back at once: it allows 128 MB.
+MESSAGE_BYTES = 96 * MEGABYTE
+# So many missing blocks can be asked for by name; where more are missing, all are read.
+ASKED_BY_NAME = 100
+
+
+Part = TypeVar("Part")
+Name: TypeAlias = tuple[int, int]  # a block's partition and position
+
+
+@contextmanager
+def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> Iterator[Passes]:
+    """Passes over a frame with columns features, label and perhaps weight and fold, in this order.
+
+    `names` are what the user calls these columns, for errors.
+    """
+    source = Source(PrivateFrame(rows), names, settings)
+    packing = Packing.start(source)
+    passes: SparkPasses | None = None
+    try:
+        gathered = packing.gather()
+        if len(gathered.blocks) == gathered.count:
+            packing.unpersist()
+            threads = useful_threads(settings.slots)
+            yield LocalPasses(
+                gathered.blocks, gathered.moments, gathered.sample, threads, gathered.folds
+            )
+        else:
+            passes = SparkPasses(source, packing, gathered)
+            yield passes
+    finally:
+        (packing if passes is None else passes.packing).close()
+
+
+class SparkPasses:
+    """Blocks in files beside the workers; each pass is one job over these.
+
+    Where this process can read all the files itself, it does, and no job is needed.
+
+    A block without a file is shipped from what Spark holds of it. If it holds nothing (a machine
+    was lost with its files, or somebody removed them), the rows are packed again, and this time
+    Spark also keeps every block, so that whatever is lost later costs no more than itself.
+    """
+
+    local = False
+
+    def __init__(self, source: Source, packing: Packing, gathered: Gathered) -> None:
+        self.source = source
+        self.packing = packing
+        self.moments = gathered.moments
+        self.folds = gathered.folds
+        self.sample = gathered.sample
+        self.partitions = gathered.partitions
+        self._count = gathered.count
+        self._by_name = packing.has_files  # whether to look for files before anything is shipped
+        self._ships_all = False
+        self._readings = 0  # passes so far, to name them
+        self._mapped = self._mapped_passes(gathered)
+
+    def _mapped_passes(self, gathered: Gathered) -> LocalPasses | None:
+        """Passes without jobs, if all files are at hand and threads are as good as tasks."""
+        threads = useful_threads(self.source.settings.slots)
+        if gathered.mapped is None or threads < (self.source.settings.slots or threads + 1):
+            return None
+        return LocalPasses(gathered.mapped, self.moments, self.sample, threads, self.folds)
+
+    @property
+    def blocks(self) -> DataFrame:
+        """Every block's names, and what Spark holds of it."""
+        return self.packing.frame.where(F.col("position") >= 0)
+
+    def read(self, reading: Reading[Part]) -> Part:
+        """Each task reads its blocks; parts merge in the order of partitions."""
+        return reading.assemble([self._read(piece) for piece in self._pieces(reading)])
+
+    def _pieces(self, reading: Reading[Part]) -> Sequence[Reading[Part]]:
+        """The reading; on Spark Connect, in pieces that its messages can hold."""
+        if self._mapped is not None or not is_remote(self.packing.frame.sparkSession):
+            return [reading]
+        pieces = reading.pieces(MESSAGE_BYTES)
+        for piece in pieces:
+            if piece.size > MESSAGE_BYTES and not piece.by_block:
+                raise ValueError(_too_large(piece.size))
+        return pieces
+
+    def _read(self, reading: Reading[Part]) -> Part:
+        """One reading of all blocks: by this process, or else by jobs until none is missing."""
+        self._readings += 1
+        while True:
+            if self._mapped is not None:
+                try:
+                    return self._mapped.read(reading)
+                except BlockLostError:
+                    self._mapped = None
+            parts, missing = self._read_by_jobs(reading)
+            if not missing:
+                # Parts of one partition came in the order of the jobs that made them.
+                ordered = sorted(parts, key=lambda part: part[:2])
+                return reading.merge(part for _, _, part in ordered)
+            self._pack_again()
+
+    def _read_by_jobs(
+        self, reading: Reading[Part]
+    ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
+        """Parts by partition and position, and the names of blocks that are lost."""
+        parts, missing = self._job(reading, self.blocks, shipped=not self._by_name)
+        if not (missing and self._by_name):
+            return parts, missing
+        log.warning("%d block files were not found", len(missing))
+        self._by_name = 2 * len(missing) < self._count
+        if len(missing) > ASKED_BY_NAME or not self._by_name:
+            return self._job(reading, self.blocks, shipped=True)
+        again = self.blocks.where(_is_among(missing))
+        more, missing = self._job(reading, again, shipped=True)
+        return parts + more, missing
+
+    def _pack_again(self) -> None:
+        if self._ships_all:
+            raise RuntimeError(
+                "Blocks of rows that Spark had persisted are gone, twice. Persist the training "
+                "frame before fitting, or set spark.sparklr.localMB so high that the rows fit "
+                "into the driver's memory."
+            )
+        log.warning("Spark holds no copy of these blocks: the rows are packed again")
+        self.packing.close()
+        self.packing = Packing.start(self.source, ship_all=True)
+        self._ships_all = True
+        gathered = self.packing.gather()
+        if not gathered.moments.alike(self.moments):
+            raise RuntimeError(
+                "The training rows changed while they were fitted: read a second time, they have "
+                "other sums. Persist the frame, or write it to a table, before fitting."
+            )
+        self.partitions, self._count = gathered.partitions, gathered.count
+        self._mapped = self._mapped_passes(gathered)
+        self._by_name = self.packing.has_files
+
+    def _job(
+        self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool
+    ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
+        """One job over these blocks, which come from Spark or lie in files.
+
+        Its parts by partition and position, and the names of blocks that were not found.
+        """
+        parts = self._merge_tree(self._parts(reading, blocks, shipped=shipped), reading)
+        table = self._collect(parts, reading)
+        found: list[tuple[int, int, Part]] = []
+        missing: list[Name] = []
+        for row in range(table.num_rows):
+            partition, position = table["partition"][row].as_py(), table["position"][row].as_py()
+            if table["part"][row].is_valid:
+                part = reading.from_bytes(table["part"][row].as_buffer())
+                found.append((partition, position, part))
+            else:
+                missing.append((partition, position))
+        return found, missing
+
+    def _parts(self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool) -> DataFrame:
+        """What tasks make of these blocks."""
+        columns = ["partition", "position", "run", "length"]
+        if shipped:  # a batch holds one block: no task ever holds more than one
+            columns.append("payload")
+        self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
+        store = self.packing.store if self.packing.has_files else None
+        if shipped and not self.source.private.own:
+            blocks = self._spread(blocks)
+        task = ReadBlocks(reading, self.moments.features, self.moments.origin, store, shipped)
+        self.packing.read_by_jobs = True
+        return blocks.select(*columns).mapInArrow(task, PARTIAL)
+
+    def _spread(self, blocks: DataFrame) -> DataFrame:
+        """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
+        size = self.source.settings.block_bytes
+        most = max(SHIPPED_BYTES // size, 1)
+        tasks = math.ceil(self._count / most)
+        if tasks <= 1 or self.source.private.batch_rows(size) <= most:
+            return blocks
+        # In one order, so that a fit repeats to the bit.
+        spread = blocks.repartition(tasks, "partition", "position")
+        return spread.sortWithinPartitions("partition", "position")
+
+    def _collect(self, frame: DataFrame, reading: Reading[Any]) -> Any:
+        """The rows of one reading's job, which Spark's pages show under this pass."""
+        columns = f"{reading.columns} column{'s' if reading.columns > 1 else ''}"
+        what = f"sparklr: pass {self._readings}, {columns}"
+        return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
+
+    def _merge_tree(self, parts: DataFrame, reading: Reading[Any]) -> DataFrame:
+        """Merge on the executors while the driver would receive too many or too large partials.
+
+        As Spark's treeAggregate: each of `depth` - 1 levels divides their number by the
+        depth-th root of the number of partitions.
+        """
+        if reading.by_block:
+            return parts
+        count, size = self.partitions, reading.size
+        factor = max(math.ceil(count ** (1 / self.source.settings.depth)), 2)
+        for _ in range(self.source.settings.depth - 1):
+            if count * size <= self.source.settings.merge_bytes or count <= factor:
+                break
+            count = math.ceil(count / factor)
+            bucketed = parts.withColumn("bucket", F.col("partition") % count)
+            grouped = bucketed.repartition(count, "bucket")
+            ordered = grouped.sortWithinPartitions("bucket", "partition")
+            parts = ordered.mapInArrow(MergeParts(reading), PARTIAL)
+        return parts
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"A pass would need {size // MEGABYTE} MB in one message, for coefficients or a Hessian, "
+        f"and Spark Connect takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, use "
+        "solver='l-bfgs' or 'owl-qn', which need no Hessian, set spark.sparklr.localMB so high "
+        "that the rows fit into the client's memory, or fit in a classic session."
+    )
+
+
+def _is_among(names: Sequence[Name]) -> Column:
+    """As text: a chain of many `|` would be too deep for a message of Spark Connect."""
+    return F.expr(" or ".join(f"(partition = {one} and position = {at})" for one, at in names))

@@ -1,0 +1,178 @@
+"""Feature columns as Arrow brings them, read as matrices without a loop over rows.
+
+A vector column arrives unwrapped, struct<type, size, indices, values> with type 1 for dense
+and 0 for sparse; an array column as list<double>. Knows Arrow and matrices only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparklr.arrays import Array, BoolArray, IntArray, Matrix
+from sparklr.rows.blocks import csr
+
+SPARSE, DENSE = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """The rows of one Arrow batch before they are checked.
+
+    `values` are all stored values, row after row, `lengths[i]` of them in row i, at `columns`
+    (None: every row stores all its features). Rows that are null have length 0.
+    """
+
+    values: Array
+    columns: IntArray | None
+    lengths: IntArray
+    sizes: IntArray
+    null: BoolArray
+    null_element: BoolArray
+    broken: BoolArray  # vectors that are none: what they store is not to be used
+
+    def matrix(self, features: int) -> Matrix:
+        """All rows as one matrix, dense if every row stores all its features."""
+        rows = len(self.lengths)
+        if self.columns is None:
+            return self.values.reshape(rows, features)
+        kept = self.values != 0
+        pointers = np.concatenate(([0], np.cumsum(self.lengths)))
+        pointers = np.concatenate(([0], np.cumsum(kept)))[pointers]
+        columns = self.columns[kept].astype(np.int32)
+        return csr(self.values[kept], columns, pointers.astype(np.int32), features)
+
+    def keep(self, rows: BoolArray) -> FeatureRows:
+        """Only the chosen rows."""
+        if rows.all():
+            return self
+        stored = np.repeat(rows, self.lengths)
+        return FeatureRows(
+            self.values[stored],
+            None if self.columns is None else self.columns[stored],
+            self.lengths[rows],
+            self.sizes[rows],
+            self.null[rows],
+            self.null_element[rows],
+            self.broken[rows],
+        )
+
+    def not_finite(self) -> BoolArray:
+        """Which rows hold a NaN or an infinity."""
+        result = np.zeros(len(self.lengths), dtype=bool)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.isfinite(self.values.sum()):  # one such value would show in the sum
+                return result
+        bad = ~np.isfinite(self.values)
+        if bad.any():
+            result[np.repeat(np.arange(len(self.lengths)), self.lengths)[bad]] = True
+        return result
+
+    def first_not_finite(self) -> str:
+        """Names the first such value and its feature."""
+        at = int(np.flatnonzero(~np.isfinite(self.values))[0])
+        return f"{self.values[at]} at {self._feature(at)}"
+
+    def first_null_element(self) -> str:
+        """Names the feature of the first null, which reads as NaN."""
+        inside = np.repeat(self.null_element, self.lengths) & np.isnan(self.values)
+        return f"at {self._feature(int(np.flatnonzero(inside)[0]))}"
+
+    def _feature(self, at: int) -> str:
+        """The feature of a stored value."""
+        start = np.concatenate(([0], np.cumsum(self.lengths)))
+        row = int(np.searchsorted(start, at, side="right")) - 1
+        feature = at - int(start[row]) if self.columns is None else int(self.columns[at])
+        return f"feature {feature}"
+
+
+def read_features(column: Any) -> FeatureRows:
+    """The rows of a feature column, a StructArray of vectors or a list array."""
+    return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
+
+
+def _read_arrays(column: Any) -> FeatureRows:
+    values, lengths, null_values = _flat(column)
+    elements = np.zeros(len(column), dtype=bool)
+    if null_values is not None:
+        elements[np.repeat(np.arange(len(column)), lengths)[null_values]] = True
+    none = np.zeros(len(column), dtype=bool)
+    return FeatureRows(values, None, lengths, lengths, _nulls(column), elements, none)
+
+
+def _read_vectors(column: Any) -> FeatureRows:
+    parts = kinds, sizes, indices, values = column.flatten()
+    flat, lengths, _ = _flat(values)
+    null, none = _nulls(column), np.zeros(len(column), dtype=bool)
+    dense = _numbers(kinds, np.int64) == DENSE
+    width = np.where(dense, lengths, _numbers(sizes, np.int64))
+    if (dense | null).all():
+        return FeatureRows(flat, None, lengths, width, null, none, none)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(flat)) - np.repeat(starts, lengths)
+    stored, counts, _ = _flat(indices)
+    sparse = ~(dense | null)
+    broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
+    for part in parts:
+        broken |= sparse & _nulls(part)
+    broken |= sparse & (width < 0)
+    whole = sparse & ~broken
+    if counts[~whole].any():  # places of rows that have no use for them
+        stored = stored[np.repeat(whole, counts)]
+    places[np.repeat(whole, lengths)] = _whole(stored)
+    broken |= sparse & ~_rising(places, lengths, starts, width)
+    return FeatureRows(flat, places, lengths, width, null, none, broken)
+
+
+def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArray) -> BoolArray:
+    """Which rows have places that rise within their width, as two numbers for one place do not."""
+    if len(places) == 0:
+        return np.ones(len(lengths), dtype=bool)
+    wrong = np.zeros(len(places), dtype=bool)
+    wrong[1:] = places[1:] <= places[:-1]
+    wrong[starts[lengths > 0]] = False
+    wrong |= (places < 0) | (places >= np.repeat(width, lengths))
+    if not wrong.any():
+        return np.ones(len(lengths), dtype=bool)
+    found = np.ones(len(lengths), dtype=bool)
+    found[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = False
+    return found
+
+
+def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
+    """All elements of a list array one after another, the rows' lengths, null elements."""
+    offsets = lists.offsets.to_numpy()
+    elements = lists.values.slice(offsets[0], offsets[-1] - offsets[0])
+    null = elements.is_null().to_numpy(zero_copy_only=False) if elements.null_count else None
+    lengths = np.diff(offsets).astype(np.int64)
+    if lists.null_count:  # Arrow allows a null list to span elements; Spark writes none
+        lengths[_nulls(lists)] = 0
+    return elements.to_numpy(zero_copy_only=False), lengths, null
+
+
+def _nulls(column: Any) -> BoolArray:
+    if column.null_count == 0:
+        return np.zeros(len(column), dtype=bool)
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+
+
+def _numbers(column: Any, kind: type) -> IntArray:
+    """A column of whole numbers, nulls as 0."""
+    filled = column.fill_null(0) if column.null_count else column
+    return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(kind)
+
+
+def _whole(numbers: Any) -> IntArray:
+    """Places as Arrow gives them: whole numbers, but floats where some are null. Those are -1."""
+    if numbers.dtype.kind == "f":
+        numbers = np.where(np.isnan(numbers), -1, numbers)
+    return np.asarray(numbers.astype(np.int64, copy=False))
+
+
+def read_numbers(column: Any) -> Array:
+    """A column of doubles, nulls as NaN."""
+    numbers = column.to_numpy(zero_copy_only=False)
+    return np.asarray(numbers, dtype=np.float64)

@@ -1,0 +1,122 @@
+"""What can be wrong with rows, counted where they are read and told to the user in one sentence.
+
+Knows no Spark: workers count, the driver words the error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["features", "label", "weight"]
+
+# Half a gigabyte of them: beyond it, labels or features are surely identifiers.
+MOST_COEFFICIENTS = 2**26
+
+# rule -> (whose column, what the rows hold, what to do); in the order in which they are told
+RULES: dict[str, tuple[Role, str, str]] = {
+    "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
+    "null element": ("features", "a null among the features", "drop or fill these rows"),
+    "broken vector": (
+        "features",
+        "sparse vectors that are damaged: indices must rise from 0 to below the size, and come one "
+        "a value",
+        "correct what made them",
+    ),
+    "size": (
+        "features",
+        "vectors whose size differs from the first row's",
+        "give every row the same number of features",
+    ),
+    "too wide": (
+        "features",
+        f"vectors of more than {MOST_COEFFICIENTS} features",
+        "have fewer, e.g. by pyspark.ml.feature.FeatureHasher",
+    ),
+    "not finite": (
+        "features",
+        "NaN or infinite values",
+        "drop these rows or impute them, e.g. with pyspark.ml.feature.Imputer",
+    ),
+    "no features": ("features", "vectors of size 0", "give at least one feature"),
+    "null label": ("label", "null or NaN", "drop these rows, e.g. df.dropna()"),
+    "label not whole": (
+        "label",
+        "labels that are not whole numbers 0, 1, 2, ...",
+        "index them, e.g. with pyspark.ml.feature.StringIndexer",
+    ),
+    "label negative": (
+        "label",
+        "negative labels",
+        "labels must be 0, 1, 2, ...: index them, e.g. with pyspark.ml.feature.StringIndexer",
+    ),
+    "label too large": (
+        "label",
+        "labels beyond the number of classes in the column's metadata",
+        "correct the metadata or the labels",
+    ),
+    "null weight": ("weight", "null or NaN", "drop or fill these rows, e.g. df.fillna(1.0)"),
+    "weight negative": ("weight", "negative weights", "weights must be 0 or more"),
+    "weight infinite": ("weight", "infinite weights", "weights must be finite numbers"),
+}
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """What the user calls the columns; `each` names the features one by one, if that is known."""
+
+    features: str | tuple[str, ...]  # a tuple: each feature is a column of its own
+    label: str
+    weight: str = ""
+    each: Sequence[str] | None = None
+
+    def subject(self, role: Role) -> str:
+        """How a sentence about the column begins."""
+        name = getattr(self, role)
+        if isinstance(name, str):
+            return f"Column '{name}'"
+        some = ", ".join(f"'{one}'" for one in name[:3])
+        return f"Columns {some}" + (f" and {len(name) - 3} more" if len(name) > 3 else "")
+
+    def feature(self, at: int) -> str:
+        """How a sentence speaks of one feature."""
+        known = self.each is not None and at < len(self.each)
+        return f"feature {at} ('{self.each[at]}')" if known and self.each else f"feature {at}"
+
+    def spell_out(self, text: str) -> str:
+        """The text with each feature's name beside its number."""
+        return re.sub(r"feature (\d+)", lambda found: self.feature(int(found[1])), text)
+
+
+@dataclass
+class RowFaults:
+    """How often each rule was broken, with the first example of each."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
+
+    def add(self, rule: str, count: int, example: str = "") -> None:
+        """Count `count` rows that break a rule."""
+        if count:
+            self.counts[rule] = self.counts.get(rule, 0) + count
+            self.examples.setdefault(rule, example)
+
+    def merge(self, other: RowFaults) -> None:
+        """Add another partition's."""
+        for rule, count in other.counts.items():
+            self.add(rule, count, other.examples[rule])
+
+    def sentence(self, names: ColumnNames) -> str:
+        """The first broken rule, for the user."""
+        rule = next(rule for rule in RULES if rule in self.counts)
+        role, what, remedy = RULES[rule]
+        count = self.counts[rule]
+        first = names.spell_out(self.examples[rule])
+        example = f" (first: {first})" if first else ""
+        rows = "1 row has" if count == 1 else f"{count} rows have"
+        return f"{names.subject(role)}: {rows} {what}{example}. To fit, {remedy}."

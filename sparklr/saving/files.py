@@ -1,0 +1,338 @@
+"""Saving and loading: JSON metadata as Spark writes them, coefficients as Parquet.
+
+A saved model has Spark's own layout: metadata (one line of JSON) and data (one row). Only a
+session is used, never its context, so that Spark Connect can save too. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from pyspark.ml.linalg import (
+    DenseMatrix,
+    DenseVector,
+    MatrixUDT,
+    SparseMatrix,
+    SparseVector,
+    VectorUDT,
+)
+from pyspark.ml.param import Param, Params
+from pyspark.ml.util import MLReadable, MLReader, MLWriter
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
+
+from sparklr.params import check_value
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.connect import is_remote, remove_path
+from sparklr.spark.matrices import read_matrix, read_vector
+from sparklr.spark.refusals import first_line
+
+FORMAT = 1
+
+T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot say
+
+# The columns of a saved model.
+DATA: dict[str, DataType] = {
+    "numClasses": IntegerType(),
+    "numFeatures": IntegerType(),
+    "interceptVector": VectorUDT(),
+    "coefficientMatrix": MatrixUDT(),
+    "isMultinomial": BooleanType(),
+}
+
+
+class OverwritingWriter(MLWriter):
+    """A writer that can make room on Spark Connect too, where Spark's own asks for the JVM."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if is_remote(self.sparkSession):
+            remove_path(self.sparkSession, path)
+        else:
+            super()._handleOverwrite(path)
+
+
+class ParamsWriter(OverwritingWriter):
+    """Writes the Params of an instance."""
+
+    def __init__(self, instance: Params) -> None:
+        super().__init__()
+        self._instance = instance
+
+    def saveImpl(self, path: str) -> None:
+        """Write the metadata; Spark calls this from `save`, after it made room."""
+        _write_metadata(self._instance, path, self.sparkSession)
+
+
+class ModelWriter(OverwritingWriter):
+    """Writes a model: its Params and its numbers."""
+
+    def __init__(self, instance: Params, numbers: ModelNumbers) -> None:
+        super().__init__()
+        self._instance, self._numbers = instance, numbers
+
+    def saveImpl(self, path: str) -> None:
+        """Write metadata and data; Spark calls this from `save`, after it made room."""
+        numbers, session = self._numbers, self.sparkSession
+        names = None if numbers.names is None else list(numbers.names)
+        _write_metadata(self._instance, path, session, {"featureNames": names})
+        row = (
+            numbers.classes,
+            numbers.features,
+            numbers.intercepts,
+            numbers.coefficients,
+            numbers.multinomial,
+        )
+        columns = list(DATA)
+        frame = session.createDataFrame([row], columns)
+        frame = frame.withColumns({name: F.col(name).cast("int") for name in columns[:2]})
+        frame.coalesce(1).write.parquet(f"{path}/data")
+
+
+class ParamsReader(MLReader[T]):
+    """Reads what `ParamsWriter` wrote: an instance of the class that was saved."""
+
+    def __init__(self, kind: type[T]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def load(self, path: str) -> T:
+        """The instance saved at `path`."""
+        metadata = read_metadata(path, self.sparkSession)
+        check_header(metadata, self._kind, f"'{path}'")
+        instance = self._kind()
+        _set_params(cast(Params, instance), metadata, path)
+        return instance
+
+
+class ModelReader(MLReader[T]):
+    """Reads what `ModelWriter` wrote: `make` gives the model of the numbers that were saved."""
+
+    def __init__(self, kind: type[T], make: Callable[[ModelNumbers], T]) -> None:
+        super().__init__()
+        self._kind, self._make = kind, make
+
+    def load(self, path: str) -> T:
+        """The model saved at `path`; it has no summary."""
+        metadata = read_metadata(path, self.sparkSession)
+        check_header(metadata, self._kind, f"'{path}'")
+        model = self._make(self._numbers(path, metadata.get("featureNames")))
+        _set_params(cast(Params, model), metadata, path)
+        return model
+
+    def _numbers(self, path: str, names: Any) -> ModelNumbers:
+        rows = _read_data(path, self.sparkSession)
+        if len(rows) != 1:
+            found = "is empty" if not rows else "has several rows"
+            raise ValueError(f"'{path}/data' {found}: this is not a whole model. Save it again.")
+        with damage(f"The numbers in '{path}/data' are damaged: "):
+            classes, features, intercepts, coefficients, many = rows[0]
+            matrix, vector = read_matrix(coefficients), read_vector(intercepts)
+            check_sizes(classes, features, many, (matrix.numRows, matrix.numCols), len(vector))
+        with damage(f"The metadata of '{path}' are damaged: "):
+            known = read_names(names, features)
+        return ModelNumbers(
+            coefficients=matrix,
+            intercepts=vector,
+            classes=classes,
+            multinomial=many,
+            names=known,
+        )
+
+
+def check_sizes(
+    classes: Any, features: Any, many: Any, shape: tuple[int, int], intercepts: int
+) -> None:
+    """Refuse sizes that are none, or do not agree."""
+    if type(classes) is not int or type(features) is not int or type(many) is not bool:
+        raise ValueError("its sizes are no numbers")
+    margins = classes if many else 1
+    if classes < 1 or features < 1 or not (many or classes <= 2):
+        raise ValueError(f"{classes} classes of {features} features")
+    if shape != (margins, features):
+        raise ValueError(f"its coefficients are {shape}, and not {(margins, features)}")
+    if intercepts != margins:
+        raise ValueError(f"it has {intercepts} intercepts, and not {margins}")
+
+
+def read_names(names: Any, features: int) -> tuple[str, ...] | None:
+    """The names of the features, if there are any: one per feature."""
+    typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if names is not None and not (typed and len(names) == features):
+        raise ValueError("its names are not one a feature")
+    return None if names is None else tuple(cast("list[str]", names))
+
+
+@contextmanager
+def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
+    """Say in a sentence what is wrong with a file, where reading it fails."""
+    try:
+        yield
+    except (
+        ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+        ValueError,
+    ) as reason:  # fmt: skip
+        text = " ".join(f"{type(reason).__name__}: {reason}".split())
+        raise ValueError(what + text.rstrip(".") + remedy) from None
+
+
+def _write_metadata(
+    instance: Params, path: str, session: SparkSession, more: dict[str, Any] | None = None
+) -> None:
+    metadata = {
+        "class": class_name(type(instance)),
+        "timestamp": int(time.time() * 1000),
+        "sparkVersion": session.version,
+        "uid": instance.uid,
+        "paramMap": encode_params(instance._paramMap),
+        "defaultParamMap": encode_params(instance._defaultParamMap),
+        "sparklrFormat": FORMAT,
+        **(more or {}),
+    }
+    line = json.dumps(metadata, separators=(",", ":"))
+    session.createDataFrame([(line,)], ["value"]).coalesce(1).write.text(f"{path}/metadata")
+
+
+def read_metadata(path: str, session: SparkSession) -> dict[str, Any]:
+    """What a folder's metadata say: nothing, where they are damaged."""
+    rows = _read(lambda: session.read.text(f"{path}/metadata").take(1), f"{path}/metadata")
+    if rows is None:
+        raise FileNotFoundError(
+            f"There is no saved model or estimator at '{path}': it has no folder 'metadata'. "
+            "Check the path, and the file system it names."
+        )
+    try:
+        metadata = json.loads(rows[0][0]) if rows else {}
+    except (ValueError, RecursionError):
+        metadata = {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _read_data(path: str, session: SparkSession) -> list[Row]:
+    """A model's rows, of which there should be one: vector and matrix as structs of numbers."""
+
+    def read() -> list[Row] | None:
+        frame = session.read.parquet(f"{path}/data")
+        if {field.name: field.dataType for field in frame.schema} != DATA:
+            return None
+        columns = [F.unwrap_udt(name) if isinstance(kind, UserDefinedType) else F.col(name)
+                   for name, kind in DATA.items()]  # fmt: skip
+        return frame.select(*columns).take(2)
+
+    rows = _read(read, f"{path}/data")
+    if rows is None:
+        raise ValueError(
+            f"'{path}/data' is not there, or has other columns than {', '.join(DATA)}: this is "
+            "not a whole model. Save it again."
+        )
+    return rows
+
+
+def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
+    """What is read, or None where there is nothing of this name."""
+    try:
+        return read()
+    except Exception as reason:  # of Spark, of py4j or of Connect, by what broke and where
+        text = str(reason)
+        if "PATH_NOT_FOUND" in text:
+            return None
+        raise ValueError(
+            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it can be reached and "
+            "you may read it, it is damaged: save it again."
+        ) from None
+
+
+def class_name(cls: type) -> str:
+    """A class as saved files name it."""
+    return f"{cls.__module__}.{cls.__name__}"
+
+
+def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
+    """Refuse what another class saved."""
+    expected, found = class_name(cls), metadata.get("class", "something that names no class")
+    if found != expected:
+        named = str(found)[:200]
+        raise ValueError(
+            f"{where} holds {named}, not {expected}. Load it with the class that saved it."
+        )
+
+
+def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
+    """Refuse what another class saved, or a newer version."""
+    check_class(metadata, cls, where)
+    number = metadata.get("sparklrFormat")
+    if type(number) is not int or number < 1:
+        raise ValueError(
+            f"{where} names no format ('sparklrFormat'): it is damaged. Save it again."
+        )
+    if number > FORMAT:
+        raise ValueError(
+            f"{where} was saved in format {number} by a newer sparklr; this one reads up to "
+            f"format {FORMAT}. Upgrade sparklr to load it."
+        )
+
+
+def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
+    with damage(f"The metadata of '{path}' are damaged: "):
+        instance._resetUid(read_uid(metadata["uid"]))
+        decode_params(instance, metadata["paramMap"])
+        for name, value in metadata["defaultParamMap"].items():
+            instance._setDefault(**{_known(instance, name): _from_json(value)})
+            check_value(name, instance.getOrDefault(name))
+
+
+def read_uid(value: Any) -> str:
+    """A uid, which is text."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("its uid is no text")
+    return value
+
+
+def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
+    """Params by name, as JSON can hold them."""
+    return {param.name: _to_json(value) for param, value in values.items()}
+
+
+def decode_params(instance: Params, values: dict[str, Any]) -> None:
+    """Set what `encode_params` made."""
+    for name, value in values.items():
+        instance._set(**{_known(instance, name): _from_json(value)})
+
+
+def _known(instance: Params, name: str) -> str:
+    if not instance.hasParam(name):
+        raise ValueError(f"there is no Param '{name}'")
+    return name
+
+
+def _to_json(value: Any) -> Any:
+    """A Param's value as JSON: a matrix or vector as its dense values, a model as its own text."""
+    if hasattr(value, "toJson"):
+        return value.toJson()
+    if isinstance(value, (DenseMatrix, SparseMatrix)):
+        return {"matrix": _texts(value.toArray().tolist())}
+    if isinstance(value, (DenseVector, SparseVector)):
+        return {"vector": _texts(value.toArray().tolist())}
+    return value
+
+
+def _texts(values: Any) -> Any:
+    """Infinite bounds as strings, for which JSON has no numbers."""
+    if isinstance(values, list):
+        return [_texts(value) for value in values]
+    return values if math.isfinite(values) else str(values)
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and "matrix" in value:
+        rows = np.array(value["matrix"], dtype=np.float64)
+        return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel(order="F"))
+    if isinstance(value, dict) and "vector" in value:
+        return DenseVector([float(number) for number in value["vector"]])
+    return value

@@ -1,0 +1,110 @@
+"""A model as JSON text, to be written and read without a Spark session."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from pyspark.ml.param import Params
+
+from sparklr.arrays import Array
+from sparklr.saving.files import (
+    FORMAT,
+    check_header,
+    check_sizes,
+    class_name,
+    damage,
+    decode_params,
+    encode_params,
+    read_names,
+    read_uid,
+)
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.matrices import stored_matrix
+
+T = TypeVar("T", bound=Params)
+
+
+def model_json(instance: Params, numbers: ModelNumbers) -> str:
+    """The text of a model: one JSON object, infinite numbers as strings."""
+    matrix = stored_matrix(numbers.coefficients)
+    rows: Any
+    if sp.issparse(matrix):
+        entries = sp.coo_matrix(matrix)
+        rows = {name: getattr(entries, name).tolist() for name in ("row", "col", "data")}
+    else:
+        rows = matrix.tolist()
+    return json.dumps(
+        {
+            "sparklrFormat": FORMAT,
+            "class": class_name(type(instance)),
+            "uid": instance.uid,
+            "numClasses": numbers.classes,
+            "numFeatures": numbers.features,
+            "isMultinomial": numbers.multinomial,
+            "intercepts": [_number(value) for value in numbers.intercepts.toArray().tolist()],
+            "coefficients": rows,
+            "featureNames": None if numbers.names is None else list(numbers.names),
+            "paramMap": encode_params(instance._paramMap),
+        },
+        allow_nan=False,
+    )
+
+
+def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T:
+    """The model that a text of `model_json` holds, or an error that says what the text lacks.
+
+    `make` gives the model of the numbers that the text holds.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"fromJson takes the text that toJson gave, but got {type(text).__name__}.")
+    with damage("This is not the JSON of a model: ", "."):
+        found = json.loads(text)
+    check_header(found if isinstance(found, dict) else {}, kind, "The text")
+    with damage("The JSON of this model is damaged (", "). Write it anew with toJson."):
+        model = make(_numbers(found))
+        model._resetUid(read_uid(found["uid"]))
+        decode_params(model, found["paramMap"])
+    return model
+
+
+def _numbers(found: dict[str, Any]) -> ModelNumbers:
+    classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
+    intercepts = np.array([_float(value) for value in found["intercepts"]])
+    check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
+    coefficients = _rows(found["coefficients"], len(intercepts), features)
+    if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
+        raise ValueError("a number that is not finite")
+    names = read_names(found["featureNames"], features)
+    return ModelNumbers.of(coefficients, intercepts, classes, multinomial=many, names=names)
+
+
+def _float(value: Any) -> float:
+    """A number, or one of the texts that stand for the infinite ones."""
+    if type(value) not in (int, float) and value not in ("inf", "-inf"):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+def _rows(stored: Any, columns: int, features: int) -> Array:
+    """Coefficients (C, p)."""
+    if not isinstance(stored, dict):
+        rows = np.array([[_float(value) for value in row] for row in stored])
+        if rows.shape != (columns, features):
+            raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
+        return rows
+    row, column, data = stored["row"], stored["col"], [_float(value) for value in stored["data"]]
+    if not all(type(place) is int for place in (*row, *column)):
+        raise TypeError("places that are no whole numbers")
+    if len(set(zip(row, column, strict=True))) < len(data):
+        raise ValueError("two numbers for one place")
+    entries = sp.coo_matrix((data, (row, column)), shape=(columns, features))
+    return np.asarray(entries.toarray(), dtype=np.float64)

@@ -1,0 +1,1 @@
+"""From rows to scores, and from scores to measures."""

@@ -1,0 +1,39 @@
+"""Rows that a user has at hand, as vectors, sequences, arrays or scipy matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from pyspark.ml.linalg import DenseVector, SparseVector
+
+from sparklr.arrays import Matrix
+
+
+def read_rows(value: Any, features: int) -> Matrix:
+    """A matrix (n, p) of one row, which may be a vector or a sequence, or of many."""
+    if isinstance(value, SparseVector):
+        pointers = [0, len(value.indices)]
+        rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
+    elif sp.issparse(value):
+        rows = sp.csr_matrix(value, dtype=np.float64)
+    else:
+        rows = np.asarray(value.toArray() if isinstance(value, DenseVector) else value)
+        rows = np.atleast_2d(rows.astype(np.float64))
+    if rows.ndim != 2:
+        raise ValueError(
+            f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
+        )
+    if rows.shape[1] != features:
+        raise ValueError(
+            f"The row has {rows.shape[-1]} features, but the model was fitted on {features}."
+        )
+    return rows
+
+
+def is_table(value: Any) -> bool:
+    """Whether rows came as a matrix, not as one row."""
+    if isinstance(value, (DenseVector, SparseVector)):
+        return False
+    return sp.issparse(value) or np.ndim(value) > 1

@@ -1,0 +1,134 @@
+"""Folds of a data set: a column that names each row's fold, and the frames that it divides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.ml import PipelineModel, Transformer
+from pyspark.ml.feature import SQLTransformer
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sparklr.spark.refusals import first_line, warn_once
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set with a column that names each row's fold, and the folds held out in turn."""
+
+    frame: DataFrame
+    column: str
+    held: Sequence[int]
+
+    @property
+    def fold(self) -> Column:
+        return F.col(self.column)
+
+    def without(self, fold: int) -> DataFrame:
+        """The rows to train on."""
+        return self.frame.where(self.fold != fold)
+
+    def only(self, fold: int) -> DataFrame:
+        """The rows to evaluate on."""
+        return self.frame.where(self.fold == fold)
+
+
+def cross_validation_split(
+    dataset: DataFrame, uid: str, count: int, fold_column: str, seed: int
+) -> Split:
+    """The folds that Spark's CrossValidator would make, row for row.
+
+    They are given in a column of the data set, or drawn where `fold_column` is empty.
+    """
+    column, folds = f"{uid}_fold", range(count)
+    if fold_column:
+        given = F.col(fold_column)
+        text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
+        wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
+        known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
+        # Spark trains every fold on a row of fold 0.5, and evaluates none on it.
+        known = known & (given == F.floor(given))
+        fold = F.when(known, given).otherwise(wrong)
+        return Split(dataset.withColumn(column, fold), column, folds)
+    random, width = f"{uid}_rand", 1.0 / len(folds)
+    frame = dataset.select("*", F.rand(seed).alias(random))
+    # The very products that Spark compares with: rounding decides which fold a row is in.
+    # Not nested, as many folds would be deeper than a message of Spark Connect may be.
+    fold = F.when(F.lit(False), -1)
+    for i in folds:
+        within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
+        fold = fold.when(within, i)
+    return Split(frame.withColumn(column, fold.otherwise(-1)).drop(random), column, folds)
+
+
+def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int) -> Split:
+    """The split that Spark's TrainValidationSplit would make, row for row.
+
+    Fold 0 is to train on, and fold 1 to evaluate on.
+    """
+    column, random = f"{uid}_fold", f"{uid}_rand"
+    frame = dataset.select("*", F.rand(seed).alias(random))
+    held = F.when(F.col(random) >= ratio, 1).otherwise(0)
+    return Split(frame.withColumn(column, held).drop(random), column, [1])
+
+
+@contextmanager
+def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Split]:
+    """The split, persisted while it is read several times, unless the data set is already."""
+    if not needed or _is_persisted(dataset):
+        yield split
+        return
+    try:
+        frame = split.frame.persist()
+    except Exception as refusal:
+        warn_once(f"the rows are read anew for each evaluation: {first_line(refusal)}")
+        yield split
+        return
+    try:
+        yield Split(frame, split.column, split.held)
+    finally:
+        frame.unpersist()
+
+
+def _is_persisted(dataset: DataFrame) -> bool:
+    try:
+        level = dataset.storageLevel
+    except Exception:  # platforms that cannot persist may reject `storageLevel` too
+        return False
+    return level.useMemory or level.useDisk
+
+
+def check_folds(found: Collection[int], held: Iterable[int]) -> None:
+    """Each fold must have rows to evaluate on, and others to train on."""
+    for fold in held:
+        if fold not in found:
+            raise ValueError(f"The validation data at fold {fold} is empty.")
+        if set(found) == {fold}:
+            raise ValueError(f"The training data at fold {fold} is empty.")
+
+
+def transformed(before: PipelineModel, split: Split, fold: int) -> DataFrame:
+    """All rows as the fitted stages make them.
+
+    Stages that look at one row at a time may see both parts at once, so that they are read once.
+    """
+    if all(_by_row(stage) for stage in before.stages):
+        return before.transform(split.frame)
+    train, held = before.transform(split.without(fold)), before.transform(split.only(fold))
+    # Stages may leave the fold's column out.
+    train = train.withColumn(split.column, F.lit(-1))
+    return train.unionByName(held.withColumn(split.column, F.lit(fold)))
+
+
+def is_row_transformer(stage: Any) -> bool:
+    return isinstance(stage, Transformer) and _by_row(stage)
+
+
+def _by_row(stage: Any) -> bool:
+    if isinstance(stage, PipelineModel):
+        return all(_by_row(one) for one in stage.stages)
+    known = type(stage).__module__ == "pyspark.ml.feature"
+    return known and not isinstance(stage, SQLTransformer)

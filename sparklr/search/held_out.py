@@ -1,0 +1,98 @@
+"""Metrics of held-out rows: each fit is evaluated on the fold that it leaves out, in memory.
+
+One reading brings the margins of many fits home; no frame and no job is made for a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.shared import Place, SharedFits
+from sparklr.objective.sums import Family, Probe
+from sparklr.passes.readings import HeldOutMargins, batches
+from sparklr.passes.threads import useful_threads
+from sparklr.rows.blocks import Block
+from sparklr.scoring.evaluators import ArrayEvaluator, HeldOut
+from sparklr.scoring.frame import scorer_of
+from sparklr.scoring.scorer import Scorer
+
+
+def held_out_metrics(
+    shared: SharedFits,
+    evaluator: ArrayEvaluator,
+    fits: Mapping[Place, Fit],
+    stage: Callable[[str], None],
+) -> dict[Place, float]:
+    """The evaluator's metric of each fit, on the fold that it leaves out."""
+    stage("scoring held-out rows")
+    rows = {fold: moments.rows for fold, moments in shared.passes.folds.items()}
+
+    def score_bytes(place: Place) -> int:
+        return 8 * len(fits[place].intercepts) * rows[place[1]]
+
+    metrics: dict[Place, float] = {}
+    scorers = {place: _scorer(shared, place, fit) for place, fit in fits.items()}
+    for places in batches(list(fits), shared.budget, score_bytes):
+        probes = [_probe(shared, scorers[place], place[1]) for place in places]
+        scored = shared.passes.read(HeldOutMargins(tuple(probes), rows))
+        metrics |= _metrics(evaluator, scorers, places, probes, scored)
+    return metrics
+
+
+def _scorer(shared: SharedFits, place: Place, fit: Fit) -> Scorer:
+    at, fold = place
+    facts = shared.facts(at, fold)
+    return scorer_of(
+        shared.requests[at].params,
+        fit.coefficients,
+        fit.intercepts,
+        classes=facts.classes,
+        multinomial=facts.multinomial,
+    )
+
+
+def _probe(shared: SharedFits, scorer: Scorer, fold: int) -> Probe:
+    """The probe whose margins are those of the scorer; its offsets count from the rows' origin."""
+    coefficients, intercepts = np.asarray(scorer.coefficients), scorer.intercepts
+    origin = shared.passes.moments.origin
+    offsets = intercepts if origin is None else intercepts + coefficients @ origin
+    family: Family = "multinomial" if scorer.multinomial else "binomial"
+    return Probe(family, coefficients, offsets, 0, without=fold)
+
+
+def _metrics(
+    evaluator: ArrayEvaluator,
+    scorers: Mapping[Place, Scorer],
+    places: Sequence[Place],
+    probes: Sequence[Probe],
+    scored: Sequence[Block],
+) -> dict[Place, float]:
+    """The metric of each fit, from the blocks that a reading left of the held-out rows."""
+    tasks: list[tuple[Scorer, Array, HeldOut]] = []
+    order: list[Place] = []
+    for fold in sorted({fold for _, fold in places}):
+        blocks = [block for block in scored if block.fold == fold]
+        rows = HeldOut(np.concatenate([block.labels for block in blocks]), _weights(blocks))
+        margins: Array = np.concatenate([block.matrix for block in blocks])
+        begin = 0
+        for place, probe in zip(places, probes, strict=True):
+            if place[1] == fold:
+                tasks.append((scorers[place], margins[:, begin : begin + probe.columns], rows))
+                order.append(place)
+                begin += probe.columns
+    with ThreadPoolExecutor(useful_threads(None)) as pool:  # sorting is what takes the time
+        found = pool.map(lambda task: evaluator.metric(*task), tasks)
+        return dict(zip(order, found, strict=True))
+
+
+def _weights(blocks: Sequence[Block]) -> Array | None:
+    if all(block.weights is None for block in blocks):
+        return None
+    return np.concatenate(
+        [np.ones(block.rows) if block.weights is None else block.weights for block in blocks]
+    )

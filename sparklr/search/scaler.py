@@ -1,0 +1,67 @@
+"""A StandardScaler before the estimator, done without: all folds share one packing of its input.
+
+With scaled features  z_j = (x_j - m_j) / s_j  a margin  γ·z + b  is  β·x + a,  where
+
+    γ_j = s_j β_j,    b = a + sum_j β_j m_j
+
+and a penalty on coefficients times deviations is the same for both. So a fit of γ, whatever the
+m and s of its fold's scaler, is a fit of β; a feature that does not vary has coefficient zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from pyspark.ml.feature import StandardScaler, StandardScalerModel
+
+from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.fitting.outcome import Fit
+from sparklr.objective.moments import Moments
+
+
+def without_scaler(
+    estimator: LogisticRegressionEstimator, scaler: StandardScaler
+) -> LogisticRegressionEstimator | None:
+    """An equivalent estimator on the scaler's input, or None."""
+    its = estimator
+    if its.isSet(its.featuresCols) or its.getFeaturesCol() != scaler.getOutputCol():
+        return None
+    # Bounds and a start are given for scaled features, by scales that differ with the fold.
+    given = (
+        its.initialModel,
+        its.lowerBoundsOnCoefficients,
+        its.upperBoundsOnCoefficients,
+        its.lowerBoundsOnIntercepts,
+        its.upperBoundsOnIntercepts,
+    )
+    if any(its.isSet(param) for param in given):
+        return None
+    if scaler.getWithMean() and not its.getFitIntercept():
+        return None
+    standardized = its.getStandardization() or scaler.getWithStd()
+    weighted = its.isSet(its.weightCol) and bool(its.getWeightCol())
+    if weighted and standardized and not its.getStandardization():
+        return None  # deviations by weight would stand for the scaler's, which knows no weights
+    return its.copy({its.featuresCol: scaler.getInputCol(), its.standardization: standardized})
+
+
+def with_scaler(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tuple[Fit, Moments]:
+    """A fit of the scaler's input and the moments of its rows as they are for its output."""
+    zeros = np.zeros(moments.features)
+    centre = scaler.mean.toArray() if scaler.getWithMean() else zeros
+    deviation = scaler.std.toArray() if scaler.getWithStd() else zeros + 1.0
+    factor = np.divide(1.0, deviation, out=zeros.copy(), where=deviation > 0)
+    there = replace(
+        fit,
+        coefficients=fit.coefficients * deviation,
+        intercepts=fit.intercepts + fit.coefficients @ centre,
+        precondition=None,
+    )
+    return there, replace(
+        moments,
+        mean=(moments.mean - centre) * factor,
+        spread=moments.spread * factor**2,
+        minimum=(moments.minimum - centre) * factor,
+        maximum=(moments.maximum - centre) * factor,
+    )

@@ -1,0 +1,208 @@
+"""Three ways to fit every map without every fold, from the fewest readings of the rows.
+
+alone          the estimator is ours: all folds and maps share one packing
+before_scaler  a StandardScaler is all that is fitted before ours: they share a packing of its input
+per_fold       other stages are fitted before ours: once for each fold, and each fold is packed
+
+Each gives its trials as it goes, one `Tried` per packing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pyspark.ml import Estimator, Model, Pipeline, PipelineModel
+from pyspark.ml.evaluation import Evaluator
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sparklr.display.progress import Progress
+from sparklr.estimator import LogisticRegressionEstimator, model_of, request_of
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.shared import Place, SharedFits, data_key, grouped, open_shared_fits
+from sparklr.rows.columns import training_rows
+from sparklr.scoring.evaluators import ArrayEvaluator
+from sparklr.search.folds import Split, check_folds, transformed
+from sparklr.search.held_out import held_out_metrics
+from sparklr.search.scaler import with_scaler
+
+# The fold of all rows that are not held out, where one fold alone is.
+OTHERS = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A map without a fold: its metric on that fold's rows, and its model.
+
+    metric : None where only the evaluator can tell, from the model's predictions
+    model : None where nobody needs it
+    """
+
+    place: Place
+    metric: float | None
+    model: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """The trials of one packing, and what makes the models of its maps on all rows."""
+
+    trials: Sequence[Trial]
+    final: Mapping[int, Callable[[], Model]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Search:
+    """What is to be tried: `ours`, alone or as the last stage of `estimator`, with each map.
+
+    copies : ours with the Params of each map
+    array_evaluators : for each map, what gives the evaluator's metric without a frame, or None
+    """
+
+    estimator: Estimator[Any]
+    ours: LogisticRegressionEstimator
+    maps: Sequence[Mapping[Any, Any]]
+    copies: Sequence[LogisticRegressionEstimator]
+    evaluator: Evaluator
+    array_evaluators: Sequence[ArrayEvaluator | None]
+    keep_models: bool
+    progress: Progress
+
+    def needs_model(self, at: int) -> bool:
+        """Whether the user wants a map's models, or an evaluator that only knows frames."""
+        return self.keep_models or self.array_evaluators[at] is None
+
+    def stages(self, at: int) -> list[Any]:
+        """The Pipeline's stages, with the Params of a map."""
+        pipeline: Any = self.estimator.copy(dict(self.maps[at]))
+        return list(pipeline.getStages())
+
+    def share(
+        self, estimators: Mapping[int, LogisticRegressionEstimator], frame: DataFrame, fold: Column
+    ) -> AbstractContextManager[SharedFits]:
+        """One packing of a frame, for estimators by their map."""
+        return open_shared_fits(
+            {at: request_of(its) for at, its in estimators.items()},
+            frame,
+            fold=fold,
+            stage=self.progress.stage,
+            watch=self.progress.round,
+        )
+
+    def metrics(self, shared: SharedFits, fits: Mapping[Place, Fit]) -> dict[Place, float]:
+        """The metrics of fits on their folds, as far as the packed rows can tell."""
+        found: dict[Place, float] = {}
+        for evaluator in dict.fromkeys(self.array_evaluators):
+            its = {at: fit for at, fit in fits.items() if self.array_evaluators[at[0]] == evaluator}
+            if evaluator is not None and its:
+                found |= held_out_metrics(shared, evaluator, its, self.progress.stage)
+        return found
+
+
+def alone(search: Search, split: Split, dataset: DataFrame) -> Iterator[Tried]:
+    """Maps that take the same columns share a packing of all folds."""
+    for group in grouped(range(len(search.maps)), lambda at: data_key(search.copies[at])):
+        estimators = {at: search.copies[at] for at in group}
+        with search.share(estimators, split.frame, split.fold) as shared:
+            whole, fits = _fit_folds(shared, split.held)
+            metrics = search.metrics(shared, fits)
+            train = {fold: split.without(fold) for fold in split.held}
+            models = _models(search, shared, fits, train)
+        yield Tried(
+            _trials(fits, metrics, models),
+            {at: partial(_final_alone, search, shared, whole[at], at, dataset) for at in group},
+        )
+
+
+def before_scaler(
+    search: Search,
+    estimators: Mapping[int, LogisticRegressionEstimator],
+    split: Split,
+    dataset: DataFrame,
+) -> Iterator[Tried]:
+    """Folds and maps share a packing of the rows before they are scaled.
+
+    `estimators` fit the scaler's input as those of the search fit its output.
+    """
+    frame = PipelineModel(search.stages(next(iter(estimators)))[:-2]).transform(split.frame)
+    for group in grouped(estimators, lambda at: data_key(estimators[at])):
+        alike = {at: estimators[at] for at in group}
+        with search.share(alike, frame, split.fold) as shared:
+            whole, fits = _fit_folds(shared, split.held)
+            metrics = search.metrics(shared, fits)
+        yield Tried(
+            _trials(fits, metrics, {}),
+            {at: partial(_final_scaled, search, shared, whole[at], at, dataset) for at in group},
+        )
+
+
+def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tried]:
+    """The stages before ours are fitted once for each fold, for maps that set them alike."""
+    for fold in split.held:
+        search.progress.stage(f"fitting the stages before, fold {fold}")
+        before = Pipeline(stages=search.stages(group[0])[:-1]).fit(split.without(fold))
+        frame = transformed(before, split, fold)
+        column = F.when(split.fold == fold, fold).otherwise(OTHERS)
+        for alike in grouped(group, lambda at: data_key(search.copies[at])):
+            estimators = {at: search.copies[at] for at in alike}
+            with search.share(estimators, frame, column) as shared:
+                check_folds(shared.folds, [fold])
+                fits = shared.fit_without([(at, fold) for at in alike], None)
+                metrics = search.metrics(shared, fits)
+                train = {fold: frame.where(split.fold != fold)}
+                models = _models(search, shared, fits, train)
+            piped = {at: PipelineModel([*before.stages, its]) for at, its in models.items()}
+            yield Tried(_trials(fits, metrics, piped))
+
+
+def _fit_folds(shared: SharedFits, held: Sequence[int]) -> tuple[dict[int, Fit], dict[Place, Fit]]:
+    """Fits of all maps on all rows, and from there without each fold."""
+    check_folds(shared.folds, held)
+    whole = shared.fit()
+    return whole, shared.fit_without([(at, fold) for at in whole for fold in held], whole)
+
+
+def _models(
+    search: Search,
+    shared: SharedFits,
+    fits: Mapping[Place, Fit],
+    train: Mapping[int, DataFrame],
+) -> dict[Place, Any]:
+    """The models that somebody needs, of fits without a fold."""
+    return {
+        (at, fold): model_of(search.copies[at], fit, shared.facts(at, fold), train[fold])
+        for (at, fold), fit in fits.items()
+        if search.needs_model(at)
+    }
+
+
+def _trials(
+    fits: Mapping[Place, Fit], metrics: Mapping[Place, float], models: Mapping[Place, Any]
+) -> list[Trial]:
+    return [Trial(place, metrics.get(place), models.get(place)) for place in fits]
+
+
+def _final_alone(
+    search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
+) -> Model:
+    """The model of a map on all rows."""
+    return model_of(search.copies[at], fit, shared.facts(at), dataset)
+
+
+def _final_scaled(
+    search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
+) -> PipelineModel:
+    """The Pipeline's model of a map on all rows, from the fit before the scaler."""
+    before = Pipeline(stages=search.stages(at)[:-1]).fit(dataset)
+    frame, estimator = before.transform(dataset), search.copies[at]
+    scaler: Any = before.stages[-1]
+    facts = shared.facts(at)
+    scaled, moments = with_scaler(fit, facts.moments, scaler)
+    names = training_rows(frame, estimator).names.each
+    known = None if names is None else tuple(names)
+    model = model_of(estimator, scaled, replace(facts, names=known, moments=moments), frame)
+    return PipelineModel([*before.stages, model])

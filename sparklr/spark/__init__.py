@@ -1,0 +1,1 @@
+"""What we need of Spark itself: the JVM, Spark Connect, sessions, settings, linear algebra."""
