@@ -35,16 +35,21 @@ bench: java $(INSTALLED) ## time ours against Spark's own; QUICK=1, SCALE=0.1, O
 	$(BIN)/python -m benchmarks.suite $(strip $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only '$(ONLY)'))
 
 # What `make test` leaves to `make test-all`.
-SLOW := connect or cluster or soak or parity_full or notebooks
+SLOW := deep or cluster or soak or parity_full or notebooks
+# A process has either classic sessions or those of Spark Connect, so pytest is started twice.
+CLIENT := $(BIN)/python -m tests.connect.client
 
 unit: $(INSTALLED) ## run the tests that need no Spark session
 	$(BIN)/python -m pytest -m "not (session or $(SLOW))"
 
-test: java $(INSTALLED) ## run the tests: those and what one Spark session can show
+test: java $(INSTALLED) ## run the tests: those, what one Spark session can show, some on Connect
 	$(BIN)/python -m pytest -m "not ($(SLOW))" --durations=20
+	$(CLIENT) -m "connect_slice and not (classic or deep)" --durations=10
 
-test-all: java $(INSTALLED) ## run all tests: Spark Connect, cluster, soak and notebooks too
+test-all: export HYPOTHESIS_PROFILE := full
+test-all: java $(INSTALLED) ## run all tests: cluster, soak, notebooks and Spark Connect too
 	$(BIN)/python -m pytest --durations=60
+	$(CLIENT) -m "connect and not classic" --durations=20
 
 # .venv first on PATH: whatever Python it was made with is then at hand for nox by its version.
 matrix: java $(INSTALLED) ## run on each Spark line and Python, into docs/compatibility.md; ONLY=3.5

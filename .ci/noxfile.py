@@ -5,6 +5,7 @@
     nox -f .ci/noxfile.py -p 3.12          one Python, with every line
     nox -f .ci/noxfile.py -- --record      all, with the results in docs/compatibility.md
     nox -f .ci/noxfile.py -- tests         all tests, not just those that meet Spark
+    nox -f .ci/noxfile.py -- --connect     those that a client of Spark Connect runs
 
 An interpreter that the machine lacks is skipped, and named in the list of results at the end.
 """
@@ -30,14 +31,17 @@ CONTRACT = (
     "tests/test_estimator.py",
     "tests/test_fit_multiple.py",
     "tests/test_model.py",
-    "tests/test_persistence.py",
-    "tests/test_scoring_ways.py",
+    "tests/saving",
+    "tests/scoring",
 )
 # All that meets Spark itself, and the parity suite against Spark's own estimator. What is left out
 # is mathematics in numpy, or takes long and asks Spark for nothing new.
 CONTRACT_AND_PARITY = (
     "tests/passes",
+    "tests/saving",
+    "tests/scoring",
     "tests/parity/test_introspection.py",
+    "tests/parity/test_live_models.py",
     "tests/parity/test_live_spark.py",
     "tests/test_arrow.py",
     "tests/test_cleanup.py",
@@ -46,11 +50,8 @@ CONTRACT_AND_PARITY = (
     "tests/test_folds.py",
     "tests/test_model.py",
     "tests/test_params.py",
-    "tests/test_persistence.py",
-    "tests/test_scoring_ways.py",
     "tests/test_summary.py",
     "tests/test_tuning.py",
-    "tests/test_ways_out.py",
 )
 
 
@@ -99,8 +100,8 @@ COMBINATIONS = [
 @nox.parametrize("python,spark", COMBINATIONS)
 def tests(session: nox.Session, spark: str) -> None:
     """Contract and parity, or the tests that are named; `--record` notes the result."""
-    record = "--record" in session.posargs
-    named = [each for each in session.posargs if each != "--record"]
+    record, remote = ("--record" in session.posargs, "--connect" in session.posargs)
+    named = [each for each in session.posargs if each not in ("--record", "--connect")]
     line = LINES[spark]
     companions = line.oldest if session.python == line.pythons[0] else line.newest
     session.chdir(ROOT)
@@ -112,11 +113,14 @@ def tests(session: nox.Session, spark: str) -> None:
     here = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, "SPARK_HOME": None}
     report = Path(session.create_tmp()) / "report.xml"
     report.unlink(missing_ok=True)
-    command = ["python", "-m", "pytest", f"--junitxml={report}", *(named or CONTRACT_AND_PARITY)]
+    runner, chosen = ["pytest"], named or CONTRACT_AND_PARITY
+    if remote:
+        runner, chosen = ["tests.connect.client", "-m", "connect and not classic"], named
+    command = ["python", "-m", *runner, f"--junitxml={report}", *chosen]
     # With 1 some tests failed, which the record is to say; it fails then, and so does the session.
     session.run(*command, env=here, success_codes=[0, 1] if record else [0])
     if record:
-        suite = " ".join(named) or "contract and parity"
+        suite = " ".join(named) or ("Spark Connect" if remote else "contract and parity")
         session.run("python", ".ci/compatibility.py", str(report), suite)
 
 

@@ -7,26 +7,44 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 
+# The address of a server of Spark Connect, where `connect/client.py` has started this process.
+REMOTE = os.environ.get("SPARK_REMOTE")
+
+# The session, and what by its name alone brings it along.
+OF_THE_SESSION = {"spark", "two", "three"}
+
+# Examples per property, the same ones in each run. In depth in `make test-all`.
+for name, examples in (("default", 25), ("full", 400)):
+    hypothesis.settings.register_profile(
+        name, max_examples=examples, derandomize=True, deadline=None
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for the session, so that `make unit` can do without."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        given = getattr(item, "callspec", None)
+        names = (
+            {value for value in given.params.values() if isinstance(value, str)} if given else {}
+        )
+        if OF_THE_SESSION & {*getattr(item, "fixturenames", ()), *names}:
             item.add_marker("session")
-
-
-# The address of a server of Spark Connect, where `test_connect.py` has started this process.
-REMOTE = os.environ.get("SPARK_REMOTE")
+        if REMOTE and item.get_closest_marker("classic"):
+            item.add_marker(pytest.mark.skip(reason="needs Spark's JVM"))
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
+def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A local session on two cores with few shuffle partitions, or one of Spark Connect."""
+    if not any(item.get_closest_marker("session") for item in request.session.items):
+        pytest.fail("A test asks for the session as it runs: let it take the fixture `spark`.")
     from pyspark.sql import SparkSession
 
     if REMOTE:
@@ -79,30 +97,31 @@ def three(spark: Any) -> Iterator[Any]:
     frame.unpersist()
 
 
+@pytest.fixture(scope="module")
+def _same_settings_and_views(spark: Any) -> Iterator[None]:
+    """Once per module, as the look takes longer than many a test.
+
+    Which test of the module it was, `nothing_at_all_left` in the place of `nothing_left` tells.
+    """
+    from tests.leftovers import no_setting_or_view
+
+    with no_setting_or_view(spark):
+        yield
+
+
 @pytest.fixture
-def nothing_left(spark: Any) -> Iterator[None]:
-    """Fails if a test leaves a persisted frame, a changed setting, a view or a thread behind."""
-    import threading
+def nothing_left(spark: Any, _same_settings_and_views: None) -> Iterator[None]:
+    """Fails if a test leaves a persisted frame or a thread, or its module a setting or a view."""
+    from tests.leftovers import no_frame_or_thread
 
-    from tests.frames import kept
+    with no_frame_or_thread(spark):
+        yield
 
-    # CrossValidator leaves the threads of its pool to the garbage collector.
-    of_a_pool = ("(worker)", "(_handle_workers)", "(_handle_tasks)", "(_handle_results)")
 
-    def state() -> tuple[tuple[int, int], dict[str, str], list[str]]:
-        settings = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
-        where = None if REMOTE else "global_temp"
-        views = [table.name for table in spark.catalog.listTables(where) if table.isTemporary]
-        return kept(spark), settings, views
+@pytest.fixture
+def nothing_at_all_left(spark: Any) -> Iterator[None]:
+    """Fails if a test leaves a persisted frame, a thread, a changed setting or a view."""
+    from tests.leftovers import no_frame_or_thread, no_setting_or_view
 
-    before, threads = state(), set(threading.enumerate())
-    yield
-    (held, *rest), (held_before, *rest_before) = state(), before
-    assert rest == rest_before
-    # What an earlier test's library had persisted may be forgotten meanwhile.
-    assert all(now <= then for now, then in zip(held, held_before, strict=True))
-    # A thread that an earlier test's library had started may well end meanwhile.
-    left = [t.name for t in set(threading.enumerate()) - threads]
-    if REMOTE:  # gRPC and Spark's client start and end many as they like
-        left = [name for name in left if name.startswith("sparklr")]
-    assert [name for name in left if not name.endswith(of_a_pool)] == []
+    with no_setting_or_view(spark), no_frame_or_thread(spark):
+        yield

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
@@ -108,7 +108,6 @@ def columns(draw: st.DrawFn) -> tuple[list[Row], int, int, int]:
     return rows, features, begin, draw(st.integers(begin, len(rows)))
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
 @given(columns(), st.randoms(use_true_random=False))
 def test_columns_read_as_their_rows_do(case: tuple[list[Row], int, int, int], chance: Any) -> None:
     rows, features, begin, end = case
@@ -121,7 +120,6 @@ def test_columns_read_as_their_rows_do(case: tuple[list[Row], int, int, int], ch
     )
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
 @given(st.lists(st.none() | st.lists(st.none() | numbers, max_size=4), max_size=6), st.data())
 def test_arrays_read_as_their_rows_do(
     rows: list[list[float | None] | None], data: st.DataObject

@@ -15,7 +15,11 @@ from sparklr.passes.jobs import SparkPasses
 from sparklr.spark.connect import is_remote
 from tests.frames import collect_garbage, counts_frames, kept
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [
+    pytest.mark.connect,
+    pytest.mark.connect_slice,
+    pytest.mark.usefixtures("nothing_at_all_left"),
+]
 
 LOCAL_MB = "spark.sparklr.localMB"
 

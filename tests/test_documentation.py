@@ -32,6 +32,16 @@ def test_the_python_of_a_page_runs(spark: Any, page: Path) -> None:
         exec(compile(block, page.name, "exec"), names)
 
 
+def test_the_tests_that_a_page_names_are_there() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 20
+    for file, test in named:
+        path = ROOT / "tests" / file
+        assert path.is_file(), file
+        assert f"def {test}" in path.read_text(encoding="utf-8"), (file, test)
+
+
 @pytest.mark.parametrize(
     "module", [sparklr.estimator, sparklr.model, sparklr.summary], ids=lambda one: one.__name__
 )

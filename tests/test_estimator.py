@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -18,9 +20,21 @@ from pyspark.sql import functions as F
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from tests.frames import dense
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 
+@pytest.fixture(scope="module")
+def fitted(two: Any) -> Callable[..., Any]:
+    """Our fit of `two` with these Params: each of them once."""
+
+    @cache
+    def fit(**params: Any) -> Any:
+        return LogisticRegressionEstimator(**params).fit(two)
+
+    return fit
+
+
+@pytest.mark.connect_slice
 def test_model_keeps_uid_and_params(two: Any) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.1, threshold=0.3)
     model = estimator.fit(two)
@@ -39,6 +53,7 @@ def test_history_and_iterations(two: Any) -> None:
     assert summary.converged
 
 
+@pytest.mark.connect_slice
 def test_the_same_fit_twice_is_the_same_to_the_bit(spark: Any, three: Any) -> None:
     for megabytes in ("128", "0"):
         spark.conf.set("spark.sparklr.localMB", megabytes)
@@ -69,20 +84,18 @@ def test_array_features_equal_vectors(two: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["int", "bigint", "float", "decimal(3,1)", "tinyint"])
-def test_labels_of_any_numeric_type(two: Any, kind: str) -> None:
+def test_labels_of_any_numeric_type(two: Any, fitted: Any, kind: str) -> None:
     frame = two.withColumn("label", F.col("label").cast(kind))
     ours = LogisticRegressionEstimator(regParam=0.1).fit(frame)
-    expected = LogisticRegressionEstimator(regParam=0.1).fit(two)
+    expected = fitted(regParam=0.1)
     assert_array_equal(ours.coefficients.toArray(), expected.coefficients.toArray())
 
 
-def test_param_maps_in_fit(two: Any) -> None:
+def test_param_maps_in_fit(two: Any, fitted: Any) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.5)
     one = estimator.fit(two, {estimator.regParam: 0.1})
-    assert_allclose(
-        one.coefficients.toArray(),
-        LogisticRegressionEstimator(regParam=0.1).fit(two).coefficients.toArray(),
-    )
+    expected = fitted(regParam=0.1)
+    assert_allclose(one.coefficients.toArray(), expected.coefficients.toArray())
     several = estimator.fit(two, [{estimator.regParam: 0.1}, {estimator.regParam: 1.0}])
     # In one pass with the other: the same sums, but added up side by side.
     assert_allclose(several[0].coefficients.toArray(), one.coefficients.toArray(), rtol=1e-12)
@@ -96,6 +109,7 @@ def test_a_param_map_of_names_is_refused(two: Any) -> None:
             LogisticRegressionEstimator().fit(two, extra)
 
 
+@pytest.mark.connect_slice
 def test_in_a_pipeline(two: Any) -> None:
     stages = [
         VectorAssembler(inputCols=["x0", "x1", "x2"], outputCol="raw"),
@@ -113,6 +127,7 @@ def test_in_a_pipeline(two: Any) -> None:
     )
 
 
+@pytest.mark.connect_slice
 def test_cross_validation_chooses_as_with_spark(two: Any) -> None:
     def metrics(estimator: Any) -> list[float]:
         grid = ParamGridBuilder().addGrid(estimator.regParam, [0.01, 0.3]).build()
@@ -157,33 +172,30 @@ def test_one_vs_rest(three: Any) -> None:
     assert np.mean(np.equal(*predictions)) > 0.99
 
 
-def test_weight_column_and_empty_name(two: Any) -> None:
-    weighted = LogisticRegressionEstimator(weightCol="weight").fit(two)
-    plain = LogisticRegressionEstimator().fit(two)
-    empty = LogisticRegressionEstimator(weightCol="").fit(two)
+def test_weight_column_and_empty_name(fitted: Any) -> None:
+    weighted, plain, empty = fitted(weightCol="weight"), fitted(), fitted(weightCol="")
     assert_array_equal(plain.coefficients.toArray(), empty.coefficients.toArray())
     assert np.abs(weighted.coefficients.toArray() - plain.coefficients.toArray()).max() > 1e-3
 
 
-def test_column_names_with_dots_and_nested_columns(two: Any) -> None:
+@pytest.mark.connect_slice
+def test_column_names_with_dots_and_nested_columns(two: Any, fitted: Any) -> None:
     odd = two.select(
         F.col("features").alias("my.features"), F.struct(F.col("label").alias("y")).alias("s")
     )
     ours = LogisticRegressionEstimator(featuresCol="my.features", labelCol="s.y").fit(odd)
-    expected = LogisticRegressionEstimator().fit(two)
-    assert_array_equal(ours.coefficients.toArray(), expected.coefficients.toArray())
+    assert_array_equal(ours.coefficients.toArray(), fitted().coefficients.toArray())
     assert ours.transform(odd).columns[:2] == odd.columns
 
 
 @pytest.mark.parametrize("solver", ["newton", "l-bfgs", "proximal-newton", "owl-qn"])
-def test_every_solver_finds_the_same(two: Any, solver: str) -> None:
-    expected = LogisticRegressionEstimator(regParam=0.01, tol=1e-9).fit(two)
-    ours = LogisticRegressionEstimator(regParam=0.01, tol=1e-9, solver=solver).fit(two)
+def test_every_solver_finds_the_same(fitted: Any, solver: str) -> None:
+    expected = fitted(regParam=0.01, tol=1e-9)
+    ours = fitted(regParam=0.01, tol=1e-9, solver=solver)
     assert ours.summary.solver == solver
     assert_allclose(ours.coefficients.toArray(), expected.coefficients.toArray(), atol=1e-4)
 
 
-def test_block_size_changes_nothing_but_blocks(two: Any) -> None:
-    small = LogisticRegressionEstimator(maxBlockSizeInMB=0.001, aggregationDepth=3).fit(two)
-    plain = LogisticRegressionEstimator().fit(two)
+def test_block_size_changes_nothing_but_blocks(fitted: Any) -> None:
+    small, plain = fitted(maxBlockSizeInMB=0.001, aggregationDepth=3), fitted()
     assert_allclose(small.coefficients.toArray(), plain.coefficients.toArray(), rtol=1e-9)

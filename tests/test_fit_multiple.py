@@ -17,7 +17,7 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.packing.job import Packing
 from sparklr.passes.local import LocalPasses
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 SETTINGS: list[dict[str, Any]] = [
     {"regParam": 0.1},
@@ -90,6 +90,7 @@ def test_models_are_those_of_fits_one_by_one(
     assert count == 1 or together < len(readings) - together
 
 
+@pytest.mark.connect_slice
 def test_three_classes_in_jobs(spark: Any, three: Any, packings: list[int]) -> None:
     spark.conf.set("spark.sparklr.localMB", "0")
     try:
@@ -133,6 +134,7 @@ def test_nothing_is_read_before_the_first_is_asked_for(two: Any, packings: list[
     assert list(estimator.fitMultiple(two, [])) == []
 
 
+@pytest.mark.connect_slice
 def test_threads_share_an_iterator(two: Any, packings: list[int]) -> None:
     estimator = tight()
     waiting = estimator.fitMultiple(two, maps_of(estimator))

@@ -26,7 +26,7 @@ from sparklr.rows.blocks import Block
 from tests.passes.asking import held_out, total
 from tests.passes.contract import CASES, NAMES, RELATIVE, Rows, direct_sums, probes_of
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
 FOLDS = np.array([0, 1, 2, 6])
 LOCAL = PackSettings(block_bytes=2_000, slots=2, folded=True)
@@ -141,7 +141,15 @@ def assert_moments_alike(found: Moments, expected: Moments) -> None:
         assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["both", "sparse", "far dense", "far sparse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("both", marks=pytest.mark.connect_slice),
+        "far sparse",
+        pytest.param("sparse", marks=pytest.mark.deep),
+        pytest.param("far dense", marks=pytest.mark.deep),
+    ],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_reading_leaves_out_what_probes_say(spark: Any, kind: str, name: str) -> None:
     with of_kind(spark, kind, name) as case:
@@ -173,7 +181,7 @@ def alone(rows: Rows) -> LocalPasses:
     return LocalPasses.of([Block(rows.matrix, rows.labels, rows.weights)], rows.matrix.shape[1])
 
 
-@pytest.mark.parametrize("lost", ["one", "all"])
+@pytest.mark.parametrize("lost", [pytest.param("one", marks=pytest.mark.connect_slice), "all"])
 @pytest.mark.parametrize("kind", ["near", "files"])
 def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -> None:
     for judged_first in (False, True):

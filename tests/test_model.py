@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import StringIndexer, VectorAssembler
-from pyspark.ml.linalg import DenseMatrix, Vectors
+from pyspark.ml.linalg import Vectors
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.spark.classic import SparkModelCache
 from tests.frames import dense
+from tests.made_models import without_jvm
+
+pytestmark = pytest.mark.connect
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,7 @@ def test_one_row_is_scored_as_a_frame_is(
             assert_allclose(model.predictRaw(np.array(row.features)), row.rawPrediction, rtol=1e-13)
 
 
+@pytest.mark.connect_slice
 def test_scores_follow_from_the_coefficients(two: Any, binary: LogisticRegressionModel) -> None:
     margins = dense(two, "features") @ binary.coefficients.toArray() + binary.intercept
     scored = binary.transform(two)
@@ -57,19 +60,22 @@ def test_scores_follow_from_the_coefficients(two: Any, binary: LogisticRegressio
     )
 
 
-@pytest.mark.parametrize("shown", list(product([True, False], repeat=3)))
-def test_an_empty_name_leaves_the_column_out(
-    two: Any, binary: LogisticRegressionModel, shown: tuple[bool, bool, bool]
-) -> None:
+@pytest.mark.connect_slice
+def test_an_empty_name_leaves_the_column_out(two: Any, binary: LogisticRegressionModel) -> None:
+    """Where there is a JVM, `scoring/test_outputs.py` shows more of it."""
     columns = ["rawPrediction", "probability", "prediction"]
-    model = binary.copy()
-    for column, wanted in zip(columns, shown, strict=True):
-        model._set(**{f"{column}Col": column if wanted else ""})
-    scored = model.transform(two)
-    assert scored.columns == two.columns + [c for c, w in zip(columns, shown, strict=True) if w]
-    if shown[2]:
-        everything = binary.transform(two).select("prediction").collect()
-        assert scored.select("prediction").collect() == everything
+    everything, predicted = binary.transform(two), []
+    for shown in product([True, False], repeat=3):
+        model = binary.copy()
+        for column, wanted in zip(columns, shown, strict=True):
+            model._set(**{f"{column}Col": column if wanted else ""})
+        scored = model.transform(two)
+        assert scored.columns == two.columns + [c for c, w in zip(columns, shown, strict=True) if w]
+        if shown[2]:
+            predicted.append(scored.select("prediction"))
+    expected = everything.select("prediction").collect()
+    rows = reduce(lambda one, other: one.union(other), predicted).collect()
+    assert rows == expected * len(predicted)
 
 
 @pytest.mark.classic
@@ -81,7 +87,7 @@ def test_rows_go_to_python_once_and_not_at_all_where_there_is_a_jvm(
         return int(plan.count("ArrowEvalPython"))
 
     assert python_nodes() == 0
-    monkeypatch.setattr(SparkModelCache, "copy_in", lambda *_: None)
+    without_jvm(monkeypatch)
     assert python_nodes() == 1
 
 
@@ -98,6 +104,7 @@ def test_a_changed_threshold_counts_at_once(two: Any, binary: LogisticRegression
     assert counts[0] > counts[1] > counts[2] == 0
 
 
+@pytest.mark.connect_slice
 def test_thresholds_of_three_classes(three: Any, ternary: LogisticRegressionModel) -> None:
     model = ternary.copy().setThresholds([0.0, 1.0, 1.0])
     assert {row.prediction for row in model.transform(three).collect()} == {0.0}
@@ -107,6 +114,7 @@ def test_thresholds_of_three_classes(three: Any, ternary: LogisticRegressionMode
         ternary.copy().setThresholds([1.0, 1.0]).transform(three)
 
 
+@pytest.mark.connect_slice
 def test_null_features_give_null_scores(two: Any, binary: LogisticRegressionModel) -> None:
     frame = two.limit(4).withColumn("features", F.when(F.col("x0") > 0, F.col("features")))
     for row in binary.transform(frame).collect():
@@ -135,41 +143,21 @@ def test_existing_output_column_is_refused(two: Any, binary: LogisticRegressionM
         binary.transform(two.withColumn("prediction", F.lit(1.0)))
 
 
-def test_model_round_trip(tmp_path: Path, two: Any, three: Any, binary: Any, ternary: Any) -> None:
-    for number, (frame, model) in enumerate(((two, binary), (three, ternary))):
-        path = str(tmp_path / f"model{number}")
-        model.save(path)
-        loaded = LogisticRegressionModel.load(path)
-        assert loaded.uid == model.uid
-        assert loaded.getRegParam() == model.getRegParam()
-        assert loaded.numClasses == model.numClasses
-        assert loaded.coefficientMatrix == model.coefficientMatrix
-        assert loaded.interceptVector == model.interceptVector
-        assert not loaded.hasSummary
-        with pytest.raises(RuntimeError, match="No training summary"):
-            _ = loaded.summary
-        assert loaded.transform(frame).collect() == model.transform(frame).collect()
-
-
-@pytest.mark.usefixtures("spark")
-def test_estimator_round_trip_with_matrix_params(tmp_path: Path) -> None:
-    estimator = LogisticRegressionEstimator(regParam=0.1, thresholds=[0.3, 0.7], weightCol="w")
-    estimator.setLowerBoundsOnCoefficients(DenseMatrix(2, 2, [0.0, -np.inf, 2.0, 3.0]))
-    estimator.setUpperBoundsOnIntercepts(Vectors.dense(np.inf))
-    path = str(tmp_path / "estimator")
-    estimator.save(path)
-    loaded = LogisticRegressionEstimator.load(path)
-    assert loaded.uid == estimator.uid
-    assert loaded.extractParamMap() == estimator.extractParamMap()
-
-
-def test_overwrite(tmp_path: Path, binary: LogisticRegressionModel) -> None:
+@pytest.mark.connect_slice
+def test_a_saved_model_scores_as_before_and_has_no_summary(
+    tmp_path: Path, two: Any, binary: LogisticRegressionModel
+) -> None:
     path = str(tmp_path / "model")
     binary.save(path)
-    binary.write().overwrite().save(path)
-    assert LogisticRegressionModel.load(path).coefficients == binary.coefficients
+    loaded = LogisticRegressionModel.load(path)
+    assert loaded.uid == binary.uid
+    assert not loaded.hasSummary
+    with pytest.raises(RuntimeError, match="No training summary"):
+        _ = loaded.summary
+    assert loaded.transform(two).collect() == binary.transform(two).collect()
 
 
+@pytest.mark.connect_slice
 def test_a_pipeline_next_to_jvm_stages_round_trips(tmp_path: Path, two: Any) -> None:
     frame = two.withColumn("text", F.when(F.col("label") > 0, "yes").otherwise("no"))
     stages = [
@@ -184,22 +172,6 @@ def test_a_pipeline_next_to_jvm_stages_round_trips(tmp_path: Path, two: Any) -> 
     loaded = PipelineModel.load(str(tmp_path / "fitted"))
     assert isinstance(loaded.stages[-1], LogisticRegressionModel)
     assert loaded.transform(frame).collect() == fitted.transform(frame).collect()
-
-
-def test_wrong_class_and_newer_format_are_refused(
-    tmp_path: Path, binary: LogisticRegressionModel
-) -> None:
-    path = tmp_path / "model"
-    binary.save(str(path))
-    with pytest.raises(ValueError, match=r"holds sparklr\.model\.LogisticRegressionModel"):
-        LogisticRegressionEstimator.load(str(path))
-    part = next((path / "metadata").glob("part-*"))
-    metadata = json.loads(part.read_text())
-    part.write_text(json.dumps({**metadata, "sparklrFormat": 99}))
-    for crc in (path / "metadata").glob(".*.crc"):
-        crc.unlink()
-    with pytest.raises(ValueError, match="format 99 by a newer sparklr"):
-        LogisticRegressionModel.load(str(path))
 
 
 def test_repr(binary: LogisticRegressionModel) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
@@ -21,7 +21,6 @@ from sparklr.rows.blocks import Block
 from sparklr.solvers import Query, newton
 from tests.problems import Ask, ask_rows, make_rows, run
 
-light = settings(max_examples=30, deadline=None, derandomize=True)
 families = pytest.mark.parametrize("family", ["binomial", "multinomial"])
 centring = pytest.mark.parametrize("intercept", [True, False])
 
@@ -63,7 +62,6 @@ def plain_objective(spec: Spec, block: Block, coefficients: Array, intercepts: A
 @families
 @centring
 @pytest.mark.parametrize("standardization", [True, False])
-@light
 @given(seed=st.integers(0, 2**32 - 1), strength=st.sampled_from([0.0, 0.1, 2.0]))
 def test_the_objective_is_the_one_in_the_users_units(
     family: Family, intercept: bool, standardization: bool, seed: int, strength: float

@@ -25,6 +25,8 @@ from sparklr.summary import (
 from tests.frames import jobs_started
 from tests.made_models import made_model, made_report, training
 
+pytestmark = pytest.mark.connect
+
 CONFUSION = (
     "labels", "truePositiveRateByLabel", "falsePositiveRateByLabel", "precisionByLabel",
     "recallByLabel", "accuracy", "weightedTruePositiveRate", "weightedFalsePositiveRate",
@@ -120,6 +122,7 @@ def test_a_binary_model_evaluates_to_the_numbers_of_spark(case: str, two: Any, b
     assert_same_curves(mine, theirs)
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("case", ["weighted", "tied scores"])
 def test_curves_are_frames_as_in_spark(case: str, two: Any, binary: Any) -> None:
     frame = BINARY[case][0](two)
@@ -140,6 +143,7 @@ def test_a_multinomial_model_evaluates_to_the_numbers_of_spark(
     assert_same_measures(mine, model.evaluate(frame))
 
 
+@pytest.mark.connect_slice
 def test_columns_and_their_names_are_those_of_spark(two: Any, binary: Any) -> None:
     theirs, mine = binary.evaluate(two), BinaryLogisticRegressionSummary(ours(binary), two)
     for name in ("predictionCol", "labelCol", "featuresCol", "probabilityCol", "scoreCol"):
@@ -179,6 +183,7 @@ def test_measures_are_plain_floats_and_lists_as_in_spark(two: Any, binary: Any) 
         assert {type(value) for value in values} == {float}
 
 
+@pytest.mark.connect_slice
 def test_the_areas_are_exact_where_spark_bins(spark: Any, binary: Any) -> None:
     """Above 2,000 distinct scores Spark merges neighbours; its evaluator can be told not to."""
     random = np.random.default_rng(2)
@@ -218,6 +223,7 @@ def test_rounding_bounds_the_number_of_steps_for_any_score(spark: Any) -> None:
     assert steps == sorted(steps)
 
 
+@pytest.mark.connect_slice
 def test_rows_without_label_or_features_are_not_counted(spark: Any, two: Any) -> None:
     rows = [(Vectors.dense(1.0), 1.0), (Vectors.dense(-1.0), 0.0), (Vectors.dense(2.0), 0.0)]
     lacking = [(None, 1.0), (Vectors.dense(3.0), None), (Vectors.dense(4.0), float("nan"))]
@@ -328,10 +334,8 @@ def test_a_threshold_set_later_does_not_change_a_summary(two: Any) -> None:
     model = made_model()
     mine = BinaryLogisticRegressionSummary(model, two)
     model.setThreshold(1.0)
-    assert (
-        mine.weightedFalsePositiveRate
-        == BinaryLogisticRegressionSummary(made_model(), two).weightedFalsePositiveRate
-    )
+    other = BinaryLogisticRegressionSummary(made_model(), two)
+    assert mine.weightedFalsePositiveRate == other.weightedFalsePositiveRate
 
 
 def test_a_training_summary_tells_what_the_report_says() -> None:

@@ -3,7 +3,8 @@
 Knows no Spark and nothing of fits but how many there are and how far they have come.
 
 The bar is drawn by a thread of its own. The work only notes where it stands, so a stream that
-fails or blocks costs it nothing, and the clock moves while one reading takes minutes.
+fails or blocks costs it nothing, and the clock moves while one reading takes minutes. Without the
+thread, work that takes long before its first round would show nothing at all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sparklr.fitting.outcome import Round
@@ -34,9 +34,6 @@ FAREWELL = 1.0
 # No rate and no time left: rounds differ too much for either to mean anything.
 FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
-# Not tqdm's own, which would fix the way that the user's program may start processes.
-_LOCK = threading.RLock()
-
 
 class Progress:
     """Shows where the work inside the `with` stands.
@@ -46,12 +43,11 @@ class Progress:
     """
 
     def __init__(self, verbose: bool | None, title: str, *, logs: bool = True) -> None:
-        self._title = title
-        self._logs = logs
+        self._title, self._logs = title, logs
         self._watched = _is_watched()
         self._patience = PATIENCE if verbose is None else 0.0
         self._shown = self._watched if verbose is None else verbose
-        self._began = time.time()
+        self._began = 0.0
         # One value, set and read as a whole, so that the drawing thread needs no lock for it.
         self._now: tuple[str, Round | None] = ("", None)
         self._over = threading.Event()
@@ -59,22 +55,19 @@ class Progress:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Progress:
-        if self._shown:
+        if self._shown and sys.stderr is not None:
             self._began = time.time()
             # A notebook finds the cell that a widget belongs to in the context.
-            draw = contextvars.copy_context().run
             self._thread = threading.Thread(
-                target=draw, args=(self._draw,), name="sparklr-progress", daemon=True
+                target=contextvars.copy_context().run,
+                args=(self._draw,),
+                name="sparklr-progress",
+                daemon=True,
             )
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._succeeded = kind is None
         self._over.set()
         if self._thread is not None:
@@ -83,13 +76,13 @@ class Progress:
     def stage(self, text: str) -> None:
         """Say what goes on now, if it is not rounds: "packing rows"."""
         self._now = (text, self._now[1])
-        if self._logs and log.isEnabledFor(logging.INFO):
+        if self._logs:
             log.info("%s: %s", self._title, text)
 
     def round(self, made: Round) -> None:
         """Say that a round was made."""
         self._now = ("", made)
-        if self._logs and log.isEnabledFor(logging.INFO):
+        if self._logs:
             log.info(
                 "%s: %d passes, %d of %d fits go on, objective %.10g, residual %.3g",
                 self._title, made.passes, made.live, made.members, made.objective, made.residual,
@@ -101,28 +94,25 @@ class Progress:
             return
         try:
             bar = _open_bar(self._title, self._began)
-            try:
-                self._follow(bar)
-            finally:
-                bar.close()
-        except Exception as reason:
-            # A picture of the work is not worth the work.
+            self._follow(bar)
+            bar.close()
+        except (OSError, ValueError, RuntimeError) as reason:
+            # The stream is gone, or closed, or a notebook's that has ended. Anything else is a bug
+            # in drawing, which Python prints, as it does for any thread: the work goes on.
             log.debug("no progress bar: %s", reason)
 
     def _follow(self, bar: tqdm[Any]) -> None:
         drawn: tuple[str, Round | None] | None = None
-        while True:
+        over = False
+        while not over:
             over = self._over.wait(EVERY if drawn else 0.0)
-            now = self._now
+            stage, made = now = self._now
             # Where nobody looks each drawing is one more line of a file, so the clock stands still.
             if over or self._watched or now != drawn:
-                stage, made = now
                 if over and self._succeeded:
                     stage, made = "", None if made is None else replace(made, live=0)
                 self._paint(bar, stage, made)
                 drawn = now
-            if over:
-                return
 
     def _paint(self, bar: tqdm[Any], stage: str, made: Round | None) -> None:
         text = f"{self._title}: {stage}" if stage else self._title
@@ -156,7 +146,7 @@ def _is_watched() -> bool:
         return True
     try:
         return sys.stderr.isatty()
-    except Exception:  # None, closed, or of a kind that has no such method
+    except (AttributeError, ValueError):  # None or of a kind that has no such method, or closed
         return False
 
 
@@ -164,33 +154,18 @@ def _open_bar(title: str, began: float) -> tqdm[Any]:
     from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        """Without tqdm's thread that watches for bars which hang, and with a lock of our own."""
+        """Without tqdm's thread that watches for bars which hang, and with a lock of its own.
+
+        tqdm's lock would fix the way that the user's program may start processes. And a lock that
+        bars share would be held for ever once the stream of one of them has failed.
+        """
 
         monitor_interval = 0
-        _lock = _LOCK
+        _lock = threading.RLock()
 
-    bar = Bar(desc=title, bar_format=FORMAT, file=_Forgiving(sys.stderr), dynamic_ncols=True)
+        def __del__(self) -> None:
+            """Nothing: a bar that is not closed by now has a stream that failed."""
+
+    bar = Bar(desc=title, bar_format=FORMAT, file=sys.stderr, dynamic_ncols=True)
     bar.start_t = began
     return bar
-
-
-class _Forgiving:
-    """A stream that never raises: one that does would leave tqdm's lock held for ever."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        try:
-            return int(self._stream.write(text))
-        except Exception:
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except Exception:
-            return
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

@@ -9,18 +9,22 @@ from typing import Any
 import pytest
 
 from sparklr import LogisticRegressionEstimator
-from tests.test_progress import interruptible, waiting
-
-__all__ = ["interruptible"]
+from tests.waiting import interrupts, waiting
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[Callable[[Callable[[], Any]], None]]:
+    with interrupts() as once:
+        yield once
 
 
 @pytest.fixture
 def slow(two: Any, tmp_path: Path) -> Iterator[Any]:
     """Rows that nobody gets before the test is over."""
     names = two.select("label", "x0", "x1")
-    yield names.mapInArrow(waiting(tmp_path, "fit"), names.schema)
+    yield names.mapInArrow(waiting(tmp_path), names.schema)
     (tmp_path / "free").touch()
 
 

@@ -55,8 +55,15 @@ def test_a_writer_makes_room(
     assert LogisticRegressionModel.load(path).coefficients == model.coefficients
 
 
-@pytest.mark.parametrize("kind", ["CrossValidator", "TrainValidationSplit"])
-@pytest.mark.parametrize("module", [sparks, ours], ids=["Spark's", "ours"])
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        (sparks, "CrossValidator"),
+        (ours, "TrainValidationSplit"),
+        pytest.param(sparks, "TrainValidationSplit", marks=pytest.mark.deep),
+        pytest.param(ours, "CrossValidator", marks=pytest.mark.deep),
+    ],
+)
 def test_validators_fit_save_and_load(module: Any, kind: str, two: Any, tmp_path: Path) -> None:
     estimator = LogisticRegressionEstimator(featuresCol="inputs")
     stages = [VectorAssembler(inputCols=["x0", "x1"], outputCol="inputs"), estimator]

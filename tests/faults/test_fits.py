@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +17,7 @@ from pyspark import InheritableThread
 from sparklr.packing.block_files import LOCAL_DIRS
 from sparklr.passes.jobs import SparkPasses
 from tests.faults.alone import LOCAL_MB, fit, rows
+from tests.waiting import wait_until, waiting
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,9 @@ def _over_files(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 either = pytest.mark.parametrize("_over_files", ["jobs", "here"], indirect=True)
+jobs_or_in_depth_either = pytest.mark.parametrize(
+    "_over_files", ["jobs", pytest.param("here", marks=pytest.mark.deep)], indirect=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +103,19 @@ def before_each_pass(
     return seen
 
 
-@either
 @pytest.mark.usefixtures("_over_files")
-@pytest.mark.parametrize("harm", [_delete_all, _truncate_one, _delete_folder])
+@pytest.mark.parametrize(
+    ("_over_files", "harm"),
+    [
+        ("jobs", _delete_all),
+        ("here", _truncate_one),
+        ("jobs", _delete_folder),
+        pytest.param("here", _delete_all, marks=pytest.mark.deep),
+        pytest.param("jobs", _truncate_one, marks=pytest.mark.deep),
+        pytest.param("here", _delete_folder, marks=pytest.mark.deep),
+    ],
+    indirect=["_over_files"],
+)
 def test_files_harmed_twice_in_a_fit_change_no_coefficient(
     frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch, harm: Callable[[list[Path]], None]
 ) -> None:
@@ -134,27 +147,6 @@ def test_what_spark_holds_is_dropped_between_passes(
     assert len(seen) > 2
 
 
-def waiting(folder: Path) -> Callable[[Any], Iterator[Any]]:
-    """For `mapInArrow`: rows as they are, but not before a file lets them pass."""
-    started, free = folder / "started", folder / "free"
-
-    def wait(batches: Any) -> Iterator[Any]:
-        started.touch()
-        end = time.monotonic() + 120
-        while not free.exists() and time.monotonic() < end:
-            time.sleep(0.01)
-        yield from batches
-
-    return wait
-
-
-def wait_until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-
-
 def in_thread(action: Callable[[], Any]) -> tuple[Future[Any], threading.Thread]:
     """What an action gives in a thread of its own, with a job group of its own."""
     found: Future[Any] = Future()
@@ -184,7 +176,7 @@ def test_a_fit_cancelled_from_another_thread_ends_and_leaves_nothing(
 
     found, thread = in_thread(doomed)
     try:
-        wait_until((tmp_path / "started").exists)
+        wait_until((tmp_path / "fit-started").exists)
         if way == "group":
             assert_allclose(fit(frame), expected, rtol=1e-12)  # another goes on meanwhile
             assert not found.done()
@@ -200,7 +192,7 @@ def test_a_fit_cancelled_from_another_thread_ends_and_leaves_nothing(
     assert_allclose(fit(frame), expected, rtol=1e-12)
 
 
-@either
+@jobs_or_in_depth_either
 @pytest.mark.usefixtures("_over_files")
 def test_jobs_cancelled_between_passes_end_the_fit_or_are_none_of_its(
     spark: Any, frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
@@ -211,7 +203,7 @@ def test_jobs_cancelled_between_passes_end_the_fit_or_are_none_of_its(
     assert len(seen) > 2
 
 
-@either
+@jobs_or_in_depth_either
 @pytest.mark.usefixtures("_over_files")
 def test_fits_at_once_have_files_of_their_own(
     frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch

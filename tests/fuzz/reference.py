@@ -1,4 +1,4 @@
-"""Whether coefficients are optimal, by the formulas and in plain numpy; no code of sparklr's."""
+"""How values are fuzzed, and whether coefficients are optimal: in plain numpy, no code of ours."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from scipy.special import expit, softmax
 
 from tests.parity.objective import deviations
+
+# As many examples as the profile says, however long and odd the values are.
+fuzzed = settings(suppress_health_check=list(HealthCheck))
 
 
 def slopes(

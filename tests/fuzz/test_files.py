@@ -6,26 +6,18 @@ Below Spark: what a file holds is handed to the readers themselves.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import Row
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from sparklr.saving.files import ModelReader
-from tests.fuzz.reference import outcome
+from tests.fuzz.reference import fuzzed, outcome
+from tests.saving.below_spark import WHERE, saved_metadata, saved_row
+from tests.saving.below_spark import load as read_below
 
-SAVED = Path(__file__).parents[1] / "saved" / "format-1"
-WHERE = "/models/{a}"  # braces, which a careless message would stumble over
-
-some = settings(
-    derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck)
-)
 numbers = st.sampled_from([0, 1, 2, 3, -1, 40, 2**31, 10**400, 0.5, float("nan"), float("inf")])
 simple = st.none() | st.booleans() | numbers | st.sampled_from(["", "inf", "1", "regParam", "a"])
 values = st.recursive(
@@ -40,35 +32,12 @@ values = st.recursive(
 
 def saved(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metadata and the row of a saved model, as plain Python."""
-    (text,) = (SAVED / name / "metadata").glob("part-*")
-    (file,) = (SAVED / name / "data").glob("part-*")
-    (row,) = pq.read_table(file).to_pylist()
-    return json.loads(text.read_text()), row
+    return saved_metadata(name), saved_row(name)
 
 
 def load(metadata: str, rows: list[dict[str, Any]]) -> LogisticRegressionModel:
-    """What the reader makes of a metadata file of this text, and of these rows."""
-
-    def read(_: Any, path: str) -> list[Any]:
-        if path.endswith("metadata"):
-            return [Row(value=metadata)]
-        return [Row(*(_struct(row[name]) for name in ORDER)) for row in rows]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.saving.files._read", read)
-        patch.setattr(ModelReader, "sparkSession", Nowhere())
-        return LogisticRegressionModel.read().load(WHERE)
-
-
-class Nowhere:
-    """A session that no test reads with."""
-
-
-ORDER = ("numClasses", "numFeatures", "interceptVector", "coefficientMatrix", "isMultinomial")
-
-
-def _struct(value: Any) -> Any:
-    return Row(*value.values()) if isinstance(value, dict) else value
+    model: LogisticRegressionModel = read_below(LogisticRegressionModel, metadata, rows)
+    return model
 
 
 def assert_whole(model: LogisticRegressionModel) -> None:
@@ -113,7 +82,7 @@ def spoil(draw: Any, whole: Any) -> Any:
     return made
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_metadata_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     metadata, row = saved(name)
@@ -121,7 +90,7 @@ def test_metadata_with_one_thing_changed(data: st.DataObject, name: str) -> None
     assert_refused_or_whole(outcome(lambda: load(text, [row]), ValueError), WHERE)
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_numbers_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     """Of the types that the file's schema, which is checked before, can hold."""
@@ -153,7 +122,7 @@ def _alike(whole: Any, name: str) -> Any:
     return whole_numbers
 
 
-@some
+@fuzzed
 @given(st.data(), st.sampled_from(["binomial", "multinomial"]))
 def test_json_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     metadata, row = saved(name)
@@ -163,7 +132,7 @@ def test_json_with_one_thing_changed(data: st.DataObject, name: str) -> None:
     assert_refused_or_whole(found, "")
 
 
-@some
+@fuzzed
 @given(st.data())
 def test_json_with_bytes_changed(data: st.DataObject) -> None:
     """A changed digit makes another number: that nobody can see."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from pyspark.errors import AnalysisException
@@ -20,12 +20,10 @@ from pyspark.sql.types import StructField, StructType
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.rows.columns import find_features, training_rows
-from tests.fuzz.reference import outcome, slopes
+from tests.fuzz.reference import fuzzed, outcome, slopes
 
-few = settings(
-    derandomize=True, deadline=None, max_examples=12, suppress_health_check=list(HealthCheck)
-)
-many = settings(few, max_examples=100)
+# Of what is a job or two: three examples, or sixteen in depth.
+few = settings(fuzzed, max_examples=max(3, fuzzed.max_examples // 25))
 
 ODD_NAMES = [
     "a.b",
@@ -106,7 +104,7 @@ def test_columns_of_any_name_are_fitted_and_scored(frame: Any, names: list[str])
     assert len(model.transform(named).select("prediction").collect()) == 24
 
 
-@many
+@fuzzed
 @given(odd_names | st.sampled_from(["", "a.b.c", "x.y", "`", "..", "label.x"]), st.data())
 def test_a_column_that_is_missing_is_named(frame: Any, name: str, data: st.DataObject) -> None:
     role = data.draw(st.sampled_from(["featuresCol", "labelCol", "weightCol"]))
@@ -120,7 +118,7 @@ def test_a_column_that_is_missing_is_named(frame: Any, name: str, data: st.DataO
     assert f"Set {role}" in str(caught.value)
 
 
-@many
+@fuzzed
 @given(types, st.sampled_from(["featuresCol", "labelCol", "weightCol", "featuresCols"]))
 def test_a_column_of_any_type_is_taken_or_refused_by_name(frame: Any, kind: str, role: str) -> None:
     odd = frame.withColumn("z", F.lit(None).cast(kind))
@@ -136,7 +134,7 @@ def test_a_column_of_any_type_is_taken_or_refused_by_name(frame: Any, kind: str,
         assert (kind, role) == ("boolean", "featuresCols")
 
 
-@many
+@fuzzed
 @given(metadata, st.sampled_from(["v", "label"]))
 def test_metadata_of_any_shape_are_a_hint_or_nothing(frame: Any, given: Any, column: str) -> None:
     """Whatever anybody wrote there: no error of Python's own, and sizes that are sizes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 
@@ -15,7 +15,7 @@ from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.fitting.bounds_and_start import read_bounds
 from sparklr.params import RANGES, check_params
 from sparklr.scoring.numbers import ModelNumbers
-from tests.fuzz.reference import outcome
+from tests.fuzz.reference import fuzzed, outcome
 
 NAMES = sorted(param.name for param in LogisticRegressionEstimator().params)
 MODEL = LogisticRegressionModel._of(
@@ -87,9 +87,7 @@ def state(estimator: LogisticRegressionEstimator) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("way", [_by_keyword, _by_setter, _by_map, _by_set, _by_constructor])
-@settings(
-    derandomize=True, deadline=None, max_examples=150, suppress_health_check=list(HealthCheck)
-)
+@fuzzed
 @given(st.sampled_from(NAMES), values)
 def test_any_value_is_refused_in_words_or_is_of_its_params_kind(
     way: Any, name: str, value: Any
@@ -120,7 +118,7 @@ def test_any_value_is_refused_in_words_or_is_of_its_params_kind(
         assert known == value
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@fuzzed
 @given(st.dictionaries(st.sampled_from(NAMES), values, min_size=2, max_size=4))
 def test_params_given_together_are_set_all_or_none(given: dict[str, Any]) -> None:
     estimator = LogisticRegressionEstimator(regParam=0.25, labelCol="ill")

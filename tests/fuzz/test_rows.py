@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparklr.fitting.plan import fit_all
@@ -24,7 +24,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.rows.checks import RULES, ColumnNames
 from sparklr.scoring.scorer import Scorer
-from tests.fuzz.reference import outcome, slopes
+from tests.fuzz.reference import fuzzed, outcome, slopes
 from tests.passes.test_pack import pack
 from tests.test_arrow import VECTOR, dense_row, sparse_row
 
@@ -33,9 +33,6 @@ WIDE = WIDTH + 2  # as good as a vector of two billion features
 NAMES = ColumnNames("features", "label", "weight")
 INF, NAN = float("inf"), float("nan")
 
-whole = settings(
-    derandomize=True, deadline=None, max_examples=400, suppress_health_check=list(HealthCheck)
-)
 numbers = st.one_of(
     st.sampled_from([0.0, -0.0, 1.0, 5e-324, 1e-300, 1e-30, -1e30]),
     st.floats(-10, 10, width=32),
@@ -122,7 +119,7 @@ def some_rows(vectors: Any, labels: Any, weights: Any, **sizes: int) -> Any:
     return st.lists(st.builds(Row, vectors, labels, weights), **sizes)
 
 
-@whole
+@fuzzed
 @given(some_rows(hostile_vectors, hostile_labels, hostile_weights, max_size=8), st.integers(1, 5))
 def test_any_rows_are_told_or_packed_as_they_are(rows: list[Row], size: int) -> None:
     with np.errstate(all="ignore"):  # magnitudes are judged later, of all rows together
@@ -153,7 +150,7 @@ def test_any_rows_are_told_or_packed_as_they_are(rows: list[Row], size: int) -> 
     assert np.concatenate(counted).tolist() == [row.weight for row in kept]
 
 
-@whole
+@fuzzed
 @given(st.lists(hostile_vectors, max_size=6))
 def test_any_vectors_are_refused_or_scored(vectors: list[Any]) -> None:
     scorer = Scorer(np.array([[1.0, -2.0, 0.5]]), np.array([0.25]), multinomial=False)
@@ -185,7 +182,7 @@ def fitted(blocks: list[Block], classes: int, strength: float) -> tuple[Any, Any
 magnitudes = st.sampled_from([1e-300, 1e-200, 1e-100, 1e-9, 1.0, 1e9, 1e100, 1e149, 1e200, 1e308])
 
 
-@settings(whole, max_examples=150)
+@fuzzed
 @given(
     st.integers(0, 10_000),
     st.lists(magnitudes, min_size=WIDTH, max_size=WIDTH),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -23,8 +23,6 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
 from tests.problems import Ask, ask_rows
-
-light = settings(max_examples=20, deadline=None, derandomize=True)
 
 # Short enough for the next order to be invisible, long enough to stand above rounding.
 FIRST_STEPS = 2.0 ** -np.arange(7, 13)
@@ -102,7 +100,6 @@ def draw_problem(
 @storage
 @centring
 @standard
-@light
 @given(data=st.data())
 def test_taylor_remainders_have_the_right_order(
     family: Family, sparse: bool, intercept: bool, standardized: bool, data: st.DataObject
@@ -137,7 +134,6 @@ def test_taylor_remainders_have_the_right_order(
 @storage
 @centring
 @standard
-@light
 @given(data=st.data())
 def test_the_hessian_is_the_gradients_derivative(
     family: Family, sparse: bool, intercept: bool, standardized: bool, data: st.DataObject

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -17,7 +17,6 @@ from sparklr.objective.losses import (
     softmax_from_multipliers,
 )
 
-light = settings(max_examples=40, deadline=None, derandomize=True)
 # A few units in the last place: what a handful of float64 operations may cost.
 EXACT = 2e-15
 # On this grid differences of margins are exact, so that no test judges their rounding.
@@ -74,7 +73,6 @@ def test_binomial_terms_are_exact_at_the_edges(margin: float, label: int) -> Non
         assert_relative(float(term[0, 0]), expected)
 
 
-@light
 @given(margin=margins, label=st.integers(0, 1))
 def test_binomial_terms_are_exact(margin: float, label: int) -> None:
     found = binomial_terms(np.array([[margin]]), np.array([float(label)]))
@@ -82,7 +80,6 @@ def test_binomial_terms_are_exact(margin: float, label: int) -> None:
         assert_relative(float(term[0, 0]), expected)
 
 
-@light
 @given(row=st.lists(margins, min_size=2, max_size=6), data=st.data())
 def test_multinomial_terms_are_exact(row: list[float], data: st.DataObject) -> None:
     label = data.draw(st.integers(0, len(row) - 1), label="label")
@@ -111,7 +108,6 @@ def test_a_row_fitted_well_keeps_relative_precision(lead: float, classes: int) -
     assert float(curvature[0, 0]) == pytest.approx(exact[2], rel=EXACT, abs=0)
 
 
-@light
 @given(row=st.lists(margins, min_size=2, max_size=2), label=st.integers(0, 1))
 def test_two_classes_are_the_binomial_of_their_difference(row: list[float], label: int) -> None:
     many, slopes = multinomial_terms(np.array([[row]]), np.array([label]))
@@ -121,7 +117,6 @@ def test_two_classes_are_the_binomial_of_their_difference(row: list[float], labe
     assert_relative(float(slopes[0, 0, 0]), -float(slope[0, 0]))
 
 
-@light
 @given(row=st.lists(near, min_size=2, max_size=5), shift=grid)
 def test_one_number_added_to_all_margins_changes_nothing(row: list[float], shift: float) -> None:
     plain = multinomial_terms(np.array([[row]]), np.array([0]))
@@ -170,7 +165,6 @@ def test_margins_are_not_written_into() -> None:
     multinomial_terms(many, np.array([0, 1, 2, 0, 1]))
 
 
-@light
 @given(row=st.lists(near, min_size=2, max_size=6), data=st.data())
 def test_probabilities_come_back_from_multipliers(row: list[float], data: st.DataObject) -> None:
     label = data.draw(st.integers(0, len(row) - 1), label="label")

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -17,7 +17,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sparklr.arrays import Array
 from sparklr.objective.moments import FAR, Moments, moments_of, no_rows
 
-light = settings(max_examples=40, deadline=None, derandomize=True)
 storage = pytest.mark.parametrize("convert", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
 
 
@@ -54,7 +53,6 @@ def merge_all(pieces: Sequence[Moments], features: int) -> Moments:
     return total
 
 
-@light
 @given(table=tables(), data=st.data())
 def test_pieces_merge_to_the_whole(
     table: tuple[Array, Array, Array | None], data: st.DataObject
@@ -74,7 +72,6 @@ def test_pieces_merge_to_the_whole(
     assert_alike(backwards, merged)
 
 
-@light
 @given(table=tables())
 def test_csr_has_the_moments_of_dense(table: tuple[Array, Array, Array | None]) -> None:
     matrix, labels, weights = table
@@ -82,7 +79,6 @@ def test_csr_has_the_moments_of_dense(table: tuple[Array, Array, Array | None]) 
     assert_alike(moments_of(sp.csr_matrix(matrix), labels, weights), dense)
 
 
-@light
 @given(table=tables())
 def test_the_formulas_hold_in_exact_arithmetic(table: tuple[Array, Array, Array | None]) -> None:
     """Weighted unbiased variance: the spread over W - sum of w^2 / W."""
@@ -181,7 +177,6 @@ def test_no_rows_have_neutral_moments() -> None:
     assert nothing.merge(nothing).rows == 0
 
 
-@light
 @given(table=tables())
 def test_arrays_and_back(table: tuple[Array, Array, Array | None]) -> None:
     moments = moments_of(*table)

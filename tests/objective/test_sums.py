@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -16,7 +16,6 @@ from sparklr.objective import sums
 from sparklr.objective.sums import Family, Probe, Stack, Sums, split_totals
 from sparklr.rows.blocks import Block, Matrix
 
-light = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 kinds = st.tuples(
     st.sampled_from(["binomial", "multinomial 2", "multinomial 3", "multinomial 5"]),
@@ -86,7 +85,6 @@ def assert_sums(found: Sums, expected: Sums, tolerance: float = 1e-12) -> None:
 
 
 @storage
-@light
 @given(seed=seeds, weighted=st.booleans(), kind=kinds, features=st.integers(1, 4))
 def test_sums_are_the_formulas(
     sparse: bool, seed: int, weighted: bool, kind: Kind, features: int
@@ -107,7 +105,6 @@ def test_sums_are_the_formulas(
 
 
 @storage
-@light
 @given(seed=seeds, weighted=st.booleans(), far=st.booleans(), chosen=st.lists(kinds, max_size=9))
 def test_a_stack_of_probes_sums_each_as_if_alone(
     sparse: bool, seed: int, weighted: bool, far: bool, chosen: list[Kind]
@@ -123,7 +120,6 @@ def test_a_stack_of_probes_sums_each_as_if_alone(
 
 
 @storage
-@light
 @given(
     seed=seeds,
     weighted=st.booleans(),
@@ -161,7 +157,6 @@ def test_the_length_of_slices_does_not_matter(
 
 
 @storage
-@light
 @given(seed=seeds, weighted=st.booleans(), kind=kinds)
 def test_the_origin_changes_nothing_but_what_features_count_from(
     sparse: bool, seed: int, weighted: bool, kind: Kind
@@ -204,7 +199,6 @@ def test_the_origin_saves_the_digits_of_far_features(sparse: bool, order: int) -
     assert_sums(found, expected, 1e-8 if sparse and order < 2 else 1e-12)
 
 
-@light
 @given(seed=seeds, kind=kinds)
 def test_a_weight_is_as_many_rows(seed: int, kind: Kind) -> None:
     rng = np.random.default_rng(seed)
@@ -269,7 +263,6 @@ def test_rows_without_features_have_an_intercept_still() -> None:
     assert_allclose(found.hessian, [[1.0]])
 
 
-@light
 @given(seed=seeds, chosen=st.lists(kinds, max_size=5))
 def test_split_totals_is_the_inverse(seed: int, chosen: list[Kind]) -> None:
     probes = [make_probe(np.random.default_rng(seed), kind, 2) for kind in chosen]

@@ -28,6 +28,8 @@ from tests.passes.contract import (
     probes_of,
 )
 
+pytestmark = pytest.mark.connect
+
 # Small blocks, so that a partition has several.
 BLOCK_BYTES = 2_000
 LOCAL = PackSettings(block_bytes=BLOCK_BYTES, slots=2)
@@ -48,7 +50,13 @@ STORED = {
 }
 
 
-@pytest.fixture(scope="module", params=[(kind, name) for kind in KINDS for name in CASES], ids=str)
+def kinds_of_cases() -> list[Any]:
+    """Each kind of passes with each case; on Spark Connect in `make test` one case alone."""
+    few = {"both": pytest.mark.connect_slice}
+    return [pytest.param((kind, name), marks=few.get(name, ())) for kind in KINDS for name in CASES]
+
+
+@pytest.fixture(scope="module", params=kinds_of_cases(), ids=str)
 def case(request: Any, spark: Any) -> Iterator[Opened]:
     """Each case, read by each kind of passes."""
     kind, name = request.param

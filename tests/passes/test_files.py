@@ -24,6 +24,8 @@ from tests.passes.contract import CASES, NAMES, Opened, opened
 # Nothing comes to the driver, and every partition has several blocks.
 ON_EXECUTORS = PackSettings(local_bytes=0, block_bytes=2_000, slots=2)
 
+pytestmark = pytest.mark.connect
+
 
 @pytest.fixture(autouse=True)
 def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +60,7 @@ def files_of(case: Opened) -> list[Path]:
     return sorted(file for folder in packing.folders for file in Path(folder).iterdir())
 
 
+@pytest.mark.connect_slice
 def test_every_block_lies_in_a_file_and_no_block_is_shipped(
     case: Opened, shipped: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +79,7 @@ def test_every_block_lies_in_a_file_and_no_block_is_shipped(
     assert asked == [False]
 
 
+@pytest.mark.connect_slice
 def test_files_on_this_machine_are_read_without_jobs(
     spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,7 +124,15 @@ def _delete_folder(files: list[Path]) -> None:
     files[0].parent.rmdir()
 
 
-@pytest.mark.parametrize("harm", [_delete_all, _delete_one, _truncate_two, _delete_folder])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _delete_all,
+        _truncate_two,
+        pytest.param(_delete_one, marks=pytest.mark.deep),
+        pytest.param(_delete_folder, marks=pytest.mark.deep),
+    ],
+)
 def test_files_harmed_between_passes_change_no_sum(
     case: Opened,
     shipped: Array,
@@ -175,6 +187,7 @@ def test_partials_and_what_was_not_found_pass_the_merge_tree(
     assert_allclose(total(passes, case.probes("mixed")), shipped, rtol=1e-12, atol=1e-12 * scale)
 
 
+@pytest.mark.connect_slice
 def test_where_no_file_can_be_written_blocks_are_shipped(
     spark: Any, shipped: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +200,7 @@ def test_where_no_file_can_be_written_blocks_are_shipped(
         assert passes.blocks.where("payload is null").count() == 0
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_the_files_are_gone_after_the_fit(
     spark: Any, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
@@ -202,6 +216,7 @@ def test_the_files_are_gone_after_the_fit(
     assert not any(file.parent.exists() for file in files)
 
 
+@pytest.mark.connect_slice
 def test_a_failure_leaves_no_file(spark: Any) -> None:
     files: list[Path] = []
 

@@ -1,4 +1,4 @@
-"""Makes what `tests/test_persistence.py` loads: an estimator and two models in today's format.
+"""Makes what `tests/saving/test_format_1.py` loads: an estimator and two models in today's format.
 
     python tests/saved/make.py
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -227,7 +227,6 @@ def test_a_box_knows_its_sides() -> None:
     assert not Box.endless(3).bounded
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_step_to_a_bound_lands_on_it_to_the_bit(seed: int) -> None:
     """As p + (b - p) does not always, in float64."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -12,7 +12,6 @@ from sparklr.arrays import Array
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 from tests.problems import random_matrix
 
-light = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 9)
 
@@ -51,7 +50,6 @@ def shrink_slowly(
     return x
 
 
-@light
 @given(seed=seeds, size=sizes, missing=st.integers(0, 4), scaled=st.booleans())
 def test_the_l1_step_meets_the_optimality_conditions(
     seed: int, size: int, missing: int, scaled: bool
@@ -74,7 +72,6 @@ def test_the_l1_step_meets_the_optimality_conditions(
     assert violation(point, gradient + hessian @ step, l1) <= 1e-8 * size_of
 
 
-@light
 @given(seed=seeds, size=st.integers(2, 8))
 def test_the_l1_step_reaches_as_low_as_a_slow_method(seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)
@@ -165,7 +162,6 @@ def test_the_pseudo_gradient_is_the_subgradient_of_least_norm() -> None:
     assert_array_equal(pseudo_gradient(z, slope, l1), [0.0, -2.0, 2.0, 2.0, 0.0, 0.25])
 
 
-@light
 @given(seed=seeds, size=sizes, extreme=st.integers(0, 8))
 def test_equations_are_solved_at_any_scale(seed: int, size: int, extreme: int) -> None:
     """Scaling rows and columns alike by 1e-8 to 1e8 costs no digits of the solution."""
@@ -178,7 +174,6 @@ def test_equations_are_solved_at_any_scale(seed: int, size: int, extreme: int) -
     assert_allclose(found * scale, wanted, rtol=1e-11, atol=1e-12)
 
 
-@light
 @given(seed=seeds, size=st.integers(2, 9), data=st.data())
 def test_singular_equations_are_solved_by_least_squares(
     seed: int, size: int, data: st.DataObject
@@ -206,7 +201,6 @@ def test_no_pivot_hides_a_singular_matrix() -> None:
         assert np.abs(scaled @ left).max() <= 1e-6 * np.abs(scale * right).max(), seed
 
 
-@light
 @given(seed=seeds, size=st.integers(2, 6))
 def test_duplicates_share_the_solution_evenly(seed: int, size: int) -> None:
     """Two features alike get the same coefficient: the solution of least norm."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -14,7 +14,6 @@ from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient
 from tests.problems import random_matrix
 from tests.solvers.bounded import random_box, violation
 
-light = settings(max_examples=120, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -39,7 +38,6 @@ def check_minimum(start: Array, gradient: Array, hessian: Array, l1: Array, box:
     return point
 
 
-@light
 @given(
     seed=seeds,
     size=st.integers(1, 10),
@@ -63,7 +61,6 @@ def test_the_bounded_step_meets_the_optimality_conditions(
     check_minimum(start, gradient, hessian, l1, box)
 
 
-@light
 @given(seed=seeds, size=st.integers(1, 8))
 def test_ties_of_all_kinds_are_resolved(seed: int, size: int) -> None:
     """Small integers meet kinks and bounds at once, and leave slopes and multipliers of zero."""
@@ -79,7 +76,6 @@ def test_ties_of_all_kinds_are_resolved(seed: int, size: int) -> None:
     assert np.abs(point).max() <= 1e3  # no run along what neither rises nor falls
 
 
-@light
 @given(seed=seeds, size=st.integers(1, 8), rank=st.integers(0, 6))
 def test_bounds_end_what_no_curvature_does(seed: int, size: int, rank: int) -> None:
     """In a box of finite bounds every quadratic has a minimum, a linear function too."""
@@ -91,7 +87,6 @@ def test_bounds_end_what_no_curvature_does(seed: int, size: int, rank: int) -> N
     check_minimum(start, rng.normal(size=size), hessian, np.zeros(size), box)
 
 
-@light
 @given(seed=seeds, size=st.integers(2, 8))
 def test_the_bounded_step_reaches_as_low_as_a_slow_method(seed: int, size: int) -> None:
     """Gradient steps, thresholded and clipped: both are separable, so one after the other is."""
@@ -162,7 +157,6 @@ def test_a_line_without_curvature_ends_where_its_slope_does(tie: int, bounded: b
     assert np.abs(point).max() < 100
 
 
-@light
 @given(seed=seeds, size=st.integers(2, 10), bounded=st.booleans())
 def test_a_matrix_that_is_nearly_singular_is_no_excuse(seed: int, size: int, bounded: bool) -> None:
     """A step of 1e11 leaves rounding that looks like a slope no curvature sees."""
