@@ -13,10 +13,11 @@ from scipy.optimize import minimize
 from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family
 from sparklr.rows.blocks import Block
+from sparklr.solvers.methods import SolverName
 from tests.test_plan import pass_over
 from tests.test_problem import classes_of, make_block, plain_objective
 

@@ -15,11 +15,12 @@ from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
+from sparklr.solvers.methods import SolverName
 from tests.one_hot import one_hot_rows, with_sample
 from tests.problems import ask_rows, find_smooth, find_with_l1
 

@@ -8,24 +8,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.rows.blocks import Block
-from sparklr.solvers import (
-    BlockInverse,
-    Preconditioner,
-    Solver,
-    Stop,
-    lbfgs,
-    newton,
-    owlqn,
-    proximal_newton,
-    with_fallback,
-)
+from sparklr.solvers import BlockInverse, Preconditioner, Solver, Stop
+from sparklr.solvers.methods import Method, Task, method_for, method_of
 
 log = logging.getLogger("sparklr")
 
@@ -46,26 +39,31 @@ HESSIAN_LIMIT = 8_000
 # With so many fits at once first derivatives are cheaper, unless a Hessian is as small as this.
 MANY_FITS = 4
 TINY_SIZE = 8
+# What is left of the tolerance where many fits are why first derivatives are used.
+BESIDE_OTHERS = 1e-4
 
 
 def check_solver(spec: Spec) -> None:
-    """Refuse a solver that cannot do what the penalty asks."""
-    if spec.solver in ("newton", "l-bfgs") and spec.regParam * spec.elasticNetParam > 0:
-        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
+    """Refuse a solver that cannot do what the penalty or the bounds ask."""
+    if spec.solver == "auto":
+        return
+    method = method_of(spec.solver)
+    if method.general:
+        return
+    if spec.regParam * spec.elasticNetParam > 0:
         raise ValueError(
             f"solver='{spec.solver}' needs a smooth penalty, but "
             f"elasticNetParam={spec.elasticNetParam:g} with regParam={spec.regParam:g} adds an "
-            f"L1 term. Use solver='{other}' or 'auto', or set elasticNetParam=0."
+            f"L1 term. Use solver='{method.counterpart}' or 'auto', or set elasticNetParam=0."
         )
-    if spec.solver in ("newton", "l-bfgs") and spec.bounds is not None:
-        other = "proximal-newton" if spec.solver == "newton" else "owl-qn"
+    if spec.bounds is not None:
         raise ValueError(
             f"solver='{spec.solver}' cannot keep coefficients within bounds. Use "
-            f"solver='{other}' or 'auto', or clear the bounds."
+            f"solver='{method.counterpart}' or 'auto', or clear the bounds."
         )
 
 
-def choose_solver(problem: Problem, rows: int, fits: int = 1) -> SolverName:
+def choose_solver(problem: Problem, rows: int, fits: int = 1) -> Method:
     """The solver a spec names, or the one its penalty, its size and its rows ask for.
 
     Where many `fits` share a pass, its price is their arithmetic, not the reading: then first
@@ -73,55 +71,55 @@ def choose_solver(problem: Problem, rows: int, fits: int = 1) -> SolverName:
     """
     name = problem.spec.solver
     summed = problem.size if problem.size > HESSIAN_LIMIT else problem.summed_size
-    if name in ("newton", "proximal-newton") and summed > HESSIAN_LIMIT:
-        raise ValueError(
-            f"solver='{name}' holds a Hessian of {summed} x {summed} numbers on the "
-            f"driver; the limit is {HESSIAN_LIMIT}. Use solver='auto'."
-        )
     if name != "auto":
-        return name
+        method = method_of(name)
+        if method.order == 2 and summed > HESSIAN_LIMIT:
+            raise ValueError(
+                f"solver='{name}' holds a Hessian of {summed} x {summed} numbers on the "
+                f"driver; the limit is {HESSIAN_LIMIT}. Use solver='auto'."
+            )
+        return method
     smooth = problem.penalty.smooth and problem.box is None
     if (fits >= MANY_FITS and problem.size > TINY_SIZE) or summed > HESSIAN_LIMIT:
-        return "l-bfgs" if smooth else "owl-qn"
-    if smooth:
-        return "newton" if problem.size <= HESSIAN_SIZE else "l-bfgs"
+        return method_for(1, smooth=smooth)
     most = HESSIAN_SIZE if problem.penalty.smooth else SPARSE_HESSIAN_SIZE
     cheap = problem.size <= HESSIAN_SIZE or 2 * rows * problem.size**2 <= HESSIAN_WORK
-    return "proximal-newton" if problem.size <= most and cheap else "owl-qn"
+    return method_for(2 if problem.size <= most and cheap else 1, smooth=smooth)
 
 
 def make_solver(
-    problem: Problem, name: SolverName, precondition: Preconditioner
+    problem: Problem, method: Method, precondition: Preconditioner
 ) -> Callable[[Array, Stop], Solver]:
-    """A solver of this name for any start.
+    """A solver of this method for any start."""
+    task = Task(problem.penalty.l1, problem.box, problem.start_curvature(), precondition)
+    return partial(method.make, task)
 
-    Where a Newton method can choose no step, first derivatives go on from there.
+
+def stop_beside_others(
+    problem: Problem, method: Method, sample: Block, rows: int, fits: int, stop: Stop
+) -> Stop:
+    """When a fit may stop that has `fits` - 1 others beside it, and which are why it is `method`'s.
+
+    Alone it would be Newton's, whose last step leaves far less than the tolerance asks for. So that
+    a map gives the same model alone and among many, here a fit goes on to a smaller tolerance,
+    where a good preconditioner makes that cheap: both then differ by less than the tolerance.
     """
-    l1, box, curvature = problem.penalty.l1, problem.box, problem.start_curvature()
-
-    def first_order(start: Array, stop: Stop) -> Solver:
-        if problem.penalty.smooth and box is None:
-            return lbfgs(start, precondition=precondition, stop=stop)
-        return owlqn(start, l1, box=box, precondition=precondition, stop=stop)
-
-    def second_order(start: Array, stop: Stop) -> Solver:
-        if name == "newton":
-            method = newton(start, curvature=curvature, stop=stop)
-        else:
-            method = proximal_newton(start, l1, box=box, curvature=curvature, stop=stop)
-        return with_fallback(method, first_order, stop)
-
-    if name == "owl-qn":
-        return lambda start, stop: owlqn(start, l1, box=box, precondition=precondition, stop=stop)
-    return first_order if name == "l-bfgs" else second_order
+    alone = choose_solver(problem, rows)
+    good = worth_whole(problem, sample, rows, fits) or problem.scaling.columns == 1
+    if method is alone or not good:
+        return stop
+    log.info("%s in place of %s, to a smaller tolerance: %d fits", method.name, alone.name, fits)
+    return replace(
+        stop, relative=BESIDE_OTHERS * stop.relative, absolute=BESIDE_OTHERS * stop.absolute
+    )
 
 
-def state_bytes(problem: Problem, name: SolverName) -> int:
+def state_bytes(problem: Problem, method: Method) -> int:
     """About how much a solver keeps on the driver between passes."""
     size, (margins, width) = problem.size, problem.scaling.shape
     vectors = 32 * size  # ten pairs of L-BFGS, and what is at hand
     square = size**2 if size <= max(PRECONDITIONER_SIZE, HESSIAN_SIZE) else margins * width**2
-    if name in ("newton", "proximal-newton"):
+    if method.order == 2:
         square = 4 * size**2  # the sums, their scaled copy, the factor
     elif width > PRECONDITIONER_SIZE:
         square = 0
@@ -140,7 +138,7 @@ def worth_whole(problem: Problem, sample: Block, rows: int, fits: int) -> bool:
 
 def precondition_for(
     problem: Problem,
-    name: SolverName,
+    method: Method,
     sample: Block,
     point: Array,
     *,
@@ -155,7 +153,7 @@ def precondition_for(
     """
     diagonal = problem.start_curvature()
     width = problem.scaling.shape[1]
-    factored = name == "l-bfgs" or (name == "owl-qn" and whole)
+    factored = method.preconditioned and (whole or not method.general)
     # Sums are of all features, of which but a few may vary.
     fits = problem.scaling.features < max(
         PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.columns)

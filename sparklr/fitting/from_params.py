@@ -12,13 +12,14 @@ from typing import cast
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Family
 from sparklr.packing.job import PackSettings
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
+from sparklr.solvers.methods import SolverName
 from sparklr.spark import classic
 from sparklr.spark.settings import local_bytes
 

@@ -19,11 +19,12 @@ from sparklr.fitting.choose_solver import (
     make_solver,
     precondition_for,
     state_bytes,
+    stop_beside_others,
     worth_whole,
 )
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.problem import Problem
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
@@ -31,6 +32,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
+from sparklr.solvers.methods import Method
 
 log = logging.getLogger("sparklr")
 
@@ -185,7 +187,7 @@ class _Members:
         self._passes, self._budget, self._watch = passes, budget, watch
         self._members, self._later = members, 0
         self._problems: dict[Any, Problem] = {}
-        self._names: dict[Any, SolverName] = {}
+        self._methods: dict[Any, Method] = {}
         self._preconditions: dict[Any, Preconditioner] = {}
 
     def pose(
@@ -205,14 +207,14 @@ class _Members:
             return
         self._problems[key] = problem
         self._later += 1
-        self._names[key] = choose_solver(problem, moments.rows, self._members)
+        self._methods[key] = choose_solver(problem, moments.rows, self._members)
 
     def waves(self) -> Iterator[list[Any]]:
         """The fits to be run, as many at a time as the driver's memory should hold."""
         return batches(
             list(self._problems),
             STATE_BUDGETS * self._budget,
-            lambda key: state_bytes(self._problems[key], self._names[key]),
+            lambda key: state_bytes(self._problems[key], self._methods[key]),
         )
 
     def run(self, solvers: Mapping[Any, Solver]) -> None:
@@ -222,10 +224,10 @@ class _Members:
         solutions, count = _run(solvers, self._problems, self._passes, self._budget, self._report)
         self.readings += count
         for key, solution in solutions.items():
-            problem, name = self._problems[key], self._names[key]
+            problem, method = self._problems[key], self._methods[key]
             kept = preconditions[key] if self._keeps(problem) else None
-            self.fits[key] = _fit_of(problem, name, solution, kept)
-            log.info("%s: %d steps, %s", name, solution.steps, solution.reason.value)
+            self.fits[key] = _fit_of(problem, method, solution, kept)
+            log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
     def _keeps(self, problem: Problem) -> bool:
         """Whether every fit's preconditioner can stay in memory, for others that are near it."""
@@ -260,12 +262,12 @@ class _Members:
             enough = rows >= WARM_START_RATIO * known and known >= problem.size
             plain = spec.initial is None and problem.start_value() is not None
             if enough and plain and spec.maxIter > 0:
-                start, name = problem.start(), self._names[key]
+                start, method = problem.start(), self._methods[key]
                 problems[key] = problem.on_weight(sample.total_weight)
                 precondition = precondition_for(
-                    problem, name, sample, start, whole=False, known=known_sums
+                    problem, method, sample, start, whole=False, known=known_sums
                 )
-                solvers[key] = make_solver(problem, name, precondition)(start, ROUGHLY)
+                solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
         solutions, _ = _run(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
 
@@ -274,53 +276,44 @@ class _Members:
         problem = self._problems[key]
         start, value = problem.start(), problem.start_value()
         precondition = self._precondition(key, start if warm is None else warm)
-        name, stop = self._names[key], stop_of(problem.spec)
-        make = make_solver(problem, name, precondition)
-        if self._makes_up_for_newton(problem, name):
-            stop = replace(stop, relative=1e-4 * stop.relative, absolute=1e-4 * stop.absolute)
+        method, stop = self._methods[key], stop_of(problem.spec)
+        make = make_solver(problem, method, precondition)
+        sample, rows = self._passes.sample, self._passes.moments.rows
+        stop = stop_beside_others(problem, method, sample, rows, self._members, stop)
         if warm is None or value is None:
             return make(start, stop)
         return _warm_started(problem, make, warm, value, stop)
 
-    def _makes_up_for_newton(self, problem: Problem, name: SolverName) -> bool:
-        """Whether to go on beyond the tolerance, cheaply.
-
-        Alone the fit would be Newton's, whose last step leaves far less than it has to.
-        """
-        rows = self._passes.moments.rows
-        whole = worth_whole(problem, self._passes.sample, rows, self._members)
-        return name != choose_solver(problem, rows) and (whole or problem.scaling.columns == 1)
-
     def from_fit(self, key: Any, near: Fit) -> Solver:
         """The solver of a fit, from another one nearby."""
-        problem, name = self._problems[key], self._names[key]
+        problem, method = self._problems[key], self._methods[key]
         point = problem.scaling.to_point(near.coefficients, near.intercepts)
         point = point if problem.box is None else problem.box.clip(point)
         # A feature may vary in all rows, and in this fit's not.
-        same = near.solver == name and near.size == problem.size
+        same = near.solver == method.name and near.size == problem.size
         if same and near.precondition is not None:
             self._preconditions[key] = near.precondition
         else:
             self._precondition(key, point)
-        return make_solver(problem, name, self._preconditions[key])(point, stop_of(problem.spec))
+        return make_solver(problem, method, self._preconditions[key])(point, stop_of(problem.spec))
 
     def _precondition(self, key: Any, point: Array) -> Preconditioner:
-        problem, name, sample = self._problems[key], self._names[key], self._passes.sample
+        problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
         whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
-        made = precondition_for(problem, name, sample, point, whole=whole)
+        made = precondition_for(problem, method, sample, point, whole=whole)
         self._preconditions[key] = made
         return made
 
 
 def _fit_of(
-    problem: Problem, name: SolverName, solution: Solution, kept: Preconditioner | None
+    problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
 ) -> Fit:
     coefficients, intercepts = problem.coefficients(solution.point)
     return Fit(
         coefficients=coefficients,
         intercepts=intercepts,
         history=solution.history,
-        solver=name,
+        solver=method.name,
         reason=solution.reason.value,
         converged=solution.reason.converged,
         loss=problem.loss(solution.point, solution.history[-1]),

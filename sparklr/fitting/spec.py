@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.sums import Family
-
-SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
+from sparklr.solvers.methods import SolverName
 
 
 @dataclass(frozen=True)

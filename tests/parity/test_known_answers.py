@@ -17,10 +17,11 @@ from scipy.special import expit, softmax
 from sparklr import LogisticRegressionEstimator
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
-from sparklr.fitting.spec import SolverName, Spec
+from sparklr.fitting.spec import Spec
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
+from sparklr.solvers.methods import SolverName
 from tests.parity.make_spark import frame_of
 from tests.parity.objective import Array, Setting, deviations, minimum, objective
 
