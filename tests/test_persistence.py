@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.objective.families import family_of_flag
 from sparklr.saving.files import FORMAT
 from sparklr.scoring.numbers import ModelNumbers
 from tests.test_bad_input import assert_plain
@@ -58,7 +59,7 @@ def model_of(coefficients: Any, intercepts: Any, classes: int) -> LogisticRegres
     values = np.array(coefficients, dtype=float)
     given = np.array(intercepts, dtype=float)
     return LogisticRegressionModel._of(
-        ModelNumbers.of(values, given, classes, multinomial=len(values) > 1)
+        ModelNumbers.of(values, given, classes, family=family_of_flag(len(values) > 1))
     )
 
 
@@ -179,7 +180,7 @@ def test_every_kind_of_model_comes_back_exactly(tmp_path: Path, kind: str) -> No
         assert_array_equal(found.toArray(), given.toArray())
     assert loaded.coefficientMatrix.isTransposed == expected.coefficientMatrix.isTransposed
     assert (loaded.numClasses, loaded.numFeatures) == (expected.numClasses, expected.numFeatures)
-    assert loaded.numbers.multinomial == expected.numbers.multinomial
+    assert loaded.numbers.family is expected.numbers.family
     assert loaded.numbers.names is None
     assert not loaded.hasSummary
 

@@ -21,6 +21,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, SparseMatrix, SparseVect
 from pyspark.sql.pandas.functions import pandas_udf
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.classic import SparkModelCache
 from tests.frames import dense
@@ -62,7 +63,7 @@ def sparse() -> LogisticRegressionModel:
     coefficients = np.zeros((3, 30))
     coefficients[[0, 1, 2, 2], [3, 7, 7, 29]] = 0.1, -1e-300, 1 / 3, -2.5
     return LogisticRegressionModel._of(
-        ModelNumbers.of(coefficients, np.zeros(3), 3, multinomial=True)
+        ModelNumbers.of(coefficients, np.zeros(3), 3, family=MULTINOMIAL)
     )
 
 
@@ -71,10 +72,10 @@ def certain() -> list[LogisticRegressionModel]:
     """What fits on a single label give: of two classes all zero, all one; of three all two."""
     none, three = np.zeros((1, 3)), np.zeros((3, 3))
     return [
-        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([-INF]), 1, multinomial=False)),
-        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([INF]), 2, multinomial=False)),
+        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([-INF]), 1, family=BINOMIAL)),
+        LogisticRegressionModel._of(ModelNumbers.of(none, np.array([INF]), 2, family=BINOMIAL)),
         LogisticRegressionModel._of(
-            ModelNumbers.of(three, np.array([0.0, 0.0, INF]), 3, multinomial=True)
+            ModelNumbers.of(three, np.array([0.0, 0.0, INF]), 3, family=MULTINOMIAL)
         ),
     ]
 
@@ -93,7 +94,7 @@ def assert_same(
     assert found.coefficientMatrix == model.coefficientMatrix
     assert type(found.interceptVector) is type(model.interceptVector)
     assert found.interceptVector == model.interceptVector
-    assert found.numbers.multinomial == model.numbers.multinomial
+    assert found.numbers.family is model.numbers.family
     assert set_params(found) == set_params(model)
     if names:
         assert found.featureNames == model.featureNames

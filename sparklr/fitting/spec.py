@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
-from sparklr.objective.sums import Family
+from sparklr.objective.families import Family
 
 SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
 

@@ -2,9 +2,9 @@
 
 A probe is a point in the coordinates of the rows themselves, counted from the pass's origin o:
 
-    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C columns
+    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C
 
-C is 1 for the binomial loss and the number of classes for the multinomial one. Its sums are
+The family says how many margins C there are, and what the loss of a row is. Its sums are
 
     value     sum_i w_i loss_i
     gradient  sum_i w_i d_ik [x_i - o, 1]                        (C, p + 1)
@@ -19,20 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 
 from sparklr.arrays import Array, Matrix
-from sparklr.objective import losses
-from sparklr.objective.hessians import (
-    add_binomial_hessian,
-    add_multinomial_hessian,
-    summed_sparse,
-)
-
-Family: TypeAlias = Literal["binomial", "multinomial"]
+from sparklr.objective.families import Family
+from sparklr.objective.hessians import add_binomial_hessian, summed_sparse
 
 # A slice of rows should stay in a cache between the two products that read it, and be long enough
 # that starting these costs little: measured from 256 KB to 4 MB, on 1 MB of L2 and 32 of L3.
@@ -107,7 +101,7 @@ class Stack:
         self.origin = origin
         ranked = sorted(
             range(len(probes)),
-            key=lambda i: (probes[i].order == 0, probes[i].family, probes[i].columns),
+            key=lambda i: (probes[i].order == 0, probes[i].family.name, probes[i].columns),
         )
         self._places: list[slice] = [slice(0, 0)] * len(probes)
         end = 0
@@ -192,29 +186,17 @@ class Stack:
         """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
         first = self.probes[group[0]]
         place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
-        binomial = first.family == "binomial"
         each: Array | float = 1.0 if weights is None else weights
-        here = margins[:, place]
-        if binomial:
-            loss, slopes, curvatures = losses.binomial_terms(here, labels)
-        else:
-            classes = labels.astype(np.int64)
-            here = here.reshape(len(labels), len(group), first.columns)
-            loss, slopes = losses.multinomial_terms(here, classes)
-        values = loss.sum(axis=0) if weights is None else weights @ loss
+        terms = first.family.terms(margins[:, place], labels, len(group))
+        values = terms.loss.sum(axis=0) if weights is None else weights @ terms.loss
         for i, value in zip(group, values, strict=True):
             self._totals[i].value[0] += value
         if first.order:
-            flat = slopes.reshape(len(labels), -1)
-            multipliers[:, place] = flat if weights is None else flat * weights[:, None]
+            slopes = terms.slopes
+            multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
-            if self.probes[i].order < 2:
-                continue
-            if binomial:
-                add_binomial_hessian(self._totals[i].hessian, matrix, each * curvatures[:, number])
-            else:
-                chances = losses.softmax_from_multipliers(slopes[:, number : number + 1], classes)
-                add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
+            if self.probes[i].order > 1:
+                terms.add_hessian(self._totals[i].hessian, matrix, number, each)
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to each probe's totals."""
@@ -268,13 +250,7 @@ def margin_hessians(
         rows = rows.toarray() if sp.issparse(rows) and not kept_sparse else rows
         rows = rows if origin is None else rows - origin
         margins = np.asarray(rows @ probe.coefficients.T) + probe.offsets
-        if probe.family == "binomial":
-            curvatures = losses.binomial_terms(margins, labels[part])[2]
-        else:
-            classes = labels[part].astype(np.int64)
-            slopes = losses.multinomial_terms(margins[:, None], classes)[1]
-            chances = losses.softmax_from_multipliers(slopes, classes)[:, 0]
-            curvatures = chances * (1 - chances)
+        curvatures = probe.family.terms(margins, labels[part], 1).curvatures(0)
         if weights is not None:
             curvatures = curvatures * weights[part, None]
         for block, curvature in zip(blocks, curvatures.T, strict=True):

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from pyspark.ml.param import Params
 
 from sparklr.arrays import Array
+from sparklr.objective.families import family_of_flag
 from sparklr.saving.files import (
     FORMAT,
     check_header,
@@ -45,7 +46,7 @@ def model_json(instance: Params, numbers: ModelNumbers) -> str:
             "uid": instance.uid,
             "numClasses": numbers.classes,
             "numFeatures": numbers.features,
-            "isMultinomial": numbers.multinomial,
+            "isMultinomial": numbers.family.per_class,
             "intercepts": [_number(value) for value in numbers.intercepts.toArray().tolist()],
             "coefficients": rows,
             "featureNames": None if numbers.names is None else list(numbers.names),
@@ -80,7 +81,9 @@ def _numbers(found: dict[str, Any]) -> ModelNumbers:
     if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
         raise ValueError("a number that is not finite")
     names = read_names(found["featureNames"], features)
-    return ModelNumbers.of(coefficients, intercepts, classes, multinomial=many, names=names)
+    return ModelNumbers.of(
+        coefficients, intercepts, classes, family=family_of_flag(many), names=names
+    )
 
 
 def _float(value: Any) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from sparklr.objective.families import MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes import jobs
@@ -118,7 +119,7 @@ def test_coefficients_beyond_a_message_are_refused_before_the_job(
     case: Opened, received: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 100)
-    probe = Probe("multinomial", np.zeros((3, 8)), np.zeros(3), 0)
+    probe = Probe(MULTINOMIAL, np.zeros((3, 8)), np.zeros(3), 0)
     with pytest.raises(ValueError, match=r"coefficients of .* or fit in a classic session\.$"):
         passes_of(case).total([probe])
     assert received == []

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
 from sparklr.objective import hessians
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.hessians import summed_sparse
-from sparklr.objective.sums import Family, Probe, Stack, margin_hessians, split_totals
+from sparklr.objective.sums import Probe, Stack, margin_hessians, split_totals
 
 
 def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matrix:
@@ -26,7 +27,7 @@ def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matr
 
 def probe_of(family: Family, classes: int, features: int, order: Literal[0, 1, 2] = 2) -> Probe:
     rng = np.random.default_rng(3)
-    margins = 1 if family == "binomial" else classes
+    margins = 1 if family is BINOMIAL else classes
     return Probe(family, rng.normal(size=(margins, features)), rng.normal(size=margins), order)
 
 
@@ -36,7 +37,7 @@ def summed(matrix: Array | sp.csr_matrix, probe: Probe, labels: Array, weights: 
     return stack.totals()
 
 
-@pytest.mark.parametrize(("family", "classes"), [("binomial", 2), ("multinomial", 3)])
+@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
 def test_sparse_and_dense_rows_have_the_same_sums(family: Family, classes: int) -> None:
     matrix, rng = sparse_rows(1, 500, 150, 6), np.random.default_rng(2)
     labels, weights = rng.integers(0, classes, 500).astype(float), rng.uniform(0.5, 2, 500)
@@ -58,7 +59,7 @@ def test_rows_are_not_made_dense(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a block of sparse rows was made dense")
 
     monkeypatch.setattr(sp.csr_matrix, "toarray", refuse)
-    probe = probe_of("binomial", 2, 150)
+    probe = probe_of(BINOMIAL, 2, 150)
     summed(sparse_rows(1, 500, 150, 6), probe, np.ones(500), np.ones(500))
     with pytest.raises(AssertionError, match="made dense"):
         summed(sparse_rows(1, 500, 150, 40), probe, np.ones(500), np.ones(500))
@@ -82,7 +83,7 @@ def test_far_features_keep_their_digits() -> None:
     rows = matrix.tocsr()
     origin = np.zeros(150)
     origin[0] = 1e8
-    probe = probe_of("binomial", 2, 150)
+    probe = probe_of(BINOMIAL, 2, 150)
     labels = rng.integers(0, 2, 400).astype(float)
     stack = Stack([probe], 150, origin)
     stack.add(rows, labels, None)

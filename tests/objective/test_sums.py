@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
 from sparklr.objective import sums
-from sparklr.objective.sums import Family, Probe, Stack, Sums, split_totals
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
+from sparklr.objective.sums import Probe, Stack, Sums, split_totals
 from sparklr.rows.blocks import Block, Matrix
 
 light = settings(max_examples=30, deadline=None, derandomize=True)
@@ -29,7 +30,7 @@ Kind = tuple[str, int]
 
 def make_probe(rng: np.random.Generator, kind: Kind, features: int) -> Probe:
     name, order = kind
-    family: Family = "binomial" if name == "binomial" else "multinomial"
+    family: Family = BINOMIAL if name == "binomial" else MULTINOMIAL
     columns = 1 if name == "binomial" else int(name.split()[1])
     coefficients = rng.normal(size=(columns, features))
     return Probe(family, coefficients, rng.normal(size=columns), order)  # type: ignore[arg-type]
@@ -62,7 +63,7 @@ def plain_sums(probe: Probe, block: Block, origin: Array) -> tuple[float, Array,
     hessian = np.zeros((columns * width, columns * width))
     for x, label, weight in zip(dense - origin, block.labels, weights, strict=True):
         margins = probe.offsets + probe.coefficients @ x
-        if probe.family == "binomial":
+        if probe.family is BINOMIAL:
             chance = 1 / (1 + np.exp(-margins))
             value += weight * float(np.log1p(np.exp(margins[0])) - label * margins[0])
             slopes, curvature = chance - label, np.diag(chance * (1 - chance))
@@ -262,7 +263,7 @@ def test_no_probes_and_no_rows() -> None:
 
 def test_rows_without_features_have_an_intercept_still() -> None:
     block = Block(np.zeros((4, 0)), np.array([0.0, 1.0, 1.0, 1.0]), None)
-    probe = Probe("binomial", np.zeros((1, 0)), np.zeros(1), 2)
+    probe = Probe(BINOMIAL, np.zeros((1, 0)), np.zeros(1), 2)
     (found,) = add_up([probe], [block])
     assert found.value[0] == pytest.approx(4 * np.log(2))
     assert_allclose(found.gradient, [[-1.0]])
