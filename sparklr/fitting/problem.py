@@ -193,14 +193,14 @@ class Problem:
         origin = self.scaling.origin if np.any(self.scaling.origin) else None
         if whole:
             stack = Stack([probe], rows.features, origin)
-            stack.add(rows.matrix, rows.labels, rows.weights)
+            stack.add(rows)
             hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
             hessian[np.diag_indices_from(hessian)] += extra
             return hessian[None]
         known = {} if known is None else known
         where = probe.coefficients.tobytes() + probe.offsets.tobytes()
         if where not in known:
-            known[where] = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+            known[where] = margin_hessians(probe, rows, origin)
         sums = known[where]
         diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
         blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]

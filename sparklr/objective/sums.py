@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
+from sparklr.arrays import Array
 from sparklr.objective.families import Family
 from sparklr.objective.hessians import add_binomial_hessian, summed_sparse
+from sparklr.rows.blocks import Block
 
 # A slice of rows should stay in a cache between the two products that read it, and be long enough
 # that starting these costs little: measured from 256 KB to 4 MB, on 1 MB of L2 and 32 of L3.
@@ -135,59 +135,50 @@ class Stack:
                 groups.append([i])
         return groups
 
-    def add(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
-        """Add rows: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None for ones."""
-        rows = matrix.shape[0]
+    def add(self, block: Block) -> None:
+        """Add a block's rows."""
         widest = max(self.features, self._coefficients.shape[1], 1)
         size = SLICE_BYTES
         classes = max((p.columns for p in self.probes if p.order > 1), default=1)
         # Sparse rows are moved by moving the probe; the squares of a Hessian would cancel.
-        dense = self._curved and (self.origin is not None or not summed_sparse(matrix))
+        dense = self._curved and (self.origin is not None or not summed_sparse(block.matrix))
         if dense:
             widest = (self.features + 1) * classes
             size = HESSIAN_SLICE_BYTES
-        elif sp.issparse(matrix):
-            stored = classes * (matrix.nnz // max(rows, 1))
+        elif block.sparse:
+            stored = classes * (block.matrix.nnz // max(block.rows, 1))
             widest = max(1, self._coefficients.shape[1], stored)
             size = SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
-        for begin in range(0, rows, step):
-            part = slice(begin, begin + step)
-            rows_here = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
-            rows_here = rows_here.toarray() if dense and sp.issparse(matrix) else rows_here
-            self._add_slice(rows_here, labels[part], None if weights is None else weights[part])
+        for begin in range(0, block.rows, step):
+            rows = block.part(begin, begin + step)
+            self._add_slice(rows.to_dense() if dense else rows)
 
-    def _add_slice(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
+    def _add_slice(self, rows: Block) -> None:
         offsets, moved = self._offsets, False
-        if self.origin is not None and not sp.issparse(matrix):
-            matrix, moved = matrix - self.origin, True
+        if self.origin is not None and not rows.sparse:
+            rows, moved = rows.with_matrix(rows.matrix - self.origin), True
         elif self.origin is not None:  # sparse rows stay where they are: move the probes
             offsets = offsets - self.origin @ self._coefficients
-        margins = np.asarray(matrix @ self._coefficients)
+        margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
-        multipliers = np.empty((len(labels), self._sloped))
+        multipliers = np.empty((rows.rows, self._sloped))
         for group in self._groups:
-            self._add_losses(group, margins, multipliers, matrix, labels, weights)
+            self._add_losses(group, margins, multipliers, rows)
         if self._sloped:
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
-            self._gradient[:-1] += matrix.T @ multipliers
+            self._gradient[:-1] += rows.matrix.T @ multipliers
             if self.origin is not None and not moved:
                 self._gradient[:-1] -= np.outer(self.origin, column_sums)
 
     def _add_losses(
-        self,
-        group: Sequence[int],
-        margins: Array,
-        multipliers: Array,
-        matrix: Array,
-        labels: Array,
-        weights: Array | None,
+        self, group: Sequence[int], margins: Array, multipliers: Array, rows: Block
     ) -> None:
         """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
-        first = self.probes[group[0]]
+        first, weights = self.probes[group[0]], rows.weights
         place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
         each: Array | float = 1.0 if weights is None else weights
-        terms = first.family.terms(margins[:, place], labels, len(group))
+        terms = first.family.terms(margins[:, place], rows.labels, len(group))
         values = terms.loss.sum(axis=0) if weights is None else weights @ terms.loss
         for i, value in zip(group, values, strict=True):
             self._totals[i].value[0] += value
@@ -196,7 +187,7 @@ class Stack:
             multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
             if self.probes[i].order > 1:
-                terms.add_hessian(self._totals[i].hessian, matrix, number, each)
+                terms.add_hessian(self._totals[i].hessian, rows.matrix, number, each)
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to each probe's totals."""
@@ -220,39 +211,26 @@ def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
     ]
 
 
-def _csr_rows(matrix: Matrix, rows: slice) -> Matrix:
-    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
-    pointers = matrix.indptr[rows.start : rows.stop + 1]
-    stored = slice(pointers[0], pointers[-1])
-    part = sp.csr_matrix((len(pointers) - 1, matrix.shape[1]), dtype=matrix.dtype)
-    part.data, part.indices = matrix.data[stored], matrix.indices[stored]
-    part.indptr = pointers - pointers[0]
-    return part
-
-
-def margin_hessians(
-    probe: Probe, matrix: Matrix, labels: Array, weights: Array | None, origin: Array | None
-) -> Array:
+def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
     """Each margin's own block of the Hessian, sum_i w_i h_ikk [x_i - o, 1] [x_i - o, 1]'.
 
     (C, p + 1, p + 1): the whole Hessian for one margin, its diagonal blocks for several, for a
     share of 1 / C of the work.
     """
-    width = matrix.shape[1] + 1
-    blocks = np.zeros((probe.columns, width, width))
-    kept_sparse = origin is None and summed_sparse(matrix)
-    widest = matrix.nnz // max(matrix.shape[0], 1) if kept_sparse else width
+    width = block.features + 1
+    hessians = np.zeros((probe.columns, width, width))
+    kept_sparse = origin is None and summed_sparse(block.matrix)
+    widest = block.matrix.nnz // max(block.rows, 1) if kept_sparse else width
     size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
     step = max(size // (8 * max(widest, probe.columns)), 64)
-    for begin in range(0, matrix.shape[0], step):
-        part = slice(begin, begin + step)
-        rows = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
-        rows = rows.toarray() if sp.issparse(rows) and not kept_sparse else rows
-        rows = rows if origin is None else rows - origin
-        margins = np.asarray(rows @ probe.coefficients.T) + probe.offsets
-        curvatures = probe.family.terms(margins, labels[part], 1).curvatures(0)
-        if weights is not None:
-            curvatures = curvatures * weights[part, None]
-        for block, curvature in zip(blocks, curvatures.T, strict=True):
-            add_binomial_hessian(block, rows, curvature)
-    return blocks
+    for begin in range(0, block.rows, step):
+        rows = block.part(begin, begin + step)
+        matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
+        matrix = matrix if origin is None else matrix - origin
+        margins = np.asarray(matrix @ probe.coefficients.T) + probe.offsets
+        curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
+        if rows.weights is not None:
+            curvatures = curvatures * rows.weights[:, None]
+        for hessian, curvature in zip(hessians, curvatures.T, strict=True):
+            add_binomial_hessian(hessian, matrix, curvature)
+    return hessians

@@ -39,7 +39,7 @@ class LocalPasses:
         """Passes over these blocks, with the moments they have."""
         moments = no_rows(features)
         for block in blocks:
-            moments = moments.merge(moments_of(block.matrix, block.labels, block.weights))
+            moments = moments.merge(moments_of(block))
         return LocalPasses(blocks, moments, blocks[0])
 
     def total(self, probes: Sequence[Probe]) -> Array:

@@ -32,7 +32,7 @@ class Totals:
         if chosen not in self._stacks:
             probes, sums = [self._probes[i] for i in chosen], [self._sums[i] for i in chosen]
             self._stacks[chosen] = Stack(probes, self._features, self._origin, sums)
-        self._stacks[chosen].add(block.matrix, block.labels, block.weights)
+        self._stacks[chosen].add(block)
 
     def flat(self) -> Array:
         """Every probe's sums, one after another in one array."""

@@ -14,6 +14,7 @@ from sparklr.objective import hessians
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.hessians import summed_sparse
 from sparklr.objective.sums import Probe, Stack, margin_hessians, split_totals
+from sparklr.rows.blocks import Block
 
 
 def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matrix:
@@ -33,7 +34,7 @@ def probe_of(family: Family, classes: int, features: int, order: Literal[0, 1, 2
 
 def summed(matrix: Array | sp.csr_matrix, probe: Probe, labels: Array, weights: Array) -> Array:
     stack = Stack([probe], matrix.shape[1], None)
-    stack.add(matrix, labels, weights)
+    stack.add(Block(matrix, labels, weights))
     return stack.totals()
 
 
@@ -46,7 +47,7 @@ def test_sparse_and_dense_rows_have_the_same_sums(family: Family, classes: int) 
     sparse, dense = (summed(its, probe, labels, weights) for its in (matrix, matrix.toarray()))
     assert_allclose(sparse, dense, rtol=1e-10, atol=1e-10)
     hessian = split_totals([probe], sparse)[0].hessian
-    margins = margin_hessians(probe, matrix, labels, weights, None)
+    margins = margin_hessians(probe, Block(matrix, labels, weights), None)
     for k, block in enumerate(margins):
         own = slice(k * 151, (k + 1) * 151)
         assert_allclose(block, hessian[own, own], rtol=1e-10, atol=1e-10)
@@ -86,7 +87,7 @@ def test_far_features_keep_their_digits() -> None:
     probe = probe_of(BINOMIAL, 2, 150)
     labels = rng.integers(0, 2, 400).astype(float)
     stack = Stack([probe], 150, origin)
-    stack.add(rows, labels, None)
+    stack.add(Block(rows, labels, None))
     moved = Stack([probe], 150, None)
-    moved.add(rows.toarray() - origin, labels, None)
+    moved.add(Block(rows.toarray() - origin, labels, None))
     assert_allclose(stack.totals(), moved.totals(), rtol=1e-9, atol=1e-9)

@@ -50,7 +50,7 @@ def make_block(
 def add_up(probes: list[Probe], blocks: list[Block], origin: Array | None = None) -> list[Sums]:
     stack = Stack(probes, blocks[0].features, origin)
     for block in blocks:
-        stack.add(block.matrix, block.labels, block.weights)
+        stack.add(block)
     return split_totals(probes, stack.totals())
 
 
@@ -244,7 +244,7 @@ def test_totals_can_be_read_while_rows_are_added() -> None:
     stack = Stack(probes, 2, None)
     assert_array_equal(stack.totals(), np.zeros(sum(probe.length for probe in probes)))
     for _ in range(2):
-        stack.add(block.matrix, block.labels, block.weights)
+        stack.add(block)
         once = stack.totals()
     assert_array_equal(stack.totals(), once)
     assert_allclose(once, 2 * np.concatenate([s.flat for s in add_up(probes, [block])]))
@@ -252,7 +252,7 @@ def test_totals_can_be_read_while_rows_are_added() -> None:
 
 def test_no_probes_and_no_rows() -> None:
     stack = Stack([], 2, None)
-    stack.add(np.ones((3, 2)), np.zeros(3), None)
+    stack.add(Block(np.ones((3, 2)), np.zeros(3), None))
     assert stack.totals().shape == (0,)
     rng = np.random.default_rng(7)
     probe = make_probe(rng, ("multinomial 3", 2), 2)
@@ -308,7 +308,7 @@ def test_margin_hessians_are_the_diagonal_blocks(sparse: bool, kind: str, far: b
     probe = make_probe(rng, (kind, 2), 6)
     origin = rng.normal(size=6) if far else None
     (whole,) = add_up([probe], [block], origin)
-    found = sums.margin_hessians(probe, block.matrix, block.labels, block.weights, origin)
+    found = sums.margin_hessians(probe, block, origin)
     assert found.shape == (probe.columns, 7, 7)
     for k, its in enumerate(found):
         part = slice(7 * k, 7 * k + 7)
