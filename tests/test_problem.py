@@ -79,7 +79,7 @@ def test_the_objective_is_the_one_in_the_users_units(
     )
     problem, ask = pose(spec, block, classes_of(family))
     matrix = np.random.default_rng(seed).normal(size=problem.scaling.shape)
-    if problem.scaling.columns > 1:
+    if problem.scaling.margins > 1:
         matrix -= matrix.mean(axis=0)  # where the gauge is zero, and where coefficients are centred
     point = matrix.ravel()
     ours = ask(Query(point, 0)).value + float(problem.penalty.l1 @ np.abs(point))
@@ -97,7 +97,7 @@ def test_the_start_is_zero_but_for_the_intercepts(family: Family, intercept: boo
     assert_array_equal(coefficients, 0)
     shares = np.bincount(block.labels.astype(int), weights=block.weights)
     if not intercept:
-        assert_array_equal(intercepts, np.zeros(problem.scaling.columns))
+        assert_array_equal(intercepts, np.zeros(problem.scaling.margins))
     elif family is BINOMIAL:
         assert_allclose(intercepts, [np.log(shares[1] / shares[0])], rtol=1e-13)
     else:

@@ -158,7 +158,7 @@ def precondition_for(
     factored = name == "l-bfgs" or (name == "owl-qn" and whole)
     # Sums are of all features, of which but a few may vary.
     fits = problem.scaling.features < max(
-        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.columns)
+        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins)
     )
     if factored and fits and width <= PRECONDITIONER_SIZE:
         whole = whole and problem.size <= PRECONDITIONER_SIZE

@@ -285,7 +285,7 @@ class _Members:
         """
         rows = self._passes.moments.rows
         whole = worth_whole(problem, self._passes.sample, rows, self._members)
-        return name != choose_solver(problem, rows) and (whole or problem.scaling.columns == 1)
+        return name != choose_solver(problem, rows) and (whole or problem.scaling.margins == 1)
 
     def from_fit(self, key: Any, near: Fit) -> Solver:
         """The solver of a fit, from another one nearby."""

@@ -50,10 +50,10 @@ class Problem:
 
         These are all rows, or, `without` one fold, the others of the `whole`.
         """
-        columns = spec.family.margins(classes)
+        margins = spec.family.margins(classes)
         bounds, origin = spec.bounds, (whole or moments).origin
         scaling = Scaling.of(
-            moments, columns, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+            moments, margins, intercept=spec.fitIntercept, bounds=bounds, origin=origin
         )
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
@@ -62,13 +62,13 @@ class Problem:
         if bounds is not None:
             box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
         gauge = np.zeros(scaling.shape[1])
-        if columns > 1:
+        if margins > 1:
             # Adding one number to all classes' coefficients of a feature changes no
             # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
             # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
             # With an L2 penalty it is there too, and helps where the penalty is very weak; an
             # L1 term has its minimum elsewhere.
-            gauge[:] = 1.0 / columns
+            gauge[:] = 1.0 / margins
             if not penalty.smooth:
                 gauge[: len(scaling.active)] = 0.0
             if box is not None:  # nor can a bounded coefficient follow the others
@@ -82,7 +82,7 @@ class Problem:
             gauge,
             np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
             moments.weight,
-            moments.histogram(spec.family.classes(columns)),
+            moments.histogram(spec.family.classes(margins)),
             box,
             without,
         )
@@ -95,7 +95,7 @@ class Problem:
     @property
     def summed_size(self) -> int:
         """The side of a Hessian as it is summed: of all features, whether they vary or not."""
-        return self.scaling.columns * (self.scaling.features + 1)
+        return self.scaling.margins * (self.scaling.features + 1)
 
     def on_weight(self, weight: float) -> Problem:
         """The same problem for rows, a sample of these, whose weights add up to `weight`."""
@@ -147,7 +147,7 @@ class Problem:
         if self.spec.fitIntercept:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
         spread = self.spec.family.shared_curvatures(shares)
-        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.columns
+        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
     def probe(self, query: Query) -> Probe:
@@ -164,15 +164,13 @@ class Problem:
         gradient = hessian = None
         if order > 0:
             gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
-            gradient += np.tile(pull, self.scaling.columns)
+            gradient += np.tile(pull, self.scaling.margins)
         if order > 1:
             hessian = self.scaling.hessian(sums.hessian) / self.weight
             hessian[np.diag_indices_from(hessian)] += self.penalty.l2
             if self.gauge.any():
-                columns = self.scaling.columns
-                hessian += np.kron(
-                    np.ones((columns, columns)), np.diag(self.gauge / self.scaling.columns)
-                )
+                margins = self.scaling.margins
+                hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
 
     def curvature_blocks(
@@ -204,7 +202,7 @@ class Problem:
         sums = known[where]
         diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
         blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
-        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):
+        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.margins, strict=True):
             block[np.diag_indices_from(block)] += its
         return np.array(blocks)
 
@@ -220,7 +218,7 @@ class Problem:
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
         """The gauge's gradient for one margin, the same for all, and its value."""
         drift = point.reshape(self.scaling.shape).sum(axis=0)
-        pull = self.gauge / self.scaling.columns * drift
+        pull = self.gauge / self.scaling.margins * drift
         return pull, 0.5 * float(pull @ drift)
 
     def loss(self, point: Array, objective: float) -> float:

@@ -51,13 +51,13 @@ class Probe:
     without: int | None = None
 
     @property
-    def columns(self) -> int:
+    def margins(self) -> int:
         return len(self.offsets)
 
     @property
     def lengths(self) -> tuple[int, int, int]:
         """How many numbers the value, the gradient and the Hessian take."""
-        width = self.columns * (self.coefficients.shape[1] + 1)
+        width = self.margins * (self.coefficients.shape[1] + 1)
         return 1, width if self.order > 0 else 0, width**2 if self.order > 1 else 0
 
     @property
@@ -81,7 +81,7 @@ class Sums:
         first, second, third = (int(end) for end in np.cumsum(probe.lengths))
         width = probe.lengths[1]
         side = math.isqrt(third - second)
-        gradient = flat[first:second].reshape(probe.columns if width else 0, -1 if width else 0)
+        gradient = flat[first:second].reshape(probe.margins if width else 0, -1 if width else 0)
         return Sums(flat, flat[:first], gradient, flat[second:third].reshape(side, side))
 
 
@@ -101,14 +101,14 @@ class Stack:
         self.origin = origin
         ranked = sorted(
             range(len(probes)),
-            key=lambda i: (probes[i].order == 0, probes[i].family.name, probes[i].columns),
+            key=lambda i: (probes[i].order == 0, probes[i].family.name, probes[i].margins),
         )
         self._places: list[slice] = [slice(0, 0)] * len(probes)
         end = 0
         for i in ranked:
-            self._places[i] = slice(end, end + probes[i].columns)
-            end += probes[i].columns
-        self._sloped = sum(probe.columns for probe in probes if probe.order > 0)
+            self._places[i] = slice(end, end + probes[i].margins)
+            end += probes[i].margins
+        self._sloped = sum(probe.margins for probe in probes if probe.order > 0)
         self._coefficients = np.zeros((features, end))
         self._offsets = np.zeros(end)
         for probe, place in zip(self.probes, self._places, strict=True):
@@ -120,14 +120,14 @@ class Stack:
         self._curved = any(probe.order > 1 for probe in probes)
 
     def _group(self, ranked: Sequence[int]) -> list[list[int]]:
-        """Neighbouring probes alike in loss and columns, so that one call serves them all."""
+        """Neighbouring probes alike in family and margins, so that one call serves them all."""
         groups: list[list[int]] = []
         for i in ranked:
             probe = self.probes[i]
             last = self.probes[groups[-1][0]] if groups else None
             alike = last is not None and (
-                (last.family, last.columns, last.order == 0)
-                == (probe.family, probe.columns, probe.order == 0)
+                (last.family, last.margins, last.order == 0)
+                == (probe.family, probe.margins, probe.order == 0)
             )
             if alike:
                 groups[-1].append(i)
@@ -139,7 +139,7 @@ class Stack:
         """Add a block's rows."""
         widest = max(self.features, self._coefficients.shape[1], 1)
         size = SLICE_BYTES
-        classes = max((p.columns for p in self.probes if p.order > 1), default=1)
+        classes = max((p.margins for p in self.probes if p.order > 1), default=1)
         # Sparse rows are moved by moving the probe; the squares of a Hessian would cancel.
         dense = self._curved and (self.origin is not None or not summed_sparse(block.matrix))
         if dense:
@@ -218,11 +218,11 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
     share of 1 / C of the work.
     """
     width = block.features + 1
-    hessians = np.zeros((probe.columns, width, width))
+    hessians = np.zeros((probe.margins, width, width))
     kept_sparse = origin is None and summed_sparse(block.matrix)
     widest = block.matrix.nnz // max(block.rows, 1) if kept_sparse else width
     size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
-    step = max(size // (8 * max(widest, probe.columns)), 64)
+    step = max(size // (8 * max(widest, probe.margins)), 64)
     for begin in range(0, block.rows, step):
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix

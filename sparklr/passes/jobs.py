@@ -136,7 +136,7 @@ class SparkPasses:
         def size_of(probe: Probe) -> int:
             fold = None if probe.without is None else self.folds.get(probe.without)
             rows = 0 if fold is None else fold.rows
-            return max(8 * probe.columns * rows, _probe_bytes(probe))
+            return max(8 * probe.margins * rows, _probe_bytes(probe))
 
         parts = [self._held_out_of(part) for part in self._messages(probes, size_of)]
         return [join_columns(blocks) for blocks in zip(*parts, strict=True)]
@@ -272,7 +272,7 @@ class SparkPasses:
 
     def _collect(self, frame: DataFrame, probes: Sequence[Probe]) -> Any:
         """The rows of one reading's job, which Spark's pages show under this pass."""
-        columns = sum(probe.columns for probe in probes)
+        columns = sum(probe.margins for probe in probes)
         what = f"sparklr: pass {self._readings}, {columns} column{'s' if columns > 1 else ''}"
         return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
 

@@ -54,7 +54,7 @@ class LocalPasses:
 
     def _by_run(self, probes: Sequence[Probe], work: Callable[[range], T]) -> list[T]:
         """The work for runs of neighbouring blocks, in as many threads as it is worth."""
-        columns = sum(probe.columns for probe in probes)
+        columns = sum(probe.margins for probe in probes)
         worth = self.moments.nonzeros * columns // WORK_A_THREAD
         threads = max(1, min(self.threads, worth, len(self.blocks)))
         if threads == 1:

@@ -97,17 +97,17 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _rows(stored: Any, columns: int, features: int) -> Array:
+def _rows(stored: Any, margins: int, features: int) -> Array:
     """Coefficients (C, p)."""
     if not isinstance(stored, dict):
         rows = np.array([[_float(value) for value in row] for row in stored])
-        if rows.shape != (columns, features):
-            raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
+        if rows.shape != (margins, features):
+            raise ValueError(f"its coefficients are {rows.shape}, and not {(margins, features)}")
         return rows
     row, column, data = stored["row"], stored["col"], [_float(value) for value in stored["data"]]
     if not all(type(place) is int for place in (*row, *column)):
         raise TypeError("places that are no whole numbers")
     if len(set(zip(row, column, strict=True))) < len(data):
         raise ValueError("two numbers for one place")
-    entries = sp.coo_matrix((data, (row, column)), shape=(columns, features))
+    entries = sp.coo_matrix((data, (row, column)), shape=(margins, features))
     return np.asarray(entries.toarray(), dtype=np.float64)

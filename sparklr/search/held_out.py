@@ -81,9 +81,9 @@ def _metrics(
         begin = 0
         for place, probe in zip(places, probes, strict=True):
             if place[1] == fold:
-                tasks.append((scorers[place], margins[:, begin : begin + probe.columns], rows))
+                tasks.append((scorers[place], margins[:, begin : begin + probe.margins], rows))
                 order.append(place)
-                begin += probe.columns
+                begin += probe.margins
     with ThreadPoolExecutor(useful_threads(None)) as pool:  # sorting is what takes the time
         found = pool.map(lambda task: evaluator.metric(*task), tasks)
         return dict(zip(order, found, strict=True))

@@ -106,7 +106,7 @@ def test_held_out_scores_come_in_as_many_messages_as_they_need(
     monkeypatch.setattr(passes, "folds", folds)
     probes = [replace(probe, without=0) for probe in case.probes("forty columns")]
     whole = passes.held_out(probes)
-    one = 8 * probes[0].columns * passes.moments.rows
+    one = 8 * probes[0].margins * passes.moments.rows
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 3 * one)
     parts = passes.held_out(probes)
     assert len(received) == 1 + -(-len(probes) // 3)

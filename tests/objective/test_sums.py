@@ -58,7 +58,7 @@ def plain_sums(probe: Probe, block: Block, origin: Array) -> tuple[float, Array,
     """Value, gradient and Hessian row by row, as the formulas have them."""
     dense = block.matrix.toarray() if block.sparse else block.matrix
     weights = np.ones(block.rows) if block.weights is None else block.weights
-    columns, width = probe.columns, block.features + 1
+    columns, width = probe.margins, block.features + 1
     value, gradient = 0.0, np.zeros((columns, width))
     hessian = np.zeros((columns * width, columns * width))
     for x, label, weight in zip(dense - origin, block.labels, weights, strict=True):
@@ -185,7 +185,7 @@ def test_the_origin_changes_nothing_but_what_features_count_from(
     if probe.order > 0:
         assert_allclose(moved.gradient, plain.gradient @ change.T, atol=1e-11)
     if probe.order > 1:
-        both = np.kron(np.eye(probe.columns), change)
+        both = np.kron(np.eye(probe.margins), change)
         assert_allclose(moved.hessian, both @ plain.hessian @ both.T, atol=1e-10)
 
 
@@ -309,7 +309,7 @@ def test_margin_hessians_are_the_diagonal_blocks(sparse: bool, kind: str, far: b
     origin = rng.normal(size=6) if far else None
     (whole,) = add_up([probe], [block], origin)
     found = sums.margin_hessians(probe, block, origin)
-    assert found.shape == (probe.columns, 7, 7)
+    assert found.shape == (probe.margins, 7, 7)
     for k, its in enumerate(found):
         part = slice(7 * k, 7 * k + 7)
         assert_allclose(its, whole.hessian[part, part], rtol=1e-9, atol=1e-9)
