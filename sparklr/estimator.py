@@ -268,7 +268,7 @@ def model_of(
         fit.coefficients,
         fit.intercepts,
         facts.classes,
-        multinomial=facts.multinomial,
+        family=facts.family,
         names=names if known else None,  # else the metadata were of other features
     )
     report = FitReport(

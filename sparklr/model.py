@@ -13,6 +13,7 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.fitting.outcome import FitReport
+from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds
 from sparklr.rows.columns import check_output_columns, find_features, output_columns
 from sparklr.saving.files import ModelReader, ModelWriter
@@ -78,14 +79,15 @@ class LogisticRegressionModel(
             coefficients=coefficientMatrix,
             intercepts=interceptVector,
             classes=numClasses,
-            multinomial=isMultinomial,
+            family=family_of_flag(isMultinomial),
         )
         self._summary: LogisticRegressionTrainingSummary | None = None
 
     @classmethod
     def _of(cls, numbers: ModelNumbers) -> LogisticRegressionModel:
         """A model of these numbers, the features' names among them."""
-        made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, numbers.multinomial)
+        many = numbers.family.per_class
+        made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, many)
         made._numbers = numbers
         return made
 
@@ -99,7 +101,7 @@ class LogisticRegressionModel(
             )
         matrix = model.coefficientMatrix
         # A multinomial model of a single class has one row, as a binomial one.
-        multinomial = matrix.numRows > 1 or model.getFamily().lower() == "multinomial"
+        multinomial = matrix.numRows > 1 or model.getFamily().lower() == MULTINOMIAL.name
         ours = cls(matrix, model.interceptVector, model.numClasses, multinomial)
         ours._resetUid(model.uid)
         for param in model.params:
@@ -168,9 +170,9 @@ class LogisticRegressionModel(
         return float(dense_vector(self._numbers.intercepts)[0])
 
     def _refuse_multinomial(self, name: str, other: str) -> None:
-        if self._numbers.multinomial:
+        if self._numbers.family.per_class:
             raise ValueError(
-                f"This model is multinomial and has a row of numbers for each of its "
+                f"This model is {self._numbers.family} and has a row of numbers for each of its "
                 f"{self.numClasses} classes, so it has no '{name}'. Use '{other}'."
             )
 
@@ -237,10 +239,10 @@ class LogisticRegressionModel(
         matrix = numbers.coefficients
         return SparkModelCache(
             self.uid,
-            matrix if numbers.multinomial else by_row(matrix),
+            matrix if numbers.family.per_class else by_row(matrix),
             numbers.intercepts,
             numbers.classes,
-            numbers.multinomial,
+            numbers.family.per_class,
         )
 
     @property
@@ -252,7 +254,7 @@ class LogisticRegressionModel(
             stored_matrix(numbers.coefficients),
             dense_vector(numbers.intercepts),
             classes=numbers.classes,
-            multinomial=numbers.multinomial,
+            family=numbers.family,
         )
 
     def _transform(self, dataset: DataFrame) -> DataFrame:

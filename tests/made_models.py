@@ -12,6 +12,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector
 
 from sparklr import LogisticRegressionModel
 from sparklr.fitting.outcome import FitReport
+from sparklr.objective.families import family_of_flag
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.classic import SparkModelCache
 from sparklr.summary import (
@@ -42,7 +43,9 @@ def fitted_model(
     values, given = np.array(coefficients, dtype=float), np.array(intercepts, dtype=float)
     count = max(len(values), 2) if classes is None else classes
     known = None if names is None else tuple(names)
-    stored = ModelNumbers.of(values, given, count, multinomial=len(values) > 1, names=known)
+    stored = ModelNumbers.of(
+        values, given, count, family=family_of_flag(len(values) > 1), names=known
+    )
     return LogisticRegressionModel._of(stored)._set(**params)
 
 

@@ -54,5 +54,5 @@ def intercept_for(margins: Array, share: float) -> float:
 def with_sample(block: Block, rows: int, seed: int = 5) -> LocalPasses:
     """Passes over the block that know a random sample of so many of its rows."""
     chosen = np.random.default_rng(seed).choice(block.rows, rows, replace=False)
-    moments = moments_of(block.matrix, block.labels, block.weights)
+    moments = moments_of(block)
     return LocalPasses([block], moments, block.take(np.sort(chosen)))

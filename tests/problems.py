@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.sums import split_totals
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
@@ -247,74 +248,72 @@ def _table() -> list[Case]:
             np.array([0.0, 0.5, 0.0, 0.1, 1.0, 5.0, 0.0, 0.05]),
         ),
         _soft_threshold("soft-threshold all zero", np.ones(4), linear[:4], np.full(4, 10.0)),
-        _logistic("binomial", Spec("binomial"), make_rows(1, 80, 4), 2),
+        _logistic("binomial", Spec(BINOMIAL), make_rows(1, 80, 4), 2),
         _logistic(
             "binomial weighted without intercept",
-            Spec("binomial", regParam=0.05, fitIntercept=False),
+            Spec(BINOMIAL, regParam=0.05, fitIntercept=False),
             make_rows(2, 80, 5, weighted=True),
             2,
         ),
         _logistic(
             "binomial stretched",
-            Spec("binomial", regParam=0.01, standardization=False),
+            Spec(BINOMIAL, regParam=0.01, standardization=False),
             _stretched(make_rows(3, 90, 5)),
             2,
         ),
-        _logistic("multinomial", Spec("multinomial"), three, 3),
-        _logistic("multinomial L2", Spec("multinomial", regParam=0.1), three, 3),
+        _logistic("multinomial", Spec(MULTINOMIAL), three, 3),
+        _logistic("multinomial L2", Spec(MULTINOMIAL, regParam=0.1), three, 3),
         _logistic(
             "duplicated columns",
-            Spec("binomial"),
+            Spec(BINOMIAL),
             _with_duplicate(make_rows(7, 70, 3)),
             2,
             unique=False,
         ),
-        _logistic("dummies", Spec("multinomial"), make_dummies(14, 200, 3, 3), 3, unique=False),
-        _logistic(
-            "more features than rows", Spec("binomial", regParam=0.1), make_rows(8, 15, 40), 2
-        ),
+        _logistic("dummies", Spec(MULTINOMIAL), make_dummies(14, 200, 3, 3), 3, unique=False),
+        _logistic("more features than rows", Spec(BINOMIAL, regParam=0.1), make_rows(8, 15, 40), 2),
         _logistic(
             "binomial L1",
-            Spec("binomial", regParam=0.05, elasticNetParam=1),
+            Spec(BINOMIAL, regParam=0.05, elasticNetParam=1),
             make_rows(9, 90, 8),
             2,
         ),
         _logistic(
             "binomial elastic net on CSR",
-            Spec("binomial", regParam=0.08, elasticNetParam=0.5, standardization=False),
+            Spec(BINOMIAL, regParam=0.08, elasticNetParam=0.5, standardization=False),
             make_rows(10, 100, 9, weighted=True, sparse=True),
             2,
         ),
         _logistic(
             "multinomial L1",
-            Spec("multinomial", regParam=0.04, elasticNetParam=1),
+            Spec(MULTINOMIAL, regParam=0.04, elasticNetParam=1),
             make_rows(11, 120, 5, 3),
             3,
         ),
         _logistic(
             "duplicated columns L1",
-            Spec("binomial", regParam=0.03, elasticNetParam=1),
+            Spec(BINOMIAL, regParam=0.03, elasticNetParam=1),
             _with_duplicate(make_rows(12, 80, 4)),
             2,
             unique=False,
         ),
         _logistic(
             "dummies L1",
-            Spec("binomial", regParam=0.002, elasticNetParam=1),
+            Spec(BINOMIAL, regParam=0.002, elasticNetParam=1),
             make_dummies(14, 120, 4, 2),
             2,
             unique=False,
         ),
         _logistic(
             "multinomial dummies L1",
-            Spec("multinomial", regParam=0.001, elasticNetParam=1),
+            Spec(MULTINOMIAL, regParam=0.001, elasticNetParam=1),
             make_dummies(1, 200, 4, 3),
             3,
             unique=False,
         ),
         _logistic(
             "more features than rows L1",
-            Spec("binomial", regParam=0.1, elasticNetParam=0.9),
+            Spec(BINOMIAL, regParam=0.1, elasticNetParam=0.9),
             make_rows(13, 15, 30),
             2,
         ),

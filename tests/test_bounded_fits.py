@@ -15,18 +15,18 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
 from sparklr.objective.bounds import Bounds
-from sparklr.objective.sums import Family
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
 from tests.test_plan import pass_over
 from tests.test_problem import classes_of, make_block, plain_objective
 
 INF = np.inf
-families = pytest.mark.parametrize("family", ["binomial", "multinomial"])
+families = pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 
 
 def margins_of(family: Family) -> int:
-    return 1 if family == "binomial" else classes_of(family)
+    return 1 if family is BINOMIAL else classes_of(family)
 
 
 def everywhere(family: Family, low: float, high: float, *, intercepts: bool = False) -> Bounds:
@@ -136,13 +136,13 @@ def test_a_constant_feature_is_held_at_the_bound_nearest_to_zero(
 
 
 def test_one_label_alone_trains_only_where_its_intercept_is_bounded() -> None:
-    block = make_block("binomial")
+    block = make_block(BINOMIAL)
     block = Block(block.matrix, np.ones(block.rows), block.weights)
-    above, below = everywhere("binomial", 0.0, INF), everywhere("binomial", 0.0, 1.0)
+    above, below = everywhere(BINOMIAL, 0.0, INF), everywhere(BINOMIAL, 0.0, 1.0)
     below.upper[:, -1] = 2.0
-    free = fit_block(Spec("binomial", bounds=above), block)
+    free = fit_block(Spec(BINOMIAL, bounds=above), block)
     assert free.intercepts[0] == INF
-    held = fit_block(Spec("binomial", 0.1, bounds=below), block)
+    held = fit_block(Spec(BINOMIAL, 0.1, bounds=below), block)
     assert held.intercepts[0] == 2.0
     assert np.isfinite(held.history).all()
 
@@ -177,8 +177,8 @@ def test_without_iterations_the_start_comes_back(family: Family) -> None:
 
 
 def test_bounds_use_the_sample_too() -> None:
-    block = make_block("binomial")
-    spec = Spec("binomial", 0.02, tol=1e-9, bounds=everywhere("binomial", 0.0, INF))
+    block = make_block(BINOMIAL)
+    spec = Spec(BINOMIAL, 0.02, tol=1e-9, bounds=everywhere(BINOMIAL, 0.0, INF))
     plain, sampled = fit_block(spec, block), fit_block(spec, block, sample=15)
     assert_allclose(sampled.coefficients, plain.coefficients, rtol=1e-5, atol=1e-8)
     assert sampled.history[0] == pytest.approx(plain.history[0], rel=1e-14)

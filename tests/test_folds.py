@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from sparklr.arrays import Array
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
@@ -212,9 +213,9 @@ def test_rows_without_folds(spark: Any) -> None:
 
 
 SPECS = {
-    "plain": Spec("multinomial", 0.01, 0.0, True, True, 500, 1e-11),
-    "l1": Spec("multinomial", 0.02, 0.9, True, True, 500, 1e-11),
-    "through zero": Spec("multinomial", 0.05, 0.3, False, False, 500, 1e-11),
+    "plain": Spec(MULTINOMIAL, 0.01, 0.0, True, True, 500, 1e-11),
+    "l1": Spec(MULTINOMIAL, 0.02, 0.9, True, True, 500, 1e-11),
+    "through zero": Spec(MULTINOMIAL, 0.05, 0.3, False, False, 500, 1e-11),
 }
 
 
@@ -258,7 +259,7 @@ def test_a_fold_may_have_all_rows_of_a_class_or_of_a_feature() -> None:
     ]
     parts = {block.fold: LocalPasses.of([block], 8).moments for block in blocks}
     passes = replace(LocalPasses.of(blocks, 8), folds=parts)
-    spec = Spec("binomial", 0.01, 0.0, True, True, 500, 1e-11)
+    spec = Spec(BINOMIAL, 0.01, 0.0, True, True, 500, 1e-11)
     found, _ = fit_without_folds({"it": WithoutFold(1, spec, 2, None)}, passes)
     expected, _ = fit_all({"it": spec}, LocalPasses.of(blocks[:1], 8), 2)
     assert_allclose(found["it"].coefficients, expected["it"].coefficients, atol=1e-6)

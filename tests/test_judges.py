@@ -23,6 +23,7 @@ from scipy.special import expit
 
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
+from sparklr.objective.families import family_of_flag
 from sparklr.scoring import evaluators as judges
 from sparklr.scoring.evaluators import HeldOut, array_evaluator
 from sparklr.scoring.scorer import Scorer
@@ -62,9 +63,9 @@ def case(
     labels: Array, margins: Array, *, weighted: bool = True, digits: int = 1, **decide: Any
 ) -> Case:
     """Of margins that are rounded, so that scores tie, and weights of which some are zero."""
-    multinomial = margins.shape[1] > 1
+    family = family_of_flag(margins.shape[1] > 1)
     shape = (margins.shape[1], 1)
-    scorer = Scorer(np.zeros(shape), np.zeros(shape[0]), multinomial, **decide)
+    scorer = Scorer(np.zeros(shape), np.zeros(shape[0]), family, **decide)
     weights = np.random.default_rng(5).integers(0, 5, len(labels)) / 2
     rows = HeldOut(labels.astype(np.float64), weights)
     return Case(scorer, np.round(margins, digits), rows, weighted)
@@ -73,7 +74,7 @@ def case(
 def frame_of(spark: Any, case: Case) -> Any:
     """What the model would add to a frame of these rows."""
     margins, scorer = case.margins, case.scorer
-    raw = margins if scorer.multinomial else np.hstack((-margins, margins))
+    raw = scorer.family.raw(margins)
     probability = scorer.probability(raw)
     prediction = scorer.prediction(raw, probability)
     rows = [
@@ -91,7 +92,7 @@ def made_case(name: str) -> Case:
     margins = random.normal(size=(300, 3)) + np.eye(3)[labels]
     binary = labels % 2
     if name == "two classes":
-        return case(binary, margins[:, :1] + binary[:, None], threshold=0.6)
+        return case(binary, margins[:, :1] + binary[:, None], thresholds=(0.6,))
     if name == "two margins":
         return case(binary, margins[:, :2], weighted=False, thresholds=(0.4, 0.6))
     if name == "three classes":

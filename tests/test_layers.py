@@ -38,9 +38,10 @@ FLOORS: list[set[str]] = [
     {"fitting"},
     {"saving", "passes"},
     {"scoring", "packing"},
+    {"objective"},
     {"rows"},
     {"params"},
-    {"spark", "solvers", "objective"},
+    {"spark", "solvers"},
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.

@@ -16,7 +16,7 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
-from sparklr.objective.sums import Family
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
@@ -56,7 +56,7 @@ def objective(problem: Problem, passes: LocalPasses, point: Array) -> float:
 @pytest.mark.parametrize("mixing", [0.0, 1.0])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_sample_without_positives_of_a_level_does_not_mislead(seed: int, mixing: float) -> None:
-    spec = Spec("binomial", 1e-4, mixing)
+    spec = Spec(BINOMIAL, 1e-4, mixing)
     found = fit(spec, rows(seed))
     assert found.converged, found.reason
     assert found.solver in ("newton", "proximal-newton")
@@ -65,9 +65,9 @@ def test_a_sample_without_positives_of_a_level_does_not_mislead(seed: int, mixin
 
 def test_levels_without_positives_end_the_search_without_a_penalty() -> None:
     """There is no optimum, but a least objective, which first derivatives only come near to."""
-    found = fit(Spec("binomial"), rows(SEEDS[0]))
+    found = fit(Spec(BINOMIAL), rows(SEEDS[0]))
     assert found.converged, found.reason
-    slow = fit(Spec("binomial", solver="l-bfgs", maxIter=200, tol=1e-12), rows(SEEDS[0]))
+    slow = fit(Spec(BINOMIAL, solver="l-bfgs", maxIter=200, tol=1e-12), rows(SEEDS[0]))
     assert found.history[-1] <= slow.history[-1] + 1e-8
 
 
@@ -75,10 +75,10 @@ def test_levels_without_positives_end_the_search_without_a_penalty() -> None:
 def test_a_far_initial_model_is_left(solver: SolverName) -> None:
     """Every row is certain at the start, and most of them wrongly so."""
     passes = rows(SEEDS[0])
-    spec = Spec("binomial", 1e-3)
+    spec = Spec(BINOMIAL, 1e-3)
     rng, far = np.random.default_rng(1), 1e3
     start = far * rng.normal(size=(1, passes.moments.features)), np.array([far])
-    found = fit(Spec("binomial", 1e-3, solver=solver, initial=start), passes)
+    found = fit(Spec(BINOMIAL, 1e-3, solver=solver, initial=start), passes)
     assert found.converged, found.reason
     assert found.history[-1] == pytest.approx(optimum(spec, passes), rel=1e-6)
 
@@ -88,7 +88,7 @@ def test_rare_levels_of_three_classes(mixing: float) -> None:
     block = one_hot_rows(7, ROWS, positives=POSITIVES, levels=(3, 8, 25))
     labels = np.where(block.labels > 0, 1.0 + (np.arange(ROWS) % 7 == 0), 0.0)
     passes = with_sample(Block(block.matrix, labels, None), SAMPLE)
-    family: Family = "multinomial"
+    family: Family = MULTINOMIAL
     found = fit(Spec(family, 1e-4, mixing), passes, 3)
     assert found.converged, found.reason
     other: SolverName = "owl-qn" if mixing else "l-bfgs"

@@ -24,7 +24,8 @@ from sparklr.fitting.plan import WARM_START_RATIO, constant_label_fit, fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.bounds import Bounds
-from sparklr.objective.sums import Family, Probe
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
+from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import read_round
 from sparklr.passes.readings import Part, Reading
@@ -36,8 +37,8 @@ from tests.problems import make_rows
 SMOOTH: list[SolverName] = ["newton", "l-bfgs"]
 WITH_L1: list[SolverName] = ["proximal-newton", "owl-qn"]
 SPECS: dict[str, Spec] = {
-    **{name: Spec("binomial", regParam=0.02, solver=name) for name in SMOOTH},
-    **{name: Spec("binomial", regParam=0.02, elasticNetParam=0.5, solver=name) for name in WITH_L1},
+    **{name: Spec(BINOMIAL, regParam=0.02, solver=name) for name in SMOOTH},
+    **{name: Spec(BINOMIAL, regParam=0.02, elasticNetParam=0.5, solver=name) for name in WITH_L1},
 }
 every_spec = pytest.mark.parametrize("name", SPECS)
 
@@ -82,7 +83,7 @@ def fit_one(spec: Spec, passes: LocalPasses, classes: int = 2) -> Fit:
 def problem_of(spec: Spec, size: int, classes: int = 2) -> Problem:
     """A problem that asks for this many numbers."""
     rng = np.random.default_rng(0)
-    features = size // (1 if spec.family == "binomial" else classes) - spec.fitIntercept
+    features = size // (1 if spec.family is BINOMIAL else classes) - spec.fitIntercept
     labels = np.arange(6.0) % classes
     passes = LocalPasses.of([Block(rng.normal(size=(6, features)), labels, None)], features)
     problem = Problem.of(spec, passes.moments, classes)
@@ -109,19 +110,19 @@ MANY = 100_000
 def test_auto_goes_by_penalty_size_and_rows(
     size: int, mixing: float, rows: int, expected: str
 ) -> None:
-    spec = Spec("binomial", regParam=0.1, elasticNetParam=mixing)
+    spec = Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing)
     assert choose_solver(problem_of(spec, size), rows).name == expected
 
 
 def test_bounds_ask_for_a_solver_that_keeps_them() -> None:
     for size, expected in ((HESSIAN_SIZE, "proximal-newton"), (HESSIAN_SIZE + 1, "owl-qn")):
         lower = np.zeros((1, size))
-        spec = Spec("binomial", bounds=Bounds(lower, lower + np.inf))
+        spec = Spec(BINOMIAL, bounds=Bounds(lower, lower + np.inf))
         assert choose_solver(problem_of(spec, size), 10).name == expected
 
 
 def test_size_counts_every_class() -> None:
-    spec = Spec("multinomial", regParam=0.1)
+    spec = Spec(MULTINOMIAL, regParam=0.1)
     assert choose_solver(problem_of(spec, HESSIAN_SIZE, classes=5), MANY).name == "newton"
     assert choose_solver(problem_of(spec, HESSIAN_SIZE + 5, classes=5), MANY).name == "l-bfgs"
 
@@ -129,18 +130,18 @@ def test_size_counts_every_class() -> None:
 @pytest.mark.parametrize("name", SMOOTH + WITH_L1)
 def test_a_named_solver_is_kept(name: SolverName) -> None:
     for size in (5, HESSIAN_SIZE + 1):
-        assert choose_solver(problem_of(Spec("binomial", solver=name), size), MANY).name == name
+        assert choose_solver(problem_of(Spec(BINOMIAL, solver=name), size), MANY).name == name
 
 
 def test_an_l1_term_of_weight_zero_is_smooth() -> None:
-    spec = Spec("binomial", regParam=0.0, elasticNetParam=1.0)
+    spec = Spec(BINOMIAL, regParam=0.0, elasticNetParam=1.0)
     assert choose_solver(problem_of(spec, 5), MANY).name == "newton"
     check_solver(replace(spec, solver="newton"))
 
 
 @pytest.mark.parametrize("name", ["newton", "proximal-newton"])
 def test_a_hessian_too_large_is_refused_with_a_remedy(name: SolverName) -> None:
-    problem = problem_of(Spec("binomial", solver=name), HESSIAN_LIMIT + 1)
+    problem = problem_of(Spec(BINOMIAL, solver=name), HESSIAN_LIMIT + 1)
     with pytest.raises(ValueError, match="limit") as refused:
         choose_solver(problem, MANY)
     message = str(refused.value)
@@ -156,7 +157,7 @@ def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
     block = Block(matrix, np.arange(6.0) % 2, None)
     passes = LocalPasses.of([block], features)
     for mixing, expected in ((0.0, "l-bfgs"), (0.5, "owl-qn")):
-        spec = Spec("binomial", regParam=0.1, elasticNetParam=mixing)
+        spec = Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing)
         problem = Problem.of(spec, passes.moments, 2)
         assert problem.size == 3
         assert choose_solver(problem, 6).name == expected
@@ -170,7 +171,7 @@ def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
 @pytest.mark.parametrize(("name", "instead"), [("newton", "proximal-newton"), ("l-bfgs", "owl-qn")])
 def test_a_smooth_solver_is_refused_an_l1_term(name: SolverName, instead: str) -> None:
     """The message has the Param, the rule, the value and the remedy."""
-    spec = Spec("binomial", regParam=0.125, elasticNetParam=0.25, solver=name)
+    spec = Spec(BINOMIAL, regParam=0.125, elasticNetParam=0.25, solver=name)
     with pytest.raises(ValueError, match="smooth penalty") as refused:
         check_solver(spec)
     message = str(refused.value)
@@ -190,7 +191,7 @@ def test_a_smooth_solver_is_refused_an_l1_term(name: SolverName, instead: str) -
 
 @pytest.mark.parametrize("name", ["auto", *WITH_L1])
 def test_the_other_solvers_take_an_l1_term(name: SolverName) -> None:
-    check_solver(Spec("binomial", regParam=0.1, elasticNetParam=0.5, solver=name))
+    check_solver(Spec(BINOMIAL, regParam=0.1, elasticNetParam=0.5, solver=name))
 
 
 @every_spec
@@ -204,10 +205,10 @@ def test_the_solver_that_ran_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("family", "label", "classes", "expected"),
     [
-        ("binomial", 0.0, 2, [-np.inf]),
-        ("binomial", 1.0, 2, [np.inf]),
-        ("multinomial", 2.0, 4, [0, 0, np.inf, 0]),
-        ("multinomial", 0.0, 1, [np.inf]),
+        (BINOMIAL, 0.0, 2, [-np.inf]),
+        (BINOMIAL, 1.0, 2, [np.inf]),
+        (MULTINOMIAL, 2.0, 4, [0, 0, np.inf, 0]),
+        (MULTINOMIAL, 0.0, 1, [np.inf]),
     ],
 )
 def test_one_label_alone_needs_no_training(
@@ -227,7 +228,7 @@ def test_one_label_alone_needs_no_training(
 def test_one_label_without_an_intercept_is_trained() -> None:
     block = make_rows(2, 30, 3)
     passes = pass_over(Block(block.matrix + 2, np.ones(30), None))
-    spec = Spec("binomial", fitIntercept=False, regParam=0.1)
+    spec = Spec(BINOMIAL, fitIntercept=False, regParam=0.1)
     assert constant_label_fit(spec, passes.moments, 2) is None
     fit = fit_one(spec, passes)
     assert fit.converged
@@ -239,7 +240,7 @@ def test_one_label_without_an_intercept_is_trained() -> None:
 def test_two_labels_are_trained_whatever_they_are() -> None:
     block = make_rows(2, 30, 3)
     moments = pass_over(Block(block.matrix, 2 * block.labels, None)).moments
-    assert constant_label_fit(Spec("multinomial"), moments, 3) is None
+    assert constant_label_fit(Spec(MULTINOMIAL), moments, 3) is None
 
 
 def assert_same_fit(one: Fit, other: Fit, tolerance: float) -> None:
@@ -264,11 +265,11 @@ def mixed_specs(family: Family) -> dict[str, Spec]:
     return specs
 
 
-@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 def test_fits_in_lockstep_are_those_alone(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of several probes may round otherwise than those of one, and no more than that."""
     monkeypatch.setattr(choice, "MANY_FITS", 1_000)  # with the solvers that they have alone
-    classes = 2 if family == "binomial" else 3
+    classes = 2 if family is BINOMIAL else 3
     passes = CountedPasses(pass_over(make_rows(3, 80, 4, classes, weighted=True), pieces=3))
     specs = mixed_specs(family)
     together, readings = fit_all(specs, passes, classes)
@@ -281,12 +282,12 @@ def test_fits_in_lockstep_are_those_alone(family: Family, monkeypatch: pytest.Mo
     assert readings <= max(counts) + 1 < sum(counts)
 
 
-@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 def test_many_fits_without_hessians_are_those_alone(
     family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "TINY_SIZE", 0)
-    classes = 2 if family == "binomial" else 3
+    classes = 2 if family is BINOMIAL else 3
     passes = pass_over(make_rows(3, 80, 4, classes, weighted=True), pieces=3)
     specs = {key: spec for key, spec in mixed_specs(family).items() if spec.maxIter > 1}
     together, _ = fit_all(specs, passes, classes)
@@ -301,7 +302,7 @@ def test_many_fits_without_hessians_are_those_alone(
 
 def test_a_fit_repeats_to_the_bit() -> None:
     passes = pass_over(make_rows(4, 80, 4), pieces=4)
-    specs = mixed_specs("binomial")
+    specs = mixed_specs(BINOMIAL)
     once, again = fit_all(specs, passes, 2)[0], fit_all(specs, passes, 2)[0]
     for key in specs:
         assert_array_equal(once[key].coefficients, again[key].coefficients)
@@ -310,10 +311,10 @@ def test_a_fit_repeats_to_the_bit() -> None:
 
 
 @every_spec
-@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 @pytest.mark.parametrize("sample", [None, 10])
 def test_no_iterations_return_the_start(name: str, family: Family, sample: int | None) -> None:
-    classes = 2 if family == "binomial" else 3
+    classes = 2 if family is BINOMIAL else 3
     passes = pass_over(make_rows(5, 90, 3, classes), sample=sample)
     spec = replace(SPECS[name], family=family, maxIter=0)
     fit = fit_one(spec, passes, classes)
@@ -336,12 +337,12 @@ def test_no_more_iterations_than_allowed(name: str, steps: int, sample: int | No
 
 
 @every_spec
-@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 def test_a_warm_start_ends_where_a_plain_one_does(
     name: str, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its history begins at the plain start and never rises."""
-    classes = 2 if family == "binomial" else 3
+    classes = 2 if family is BINOMIAL else 3
     spec = replace(SPECS[name], family=family, tol=1e-8)
     passes = pass_over(make_rows(7, 3000, 5, classes, weighted=True), pieces=2, sample=500)
     warm_fits, warm_readings = fit_all({0: spec}, passes, classes)
@@ -392,7 +393,7 @@ def test_a_sample_nearly_as_large_as_the_rows_is_no_warm_start() -> None:
     """It would cost as much as the fit itself."""
     block = make_rows(10, 300, 4)
     rows = block.rows // WARM_START_RATIO
-    spec = Spec("binomial", maxIter=1)
+    spec = Spec(BINOMIAL, maxIter=1)
     start_values = []
     for sample in (rows + 1, rows):
         passes = pass_over(block, sample=sample)
@@ -408,7 +409,7 @@ def test_a_budget_splits_a_round_and_nothing_else(budget: int) -> None:
     passes = CountedPasses(pass_over(make_rows(11, 70, 5), pieces=2))
     rng = np.random.default_rng(0)
     probes = [
-        Probe("binomial", rng.normal(size=(1, 5)), rng.normal(size=1), order)
+        Probe(BINOMIAL, rng.normal(size=(1, 5)), rng.normal(size=1), order)
         for order in (0, 2, 1, 2, 1, 0, 2)
     ]
     sums, readings = read_round(passes, probes, budget)
@@ -434,7 +435,7 @@ def test_no_probes_take_no_reading() -> None:
 
 
 def test_a_small_budget_costs_readings_and_changes_no_fit() -> None:
-    specs = mixed_specs("binomial")
+    specs = mixed_specs(BINOMIAL)
     passes = pass_over(make_rows(12, 80, 4))
     (free, few), (tight, many) = (fit_all(specs, passes, 2, budget=budget) for budget in (2**30, 1))
     assert many > few
@@ -460,10 +461,10 @@ def test_no_specs_are_no_fits() -> None:
 
 
 @pytest.mark.parametrize("name", ["newton", "proximal-newton", "l-bfgs", "owl-qn"])
-@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 def test_features_without_spread_leave_the_intercept(name: SolverName, family: Family) -> None:
     """The start is the optimum then, and every solver sees that."""
-    classes = 2 if family == "binomial" else 3
+    classes = 2 if family is BINOMIAL else 3
     block = make_rows(14, 37, 2, classes, weighted=True)
     passes = pass_over(Block(np.full((37, 2), 0.7), block.labels, block.weights))
     fit = fit_one(Spec(family, solver=name), passes, classes)
@@ -475,7 +476,7 @@ def test_fits_beyond_the_memory_of_the_driver_go_in_waves(monkeypatch: pytest.Mo
     """Never more at a time than fit; the fits are the same."""
     passes = CountedPasses(pass_over(make_rows(5, 120, 12), pieces=2))
     strengths = np.geomspace(1e-3, 1.0, 12)
-    specs = {at: Spec("binomial", regParam=float(its)) for at, its in enumerate(strengths)}
+    specs = {at: Spec(BINOMIAL, regParam=float(its)) for at, its in enumerate(strengths)}
     at_once, _ = fit_all(specs, passes, 2)
     assert max(passes.readings) == len(specs)
     passes.readings.clear()

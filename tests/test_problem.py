@@ -15,13 +15,13 @@ from scipy.special import log_softmax
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
-from sparklr.objective.sums import Family
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query, newton
 from tests.problems import Ask, ask_rows, make_rows, run
 
-families = pytest.mark.parametrize("family", ["binomial", "multinomial"])
+families = pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 centring = pytest.mark.parametrize("intercept", [True, False])
 
 
@@ -32,7 +32,7 @@ def pose(spec: Spec, block: Block, classes: int) -> tuple[Problem, Ask]:
 
 
 def classes_of(family: Family) -> int:
-    return 2 if family == "binomial" else 3
+    return 2 if family is BINOMIAL else 3
 
 
 def make_block(family: Family, seed: int = 0, *, weighted: bool = True) -> Block:
@@ -77,7 +77,7 @@ def test_the_objective_is_the_one_in_the_users_units(
     )
     problem, ask = pose(spec, block, classes_of(family))
     matrix = np.random.default_rng(seed).normal(size=problem.scaling.shape)
-    if problem.scaling.columns > 1:
+    if problem.scaling.margins > 1:
         matrix -= matrix.mean(axis=0)  # where the gauge is zero, and where coefficients are centred
     point = matrix.ravel()
     ours = ask(Query(point, 0)).value + float(problem.penalty.l1 @ np.abs(point))
@@ -95,8 +95,8 @@ def test_the_start_is_zero_but_for_the_intercepts(family: Family, intercept: boo
     assert_array_equal(coefficients, 0)
     shares = np.bincount(block.labels.astype(int), weights=block.weights)
     if not intercept:
-        assert_array_equal(intercepts, np.zeros(problem.scaling.columns))
-    elif family == "binomial":
+        assert_array_equal(intercepts, np.zeros(problem.scaling.margins))
+    elif family is BINOMIAL:
         assert_allclose(intercepts, [np.log(shares[1] / shares[0])], rtol=1e-13)
     else:
         logs = np.log1p(shares)
@@ -118,7 +118,7 @@ def test_the_value_at_the_start_needs_no_pass(
 def test_the_value_at_the_start_of_a_class_alone_is_zero() -> None:
     """One class, without an intercept: there is nothing to be told apart."""
     block = Block(np.random.default_rng(0).normal(size=(5, 2)), np.zeros(5), None)
-    problem, ask = pose(Spec("multinomial", fitIntercept=False), block, 1)
+    problem, ask = pose(Spec(MULTINOMIAL, fitIntercept=False), block, 1)
     assert ask(Query(problem.start(), 0)).value == 0
     assert problem.start_value() == 0
 
@@ -126,7 +126,7 @@ def test_the_value_at_the_start_of_a_class_alone_is_zero() -> None:
 def test_a_class_without_rows_has_a_finite_start() -> None:
     block = make_rows(1, 40, 2, 2)
     block = Block(block.matrix, 2 * block.labels, None)
-    problem, ask = pose(Spec("multinomial"), block, 3)
+    problem, ask = pose(Spec(MULTINOMIAL), block, 3)
     assert np.isfinite(problem.start()).all()
     assert problem.start_value() == pytest.approx(ask(Query(problem.start(), 0)).value, rel=1e-13)
     assert (problem.start_curvature() > 0).all()
@@ -157,8 +157,8 @@ def test_multinomial_coefficients_are_centred_as_spark_does(
     intercept: bool, strength: float
 ) -> None:
     """Coefficients only where nothing is penalised, intercepts wherever they are fitted."""
-    spec = Spec("multinomial", regParam=strength, fitIntercept=intercept)
-    problem, _ = pose(spec, make_block("multinomial"), 3)
+    spec = Spec(MULTINOMIAL, regParam=strength, fitIntercept=intercept)
+    problem, _ = pose(spec, make_block(MULTINOMIAL), 3)
     point = np.random.default_rng(0).normal(size=problem.size)
     coefficients, intercepts = problem.coefficients(point)
     raw_coefficients, raw_intercepts = problem.scaling.to_coefficients(point)
@@ -179,15 +179,15 @@ def test_the_binomial_is_never_centred(family: Family) -> None:
     problem, _ = pose(Spec(family), make_block(family), classes_of(family))
     point = np.random.default_rng(0).normal(size=problem.size)
     centred = problem.coefficients(point)[1].sum() == pytest.approx(0, abs=1e-9)
-    assert centred == (family == "multinomial")
+    assert centred == (family is MULTINOMIAL)
 
 
 @centring
 @pytest.mark.parametrize("strength", [0.0, 0.1])
 def test_the_gauge_costs_nothing_at_the_optimum(intercept: bool, strength: float) -> None:
     """The sum over classes, free otherwise, is zero there; the loss is what it is without."""
-    spec = Spec("multinomial", regParam=strength, fitIntercept=intercept)
-    block = make_block("multinomial")
+    spec = Spec(MULTINOMIAL, regParam=strength, fitIntercept=intercept)
+    block = make_block(MULTINOMIAL)
     problem, ask = pose(spec, block, 3)
     solution = run(newton(problem.start()), ask)
     assert solution.reason.converged
@@ -204,7 +204,7 @@ def test_the_gauge_costs_nothing_at_the_optimum(intercept: bool, strength: float
 
 @centring
 def test_the_gauge_makes_the_unpenalised_hessian_regular(intercept: bool) -> None:
-    problem, ask = pose(Spec("multinomial", fitIntercept=intercept), make_block("multinomial"), 3)
+    problem, ask = pose(Spec(MULTINOMIAL, fitIntercept=intercept), make_block(MULTINOMIAL), 3)
     hessian = ask(Query(problem.start(), 2)).second()
     assert np.linalg.eigvalsh(hessian)[0] > 1e-3
 
@@ -247,7 +247,7 @@ def test_a_far_feature_is_as_good_as_a_centred_one(family: Family, mean: float) 
         assert solution.value == pytest.approx(reference.value, rel=1e-9)
         assert_allclose(their_coefficients, coefficients, rtol=1e-5)
         moved = intercepts - coefficients[:, 0] * mean
-        if family == "multinomial":
+        if family is MULTINOMIAL:
             moved -= moved.mean()
         assert_allclose(their_intercepts, moved, rtol=1e-5, atol=1e-5 * mean)
 
@@ -260,7 +260,7 @@ def test_another_total_weight_rescales_the_loss_alone(family: Family) -> None:
     problem = Problem.of(spec, passes.moments, classes_of(family))
     point = np.random.default_rng(0).normal(size=problem.size)
     penalty = 0.5 * float(problem.penalty.l2 @ point**2)
-    if family == "multinomial":
+    if family is MULTINOMIAL:
         drift = point.reshape(problem.scaling.shape).sum(axis=0)
         penalty += float(drift @ drift) / 18  # the gauge: (1 / K) / K drift^2 / 2
     loss = ask_rows(problem, passes)(Query(point, 0)).value - penalty
@@ -270,7 +270,7 @@ def test_another_total_weight_rescales_the_loss_alone(family: Family) -> None:
 
 @pytest.mark.parametrize(
     ("family", "intercept", "size"),
-    [("binomial", True, 5), ("binomial", False, 4), ("multinomial", True, 15)],
+    [(BINOMIAL, True, 5), (BINOMIAL, False, 4), (MULTINOMIAL, True, 15)],
 )
 def test_the_size_counts_what_the_solver_looks_for(
     family: Family, intercept: bool, size: int

@@ -45,7 +45,6 @@ def fit_page(
     null_deviance: float,
 ) -> Page:
     """How a model was fitted, and what it says."""
-    family = "multinomial" if numbers.multinomial else "binomial"
     facts = (
         *_fit_facts(numbers, params, report),
         ("deviance", number(deviance)),
@@ -56,7 +55,7 @@ def fit_page(
     notes = [_coefficient_note(numbers)]
     if any(isinstance(row, str) for table in tables for row in table.rows):
         notes.append("For all coefficients read model.coefficientMatrix and model.featureNames.")
-    title = f"Logistic regression, {family}, of '{params.getLabelCol()}'"
+    title = f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
     return Page(title, facts, tables, tuple(notes))
 
 
@@ -123,7 +122,7 @@ def _coefficient_tables(
     names = numbers.feature_names(params.getFeaturesCol())
     values = _columns(stored_matrix(numbers.coefficients), features.places)
     # Softmax knows classes only relative to each other; their geometric mean is a neutral base.
-    base = values.mean(axis=0) if numbers.multinomial else 0.0
+    base = values.mean(axis=0) if numbers.family.per_class else 0.0
     with np.errstate(over="ignore"):
         shown = np.stack((values, values * deviation[features.places], np.exp(values - base)))
     made = []
@@ -135,7 +134,7 @@ def _coefficient_tables(
         body = features.rows(rows, "features")
         if params.getFitIntercept():
             body = (("(intercept)", number(intercepts[k]), "", ""), *body)
-        title = f"Coefficients of class {k}" if numbers.multinomial else "Coefficients"
+        title = f"Coefficients of class {k}" if numbers.family.per_class else "Coefficients"
         made.append(Table(title, COEFFICIENTS, body))
     return tuple(made)
 
@@ -147,7 +146,7 @@ def _columns(matrix: Matrix, places: list[int]) -> Array:
 
 
 def _coefficient_note(numbers: ModelNumbers) -> str:
-    against = ", against the geometric mean of all classes" if numbers.multinomial else ""
+    against = ", against the geometric mean of all classes" if numbers.family.per_class else ""
     return (
         "per std. dev.: the change of the log odds where the feature rises by one standard "
         f"deviation; odds ratio: where it rises by one{against}."

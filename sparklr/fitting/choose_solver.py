@@ -105,7 +105,7 @@ def stop_beside_others(
     where a good preconditioner makes that cheap: both then differ by less than the tolerance.
     """
     alone = choose_solver(problem, rows)
-    good = worth_whole(problem, sample, rows, fits) or problem.scaling.columns == 1
+    good = worth_whole(problem, sample, rows, fits) or problem.scaling.margins == 1
     if method is alone or not good:
         return stop
     log.info("%s in place of %s, to a smaller tolerance: %d fits", method.name, alone.name, fits)
@@ -156,7 +156,7 @@ def precondition_for(
     factored = method.preconditioned and (whole or not method.general)
     # Sums are of all features, of which but a few may vary.
     fits = problem.scaling.features < max(
-        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.columns)
+        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins)
     )
     if factored and fits and width <= PRECONDITIONER_SIZE:
         whole = whole and problem.size <= PRECONDITIONER_SIZE

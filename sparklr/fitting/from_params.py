@@ -13,8 +13,8 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
-from sparklr.objective.sums import Family
 from sparklr.packing.job import PackSettings
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.checks import MOST_COEFFICIENTS
@@ -40,23 +40,26 @@ def check_sizes(request: Request, rows: TrainingRows) -> None:
     params = request.params
     if rows.classes:
         _check_thresholds(params, rows.classes)
-        check_solver(_spec(request, family_of(params, rows.classes), rows.classes, rows.width))
-    else:
-        # Still "auto" perhaps, which only the classes decide; `check_solver` does not look at it.
-        family = cast(Family, params.getFamily().lower())
-        check_solver(_spec(request, family, None, rows.width))
+        family = family_of(params, rows.classes)
+        check_solver(_spec(request, family, family.margins(rows.classes), rows.width))
+        return
+    named = params.getFamily().lower()
+    known = None if named == "auto" else family_named(named)
+    margins = None if known is None or known.per_class else known.margins(2)
+    # What "auto" means only the classes decide, and `check_solver` does not look at it.
+    check_solver(_spec(request, known or BINOMIAL, margins, rows.width))
 
 
 def spec_of(request: Request, classes: int, features: int) -> Spec:
     """What to fit, on rows of which both sizes are known."""
     _check_thresholds(request.params, classes)
-    return _spec(request, family_of(request.params, classes), classes, features)
+    family = family_of(request.params, classes)
+    return _spec(request, family, family.margins(classes), features)
 
 
-def _spec(request: Request, family: Family, classes: int | None, features: int | None) -> Spec:
-    """What to fit, for so many classes and features (None: not known yet)."""
+def _spec(request: Request, family: Family, margins: int | None, features: int | None) -> Spec:
+    """What to fit, for so many margins and features (None: not known yet)."""
     params, initial = request.params, request.initial
-    margins = 1 if family == "binomial" else classes
     if initial is not None:
         check_initial(initial, params, margins, features)
     return Spec(
@@ -75,15 +78,16 @@ def _spec(request: Request, family: Family, classes: int | None, features: int |
 
 def family_of(params: LogisticRegressionParams, classes: int) -> Family:
     """The family that the Params ask for, on labels of so many classes."""
-    family = params.getFamily().lower()
-    if family == "auto":
-        return "binomial" if classes <= 2 else "multinomial"
-    if family == "binomial" and classes > 2:
+    name = params.getFamily().lower()
+    if name == "auto":
+        return family_for(classes)
+    family = family_named(name)
+    if not family.allows(classes):
         raise ValueError(
-            f"family='binomial' is for at most 2 classes, but column '{params.getLabelCol()}' "
-            f"has {classes}. Use family='multinomial' or 'auto'."
+            f"family='{family}' is for at most 2 classes, but column '{params.getLabelCol()}' "
+            f"has {classes}. Use family='{family_for(classes)}' or 'auto'."
         )
-    return cast(Family, family)
+    return family
 
 
 def classes_of(params: LogisticRegressionParams, rows: TrainingRows, moments: Moments) -> int:

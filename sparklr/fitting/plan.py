@@ -58,10 +58,7 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
     if not spec.fitIntercept or len(moments.labels) != 1:
         return None
     label = int(moments.labels[0])
-    if spec.family == "binomial":
-        intercepts = np.array([np.inf if label == 1 else -np.inf])
-    else:
-        intercepts = np.where(np.arange(classes) == label, np.inf, 0.0)
+    intercepts = spec.family.certain_intercepts(label, classes)
     coefficients = np.zeros((len(intercepts), moments.features))
     if spec.bounds is not None:
         coefficients, within = spec.bounds.clip(coefficients, intercepts)

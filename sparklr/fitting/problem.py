@@ -22,9 +22,6 @@ from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
-# The log of the share of a class without rows, where it must be finite.
-LEAST_LOG = -40.0
-
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -36,7 +33,7 @@ class Problem:
     gauge: Array  # strength per coordinate of one margin; zero where nothing is free to move
     squares: Array  # mean square of each scaled coordinate of one margin
     weight: float
-    class_weights: Array
+    class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
     without: int | None = None  # the fold whose rows do not count
 
@@ -53,10 +50,10 @@ class Problem:
 
         These are all rows, or, `without` one fold, the others of the `whole`.
         """
-        columns = 1 if spec.family == "binomial" else classes
+        margins = spec.family.margins(classes)
         bounds, origin = spec.bounds, (whole or moments).origin
         scaling = Scaling.of(
-            moments, columns, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+            moments, margins, intercept=spec.fitIntercept, bounds=bounds, origin=origin
         )
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
@@ -65,13 +62,13 @@ class Problem:
         if bounds is not None:
             box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
         gauge = np.zeros(scaling.shape[1])
-        if columns > 1:
+        if margins > 1:
             # Adding one number to all classes' coefficients of a feature changes no
             # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
             # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
             # With an L2 penalty it is there too, and helps where the penalty is very weak; an
             # L1 term has its minimum elsewhere.
-            gauge[:] = 1.0 / columns
+            gauge[:] = 1.0 / margins
             if not penalty.smooth:
                 gauge[: len(scaling.active)] = 0.0
             if box is not None:  # nor can a bounded coefficient follow the others
@@ -85,7 +82,7 @@ class Problem:
             gauge,
             np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
             moments.weight,
-            moments.histogram(max(classes, 2)),
+            moments.histogram(spec.family.classes(margins)),
             box,
             without,
         )
@@ -98,7 +95,7 @@ class Problem:
     @property
     def summed_size(self) -> int:
         """The side of a Hessian as it is summed: of all features, whether they vary or not."""
-        return self.scaling.columns * (self.scaling.features + 1)
+        return self.scaling.margins * (self.scaling.features + 1)
 
     def on_weight(self, weight: float) -> Problem:
         """The same problem for rows, a sample of these, whose weights add up to `weight`."""
@@ -116,25 +113,15 @@ class Problem:
         """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            if self.spec.family == "binomial":
-                with np.errstate(divide="ignore"):  # one label alone: then a bound is finite
-                    point[0, -1] = np.log(self.class_weights[1] / self.class_weights[0])
-            else:
-                # log1p, so that a class without rows still starts at a finite number
-                intercepts = np.log1p(self.class_weights)
-                point[:, -1] = intercepts - intercepts.mean()
+            # Infinite where one label occurs alone: then a bound is finite.
+            point[:, -1] = self.spec.family.start_intercepts(self.class_weights)
         return point.ravel()
 
     def null_point(self) -> Array:
         """The optimum where all coefficients are zero: intercepts that give the classes' shares."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            with np.errstate(divide="ignore"):
-                logs = np.maximum(np.log(self.class_weights / self.weight), LEAST_LOG)
-            if self.spec.family == "binomial":
-                point[0, -1] = logs[1] - logs[0]
-            else:
-                point[:, -1] = logs[: len(point)] - logs[: len(point)].mean()
+            point[:, -1] = self.spec.family.null_intercepts(self.class_weights / self.weight)
         return point.ravel()
 
     def start_value(self) -> float | None:
@@ -143,11 +130,9 @@ class Problem:
         matrix = start.reshape(self.scaling.shape)
         if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
             return None
-        margins = matrix[:, -1:] if self.spec.fitIntercept else np.zeros((len(matrix), 1))
-        if self.spec.family == "binomial":
-            margins = np.array([[0.0], margins[0]])
-        logs = margins[:, 0] - np.logaddexp.reduce(margins[:, 0])
-        shares = self.class_weights[: len(logs)] / self.weight
+        margins = matrix[:, -1] if self.spec.fitIntercept else np.zeros(len(matrix))
+        shares = self.class_weights / self.weight
+        logs = self.spec.family.log_chances(margins)
         return float(-(shares @ logs)) + self._gauge_at(start)[1]
 
     def start_curvature(self) -> Array:
@@ -157,11 +142,12 @@ class Problem:
         times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
         by which unbiased variances and log1p of the class weights differ from that.
         """
-        shares = np.full(max(self.scaling.columns, 2), 1.0 / max(self.scaling.columns, 2))
+        classes = len(self.class_weights)
+        shares = np.full(classes, 1.0 / max(classes, 2))  # of a single class: not flat either
         if self.spec.fitIntercept:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
-        spread = (shares * (1 - shares))[: self.scaling.columns]
-        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.columns
+        spread = self.spec.family.shared_curvatures(shares)
+        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
     def probe(self, query: Query) -> Probe:
@@ -178,15 +164,13 @@ class Problem:
         gradient = hessian = None
         if order > 0:
             gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
-            gradient += np.tile(pull, self.scaling.columns)
+            gradient += np.tile(pull, self.scaling.margins)
         if order > 1:
             hessian = self.scaling.hessian(sums.hessian) / self.weight
             hessian[np.diag_indices_from(hessian)] += self.penalty.l2
             if self.gauge.any():
-                columns = self.scaling.columns
-                hessian += np.kron(
-                    np.ones((columns, columns)), np.diag(self.gauge / self.scaling.columns)
-                )
+                margins = self.scaling.margins
+                hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
 
     def curvature_blocks(
@@ -207,18 +191,18 @@ class Problem:
         origin = self.scaling.origin if np.any(self.scaling.origin) else None
         if whole:
             stack = Stack([probe], rows.features, origin)
-            stack.add(rows.matrix, rows.labels, rows.weights)
+            stack.add(rows)
             hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
             hessian[np.diag_indices_from(hessian)] += extra
             return hessian[None]
         known = {} if known is None else known
         where = probe.coefficients.tobytes() + probe.offsets.tobytes()
         if where not in known:
-            known[where] = margin_hessians(probe, rows.matrix, rows.labels, rows.weights, origin)
+            known[where] = margin_hessians(probe, rows, origin)
         sums = known[where]
         diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
         blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
-        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.columns, strict=True):
+        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.margins, strict=True):
             block[np.diag_indices_from(block)] += its
         return np.array(blocks)
 
@@ -234,7 +218,7 @@ class Problem:
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
         """The gauge's gradient for one margin, the same for all, and its value."""
         drift = point.reshape(self.scaling.shape).sum(axis=0)
-        pull = self.gauge / self.scaling.columns * drift
+        pull = self.gauge / self.scaling.margins * drift
         return pull, 0.5 * float(pull @ drift)
 
     def loss(self, point: Array, objective: float) -> float:
@@ -246,9 +230,9 @@ class Problem:
         coefficients, intercepts = self.scaling.to_coefficients(point)
         if self.spec.bounds is not None:  # never centred; scaling back may round across a bound
             return self.spec.bounds.clip(coefficients, intercepts)
-        if self.spec.family == "multinomial":
-            if self.spec.regParam == 0:
-                coefficients -= coefficients.mean(axis=0)
-            if self.spec.fitIntercept:
-                intercepts = intercepts - intercepts.mean()
-        return coefficients, intercepts
+        return self.spec.family.centre(
+            coefficients,
+            intercepts,
+            penalised=self.spec.regParam > 0,
+            intercept=self.spec.fitIntercept,
+        )

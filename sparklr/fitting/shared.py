@@ -23,6 +23,7 @@ from sparklr.fitting.from_params import (
 )
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds, largest_penalty
+from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.params import LogisticRegressionParams, check_params
 from sparklr.passes.jobs import open_passes
@@ -65,7 +66,7 @@ class RowFacts:
     names: tuple[str, ...] | None  # of the features
     moments: Moments
     classes: int
-    multinomial: bool
+    family: Family
     passes: int  # readings of the rows so far, for all fits on them
 
 
@@ -141,8 +142,7 @@ class SharedFits:
             classes = classes_of(request.params, self._rows, rest)
             spec = spec_of(request, classes, rest.features)
             warm = None if whole is None or not whole[at].converged else whole[at]
-            margins = 1 if spec.family == "binomial" else classes
-            if warm is not None and len(warm.intercepts) != margins:
+            if warm is not None and len(warm.intercepts) != spec.family.margins(classes):
                 warm = None  # a class occurs in this fold alone
             members[at, fold] = WithoutFold(fold, spec, classes, warm)
         fits, readings = fit_without_folds(
@@ -161,7 +161,7 @@ class SharedFits:
             names=None if names is None else tuple(names),
             moments=moments,
             classes=classes,
-            multinomial=family_of(params, classes) == "multinomial",
+            family=family_of(params, classes),
             passes=self._readings,
         )
 

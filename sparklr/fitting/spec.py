@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
-from sparklr.objective.sums import Family
+from sparklr.objective.families import Family
 from sparklr.solvers.methods import SolverName
 
 

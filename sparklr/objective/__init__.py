@@ -1,1 +1,1 @@
-"""The objective for arrays: losses, sums over rows, moments, scaling, penalties."""
+"""The objective for blocks: families, losses, sums over rows, moments, scaling, penalties."""

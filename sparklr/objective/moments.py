@@ -4,7 +4,7 @@ mean_j = sum_i w_i x_ij / W,  spread_j = sum_i w_i (x_ij - mean_j)^2,  W = sum_i
 variance_j = spread_j / (W - sum_i w_i^2 / W)
 
 Pieces merge by Chan's formula, so a mean of a million standard deviations costs no digits.
-Knows arrays only.
+Knows arrays and blocks of them only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from sparklr.arrays import Array, IntArray, Matrix
+from sparklr.rows.blocks import Block
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
 FAR = 30.0
@@ -133,16 +133,16 @@ def no_rows(features: int) -> Moments:
     )
 
 
-def moments_of(matrix: Matrix, labels: Array, weights: Array | None) -> Moments:
-    """The moments of rows in memory: matrix (n, p), labels (n,), weights (n,) or None for 1s."""
-    if matrix.shape[0] == 0:
-        return no_rows(matrix.shape[1])
-    each = np.ones(len(labels)) if weights is None else weights
-    distinct, where = np.unique(labels, return_inverse=True)
-    spreads = _sparse_spread if sp.issparse(matrix) else _dense_spread
-    mean, spread, minimum, maximum, nonzeros = spreads(matrix, each)
+def moments_of(block: Block) -> Moments:
+    """The moments of rows in memory."""
+    if block.rows == 0:
+        return no_rows(block.features)
+    each = np.ones(block.rows) if block.weights is None else block.weights
+    distinct, where = np.unique(block.labels, return_inverse=True)
+    spreads = _sparse_spread if block.sparse else _dense_spread
+    mean, spread, minimum, maximum, nonzeros = spreads(block.matrix, each)
     return Moments(
-        rows=len(labels),
+        rows=block.rows,
         weight=float(each.sum()),
         weight_squares=float(each @ each),
         mean=mean,

@@ -32,7 +32,7 @@ class Penalty:
         none = [0.0] * scaling.intercept
         l2 = np.concatenate((strength * (1.0 - mixing) * size**2, none))
         l1 = np.concatenate((strength * mixing * size, none))
-        return Penalty(np.tile(l2, scaling.columns), np.tile(l1, scaling.columns))
+        return Penalty(np.tile(l2, scaling.margins), np.tile(l1, scaling.margins))
 
     def value(self, point: Array) -> float:
         """What a point costs."""

@@ -30,10 +30,10 @@ NEAR = 1 / 3
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """From the solvers' coordinates to the rows' and back, for `columns` margins."""
+    """From the solvers' coordinates to the rows' and back, for so many margins."""
 
     features: int
-    columns: int
+    margins: int
     intercept: bool
     active: IntArray  # features with a deviation above zero
     deviation: Array  # of the active features
@@ -44,7 +44,7 @@ class Scaling:
     @staticmethod
     def of(
         moments: Moments,
-        columns: int,
+        margins: int,
         *,
         intercept: bool,
         bounds: Bounds | None = None,
@@ -58,7 +58,7 @@ class Scaling:
         centred = intercept and not (bounds is not None and bounds.on_intercepts)
         return Scaling(
             features=moments.features,
-            columns=columns,
+            margins=margins,
             intercept=intercept,
             active=active,
             deviation=deviation[active],
@@ -70,7 +70,7 @@ class Scaling:
     @property
     def shape(self) -> tuple[int, int]:
         """A point as a matrix: one row a margin, its active features and then its intercept."""
-        return self.columns, len(self.active) + self.intercept
+        return self.margins, len(self.active) + self.intercept
 
     def to_rows(self, point: Array) -> tuple[Array, Array]:
         """Coefficients (C, p) and offsets (C,) as the pass counts them, from its origin."""
@@ -96,9 +96,9 @@ class Scaling:
 
     def _unscale(self, point: Array) -> tuple[Array, Array]:
         matrix = point.reshape(self.shape)
-        coefficients = np.zeros((self.columns, self.features)) + self.held
+        coefficients = np.zeros((self.margins, self.features)) + self.held
         coefficients[:, self.active] = matrix[:, : len(self.active)] / self.deviation
-        intercepts = matrix[:, -1].copy() if self.intercept else np.zeros(self.columns)
+        intercepts = matrix[:, -1].copy() if self.intercept else np.zeros(self.margins)
         return coefficients, intercepts
 
     def gradient(self, sums: Array) -> Array:
@@ -107,9 +107,9 @@ class Scaling:
 
     def hessian(self, sums: Array) -> Array:
         """The Hessian at a point from the sums' Hessian (C (p + 1), C (p + 1))."""
-        side, width = self.columns * self.shape[1], self.features + 1
-        half = self._change(sums.reshape(-1, self.columns, width)).reshape(-1, side)
-        full = self._change(half.T.reshape(side, self.columns, width)).reshape(side, side)
+        side, width = self.margins * self.shape[1], self.features + 1
+        half = self._change(sums.reshape(-1, self.margins, width)).reshape(-1, side)
+        full = self._change(half.T.reshape(side, self.margins, width)).reshape(side, side)
         return np.asarray((full + full.T) / 2)
 
     def margin_hessian(self, sums: Array) -> Array:

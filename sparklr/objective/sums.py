@@ -2,9 +2,9 @@
 
 A probe is a point in the coordinates of the rows themselves, counted from the pass's origin o:
 
-    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C columns
+    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C
 
-C is 1 for the binomial loss and the number of classes for the multinomial one. Its sums are
+The family says how many margins C there are, and what the loss of a row is. Its sums are
 
     value     sum_i w_i loss_i
     gradient  sum_i w_i d_ik [x_i - o, 1]                        (C, p + 1)
@@ -19,20 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
-from sparklr.objective import losses
-from sparklr.objective.hessians import (
-    add_binomial_hessian,
-    add_multinomial_hessian,
-    summed_sparse,
-)
-
-Family: TypeAlias = Literal["binomial", "multinomial"]
+from sparklr.arrays import Array
+from sparklr.objective.families import Family
+from sparklr.objective.hessians import add_binomial_hessian, summed_sparse
+from sparklr.rows.blocks import Block
 
 # A slice of rows should stay in a cache between the two products that read it, and be long enough
 # that starting these costs little: measured from 256 KB to 4 MB, on 1 MB of L2 and 32 of L3.
@@ -57,13 +51,13 @@ class Probe:
     without: int | None = None
 
     @property
-    def columns(self) -> int:
+    def margins(self) -> int:
         return len(self.offsets)
 
     @property
     def lengths(self) -> tuple[int, int, int]:
         """How many numbers the value, the gradient and the Hessian take."""
-        width = self.columns * (self.coefficients.shape[1] + 1)
+        width = self.margins * (self.coefficients.shape[1] + 1)
         return 1, width if self.order > 0 else 0, width**2 if self.order > 1 else 0
 
     @property
@@ -87,7 +81,7 @@ class Sums:
         first, second, third = (int(end) for end in np.cumsum(probe.lengths))
         width = probe.lengths[1]
         side = math.isqrt(third - second)
-        gradient = flat[first:second].reshape(probe.columns if width else 0, -1 if width else 0)
+        gradient = flat[first:second].reshape(probe.margins if width else 0, -1 if width else 0)
         return Sums(flat, flat[:first], gradient, flat[second:third].reshape(side, side))
 
 
@@ -107,14 +101,14 @@ class Stack:
         self.origin = origin
         ranked = sorted(
             range(len(probes)),
-            key=lambda i: (probes[i].order == 0, probes[i].family, probes[i].columns),
+            key=lambda i: (probes[i].order == 0, probes[i].family.name, probes[i].margins),
         )
         self._places: list[slice] = [slice(0, 0)] * len(probes)
         end = 0
         for i in ranked:
-            self._places[i] = slice(end, end + probes[i].columns)
-            end += probes[i].columns
-        self._sloped = sum(probe.columns for probe in probes if probe.order > 0)
+            self._places[i] = slice(end, end + probes[i].margins)
+            end += probes[i].margins
+        self._sloped = sum(probe.margins for probe in probes if probe.order > 0)
         self._coefficients = np.zeros((features, end))
         self._offsets = np.zeros(end)
         for probe, place in zip(self.probes, self._places, strict=True):
@@ -126,14 +120,14 @@ class Stack:
         self._curved = any(probe.order > 1 for probe in probes)
 
     def _group(self, ranked: Sequence[int]) -> list[list[int]]:
-        """Neighbouring probes alike in loss and columns, so that one call serves them all."""
+        """Neighbouring probes alike in family and margins, so that one call serves them all."""
         groups: list[list[int]] = []
         for i in ranked:
             probe = self.probes[i]
             last = self.probes[groups[-1][0]] if groups else None
             alike = last is not None and (
-                (last.family, last.columns, last.order == 0)
-                == (probe.family, probe.columns, probe.order == 0)
+                (last.family, last.margins, last.order == 0)
+                == (probe.family, probe.margins, probe.order == 0)
             )
             if alike:
                 groups[-1].append(i)
@@ -141,80 +135,59 @@ class Stack:
                 groups.append([i])
         return groups
 
-    def add(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
-        """Add rows: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None for ones."""
-        rows = matrix.shape[0]
+    def add(self, block: Block) -> None:
+        """Add a block's rows."""
         widest = max(self.features, self._coefficients.shape[1], 1)
         size = SLICE_BYTES
-        classes = max((p.columns for p in self.probes if p.order > 1), default=1)
+        classes = max((p.margins for p in self.probes if p.order > 1), default=1)
         # Sparse rows are moved by moving the probe; the squares of a Hessian would cancel.
-        dense = self._curved and (self.origin is not None or not summed_sparse(matrix))
+        dense = self._curved and (self.origin is not None or not summed_sparse(block.matrix))
         if dense:
             widest = (self.features + 1) * classes
             size = HESSIAN_SLICE_BYTES
-        elif sp.issparse(matrix):
-            stored = classes * (matrix.nnz // max(rows, 1))
+        elif block.sparse:
+            stored = classes * (block.matrix.nnz // max(block.rows, 1))
             widest = max(1, self._coefficients.shape[1], stored)
             size = SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
-        for begin in range(0, rows, step):
-            part = slice(begin, begin + step)
-            rows_here = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
-            rows_here = rows_here.toarray() if dense and sp.issparse(matrix) else rows_here
-            self._add_slice(rows_here, labels[part], None if weights is None else weights[part])
+        for begin in range(0, block.rows, step):
+            rows = block.part(begin, begin + step)
+            self._add_slice(rows.to_dense() if dense else rows)
 
-    def _add_slice(self, matrix: Matrix, labels: Array, weights: Array | None) -> None:
+    def _add_slice(self, rows: Block) -> None:
         offsets, moved = self._offsets, False
-        if self.origin is not None and not sp.issparse(matrix):
-            matrix, moved = matrix - self.origin, True
+        if self.origin is not None and not rows.sparse:
+            rows, moved = rows.with_matrix(rows.matrix - self.origin), True
         elif self.origin is not None:  # sparse rows stay where they are: move the probes
             offsets = offsets - self.origin @ self._coefficients
-        margins = np.asarray(matrix @ self._coefficients)
+        margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
-        multipliers = np.empty((len(labels), self._sloped))
+        multipliers = np.empty((rows.rows, self._sloped))
         for group in self._groups:
-            self._add_losses(group, margins, multipliers, matrix, labels, weights)
+            self._add_losses(group, margins, multipliers, rows)
         if self._sloped:
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
-            self._gradient[:-1] += matrix.T @ multipliers
+            self._gradient[:-1] += rows.matrix.T @ multipliers
             if self.origin is not None and not moved:
                 self._gradient[:-1] -= np.outer(self.origin, column_sums)
 
     def _add_losses(
-        self,
-        group: Sequence[int],
-        margins: Array,
-        multipliers: Array,
-        matrix: Array,
-        labels: Array,
-        weights: Array | None,
+        self, group: Sequence[int], margins: Array, multipliers: Array, rows: Block
     ) -> None:
         """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
-        first = self.probes[group[0]]
+        first, weights = self.probes[group[0]], rows.weights
         place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
-        binomial = first.family == "binomial"
         each: Array | float = 1.0 if weights is None else weights
-        here = margins[:, place]
-        if binomial:
-            loss, slopes, curvatures = losses.binomial_terms(here, labels)
-        else:
-            classes = labels.astype(np.int64)
-            here = here.reshape(len(labels), len(group), first.columns)
-            loss, slopes = losses.multinomial_terms(here, classes)
-        values = loss.sum(axis=0) if weights is None else weights @ loss
+        terms = first.family.terms(margins[:, place], rows.labels, len(group))
+        values = terms.loss.sum(axis=0) if weights is None else weights @ terms.loss
         for i, value in zip(group, values, strict=True):
             self._totals[i].value[0] += value
         if first.order:
-            flat = slopes.reshape(len(labels), -1)
-            multipliers[:, place] = flat if weights is None else flat * weights[:, None]
+            slopes = terms.slopes
+            multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
-            if self.probes[i].order < 2:
-                continue
-            if binomial:
-                add_binomial_hessian(self._totals[i].hessian, matrix, each * curvatures[:, number])
-            else:
-                chances = losses.softmax_from_multipliers(slopes[:, number : number + 1], classes)
-                add_multinomial_hessian(self._totals[i].hessian, matrix, chances[:, 0], each)
+            if self.probes[i].order > 1:
+                terms.add_hessian(self._totals[i].hessian, rows.matrix, number, each)
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to each probe's totals."""
@@ -238,45 +211,26 @@ def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
     ]
 
 
-def _csr_rows(matrix: Matrix, rows: slice) -> Matrix:
-    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
-    pointers = matrix.indptr[rows.start : rows.stop + 1]
-    stored = slice(pointers[0], pointers[-1])
-    part = sp.csr_matrix((len(pointers) - 1, matrix.shape[1]), dtype=matrix.dtype)
-    part.data, part.indices = matrix.data[stored], matrix.indices[stored]
-    part.indptr = pointers - pointers[0]
-    return part
-
-
-def margin_hessians(
-    probe: Probe, matrix: Matrix, labels: Array, weights: Array | None, origin: Array | None
-) -> Array:
+def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
     """Each margin's own block of the Hessian, sum_i w_i h_ikk [x_i - o, 1] [x_i - o, 1]'.
 
     (C, p + 1, p + 1): the whole Hessian for one margin, its diagonal blocks for several, for a
     share of 1 / C of the work.
     """
-    width = matrix.shape[1] + 1
-    blocks = np.zeros((probe.columns, width, width))
-    kept_sparse = origin is None and summed_sparse(matrix)
-    widest = matrix.nnz // max(matrix.shape[0], 1) if kept_sparse else width
+    width = block.features + 1
+    hessians = np.zeros((probe.margins, width, width))
+    kept_sparse = origin is None and summed_sparse(block.matrix)
+    widest = block.matrix.nnz // max(block.rows, 1) if kept_sparse else width
     size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
-    step = max(size // (8 * max(widest, probe.columns)), 64)
-    for begin in range(0, matrix.shape[0], step):
-        part = slice(begin, begin + step)
-        rows = _csr_rows(matrix, part) if sp.issparse(matrix) else matrix[part]
-        rows = rows.toarray() if sp.issparse(rows) and not kept_sparse else rows
-        rows = rows if origin is None else rows - origin
-        margins = np.asarray(rows @ probe.coefficients.T) + probe.offsets
-        if probe.family == "binomial":
-            curvatures = losses.binomial_terms(margins, labels[part])[2]
-        else:
-            classes = labels[part].astype(np.int64)
-            slopes = losses.multinomial_terms(margins[:, None], classes)[1]
-            chances = losses.softmax_from_multipliers(slopes, classes)[:, 0]
-            curvatures = chances * (1 - chances)
-        if weights is not None:
-            curvatures = curvatures * weights[part, None]
-        for block, curvature in zip(blocks, curvatures.T, strict=True):
-            add_binomial_hessian(block, rows, curvature)
-    return blocks
+    step = max(size // (8 * max(widest, probe.margins)), 64)
+    for begin in range(0, block.rows, step):
+        rows = block.part(begin, begin + step)
+        matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
+        matrix = matrix if origin is None else matrix - origin
+        margins = np.asarray(matrix @ probe.coefficients.T) + probe.offsets
+        curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
+        if rows.weights is not None:
+            curvatures = curvatures * rows.weights[:, None]
+        for hessian, curvature in zip(hessians, curvatures.T, strict=True):
+            add_binomial_hessian(hessian, matrix, curvature)
+    return hessians

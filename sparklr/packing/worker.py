@@ -195,7 +195,7 @@ class Packer:
             if begin == end:
                 continue
             block = whole if pieces == 1 else whole.take(slice(begin, end))
-            here = moments_of(block.matrix, block.labels, block.weights)
+            here = moments_of(block)
             known = self._moments.get(fold)
             self._moments[fold] = here if known is None else known.merge(here)
             self._draw(block)

@@ -37,7 +37,7 @@ class LocalPasses:
         """Passes over these blocks, with the moments they have."""
         moments = no_rows(features)
         for block in blocks:
-            moments = moments.merge(moments_of(block.matrix, block.labels, block.weights))
+            moments = moments.merge(moments_of(block))
         return LocalPasses(blocks, moments, blocks[0])
 
     def read(self, reading: Reading[Part]) -> Part:

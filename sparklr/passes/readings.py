@@ -98,7 +98,7 @@ class DerivativeSums(Reading[Array]):
 
     @property
     def columns(self) -> int:
-        return sum(probe.columns for probe in self.probes)
+        return sum(probe.margins for probe in self.probes)
 
     @property
     def size(self) -> int:
@@ -144,7 +144,7 @@ class DerivativeTotals:
         if chosen not in self._stacks:
             probes, sums = [self._probes[i] for i in chosen], [self._sums[i] for i in chosen]
             self._stacks[chosen] = Stack(probes, self._features, self._origin, sums)
-        self._stacks[chosen].add(block.matrix, block.labels, block.weights)
+        self._stacks[chosen].add(block)
 
     def part(self) -> Array:
         """Every probe's sums, one after another in one array."""
@@ -164,7 +164,7 @@ class HeldOutMargins(Reading[list[Block]]):
 
     @property
     def columns(self) -> int:
-        return sum(probe.columns for probe in self.probes)
+        return sum(probe.margins for probe in self.probes)
 
     @property
     def size(self) -> int:
@@ -172,7 +172,7 @@ class HeldOutMargins(Reading[list[Block]]):
 
     def _size_of(self, probe: Probe) -> int:
         rows = 0 if probe.without is None else self.fold_rows.get(probe.without, 0)
-        return max(FLOAT_BYTES * probe.columns * rows, probe_bytes(probe))
+        return max(FLOAT_BYTES * probe.margins * rows, probe_bytes(probe))
 
     def accumulator(self, features: int, origin: Array | None) -> ScoredBlocks:
         del features

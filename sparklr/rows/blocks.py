@@ -10,7 +10,7 @@ Knows nothing of Spark, nor of what is done with rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,21 @@ class Block:
         """The rows of an index array or slice."""
         weights = None if self.weights is None else self.weights[rows]
         return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
+
+    def part(self, begin: int, end: int) -> Block:
+        """Neighbouring rows, as views of the block's arrays."""
+        part = slice(begin, end)
+        weights = None if self.weights is None else self.weights[part]
+        matrix = _csr_rows(self.matrix, part) if self.sparse else self.matrix[part]
+        return Block(matrix, self.labels[part], weights, self.fold)
+
+    def with_matrix(self, matrix: Matrix) -> Block:
+        """The same rows with other features, or what else is said of each in a matrix (n, q)."""
+        return replace(self, matrix=matrix)
+
+    def to_dense(self) -> Block:
+        """The same rows, their matrix dense."""
+        return self.with_matrix(self.matrix.toarray()) if self.sparse else self
 
     def to_bytes(self) -> bytes:
         """The block as it travels."""
@@ -112,6 +127,14 @@ def csr(data: Array, columns: Any, pointers: Any, features: int) -> sp.csr_matri
     matrix = sp.csr_matrix((len(pointers) - 1, features), dtype=np.float64)
     matrix.data, matrix.indices, matrix.indptr = data, columns, pointers
     return matrix
+
+
+def _csr_rows(matrix: Matrix, rows: slice) -> sp.csr_matrix:
+    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
+    pointers = matrix.indptr[rows.start : rows.stop + 1]
+    stored = slice(pointers[0], pointers[-1])
+    from_zero = pointers - pointers[0]
+    return csr(matrix.data[stored], matrix.indices[stored], from_zero, matrix.shape[1])
 
 
 def stack_rows(pieces: Sequence[Matrix]) -> Matrix:

@@ -28,6 +28,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
 
+from sparklr.objective.families import family_of_flag
 from sparklr.params import check_value
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
@@ -87,7 +88,7 @@ class ModelWriter(OverwritingWriter):
             numbers.features,
             numbers.intercepts,
             numbers.coefficients,
-            numbers.multinomial,
+            numbers.family.per_class,
         )
         columns = list(DATA)
         frame = session.createDataFrame([row], columns)
@@ -141,7 +142,7 @@ class ModelReader(MLReader[T]):
             coefficients=matrix,
             intercepts=vector,
             classes=classes,
-            multinomial=many,
+            family=family_of_flag(many),
             names=known,
         )
 
@@ -152,8 +153,9 @@ def check_sizes(
     """Refuse sizes that are none, or do not agree."""
     if type(classes) is not int or type(features) is not int or type(many) is not bool:
         raise ValueError("its sizes are no numbers")
-    margins = classes if many else 1
-    if classes < 1 or features < 1 or not (many or classes <= 2):
+    family = family_of_flag(many)
+    margins = family.margins(classes)
+    if classes < 1 or features < 1 or not family.allows(classes):
         raise ValueError(f"{classes} classes of {features} features")
     if shape != (margins, features):
         raise ValueError(f"its coefficients are {shape}, and not {(margins, features)}")

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from pyspark.ml.param import Params
 
 from sparklr.arrays import Array
+from sparklr.objective.families import family_of_flag
 from sparklr.saving.files import (
     FORMAT,
     check_header,
@@ -45,7 +46,7 @@ def model_json(instance: Params, numbers: ModelNumbers) -> str:
             "uid": instance.uid,
             "numClasses": numbers.classes,
             "numFeatures": numbers.features,
-            "isMultinomial": numbers.multinomial,
+            "isMultinomial": numbers.family.per_class,
             "intercepts": [_number(value) for value in numbers.intercepts.toArray().tolist()],
             "coefficients": rows,
             "featureNames": None if numbers.names is None else list(numbers.names),
@@ -80,7 +81,9 @@ def _numbers(found: dict[str, Any]) -> ModelNumbers:
     if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
         raise ValueError("a number that is not finite")
     names = read_names(found["featureNames"], features)
-    return ModelNumbers.of(coefficients, intercepts, classes, multinomial=many, names=names)
+    return ModelNumbers.of(
+        coefficients, intercepts, classes, family=family_of_flag(many), names=names
+    )
 
 
 def _float(value: Any) -> float:
@@ -94,17 +97,17 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _rows(stored: Any, columns: int, features: int) -> Array:
+def _rows(stored: Any, margins: int, features: int) -> Array:
     """Coefficients (C, p)."""
     if not isinstance(stored, dict):
         rows = np.array([[_float(value) for value in row] for row in stored])
-        if rows.shape != (columns, features):
-            raise ValueError(f"its coefficients are {rows.shape}, and not {(columns, features)}")
+        if rows.shape != (margins, features):
+            raise ValueError(f"its coefficients are {rows.shape}, and not {(margins, features)}")
         return rows
     row, column, data = stored["row"], stored["col"], [_float(value) for value in stored["data"]]
     if not all(type(place) is int for place in (*row, *column)):
         raise TypeError("places that are no whole numbers")
     if len(set(zip(row, column, strict=True))) < len(data):
         raise ValueError("two numbers for one place")
-    entries = sp.coo_matrix((data, (row, column)), shape=(columns, features))
+    entries = sp.coo_matrix((data, (row, column)), shape=(margins, features))
     return np.asarray(entries.toarray(), dtype=np.float64)

@@ -23,7 +23,7 @@ def sklearn_model(numbers: ModelNumbers) -> Any:
             "toSklearn: scikit-learn's LogisticRegression has two classes or more, but this model "
             "was fitted on one label alone."
         )
-    if numbers.multinomial and numbers.classes == 2:  # scikit-learn has one margin for two
+    if numbers.family.per_class and numbers.classes == 2:  # scikit-learn has one margin for two
         coefficients, intercepts = np.diff(coefficients, axis=0), np.diff(intercepts)
     made = LogisticRegression()
     made.classes_ = np.arange(numbers.classes, dtype=np.float64)

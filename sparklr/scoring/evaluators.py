@@ -76,7 +76,7 @@ class ArrayEvaluator(Protocol):
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
         """The metric of a model on rows, from its margins (n, C) there, intercepts included.
 
-        C is 1 for the binomial family, and the number of classes for the multinomial one.
+        C is the number of margins of the scorer's family.
         """
         ...
 
@@ -176,14 +176,14 @@ class AreaEvaluator:
     def _scores(self, scorer: Scorer, margins: Array) -> Array:
         if self.score == "prediction":
             return _predictions(scorer, margins)
-        classes = margins.shape[1] if scorer.multinomial else 2
+        classes = scorer.family.classes(margins.shape[1])
         if classes != 2:
             raise ValueError(
                 f"BinaryClassificationEvaluator takes scores of 2 classes, but the model has "
                 f"{classes}. Use MulticlassClassificationEvaluator."
             )
         if self.score == "probability":
-            return np.asarray(scorer.probability(_raw(scorer, margins))[:, 1])
+            return np.asarray(scorer.probability(scorer.family.raw(margins))[:, 1])
         return _joined(margins[:, -1])  # the second of two raw predictions is the last margin
 
 
@@ -250,7 +250,7 @@ class LossEvaluator:
         """The mean loss, with probabilities kept at least eps away from 0 and 1."""
         if not len(rows.labels):
             raise ValueError("There are no rows to evaluate, and logLoss needs one.")
-        probability = scorer.probability(_raw(scorer, margins))
+        probability = scorer.probability(scorer.family.raw(margins))
         places = rows.labels.astype(np.int64)
         classes = probability.shape[1]
         if places.max() >= classes:
@@ -269,15 +269,8 @@ class LossEvaluator:
             return float((losses * rows.weights).sum() / rows.weights.sum())
 
 
-def _raw(scorer: Scorer, margins: Array) -> Array:
-    return margins if scorer.multinomial else np.column_stack((-margins, margins))
-
-
 def _predictions(scorer: Scorer, margins: Array) -> Array:
-    raw = _raw(scorer, margins)
-    # Only thresholds of the multinomial family look at probabilities.
-    looks = scorer.multinomial and scorer.thresholds is not None
-    return scorer.prediction(raw, scorer.probability(raw) if looks else raw)
+    return scorer.prediction(scorer.family.raw(margins))
 
 
 def _joined(scores: Array) -> Array:

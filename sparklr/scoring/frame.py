@@ -21,6 +21,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StructField, StructType
 
 from sparklr.arrays import Array, Matrix
+from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
 from sparklr.scoring.scorer import SCORES, Scorer
@@ -44,18 +45,18 @@ def scorer_of(
     intercepts: Array,
     *,
     classes: int,
-    multinomial: bool,
+    family: Family,
 ) -> Scorer:
     """What scores rows by these numbers and by the thresholds among the Params."""
-    if not multinomial:
-        return Scorer(coefficients, intercepts, False, threshold=params.getThreshold())
+    if not family.per_class:
+        return Scorer(coefficients, intercepts, family, (params.getThreshold(),))
     thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
     if thresholds is not None and len(thresholds) != classes:
         raise ValueError(
             f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
             f"{classes} classes. Give one threshold per class."
         )
-    return Scorer(coefficients, intercepts, True, thresholds=thresholds)
+    return Scorer(coefficients, intercepts, family, thresholds)
 
 
 def score_by_arrow(dataset: DataFrame, features: Features, scorer: Scorer) -> Scored:
@@ -90,9 +91,8 @@ def score_by_twin(dataset: DataFrame, features: Features, twin: Any, scorer: Sco
     # Spark's model fails on a null, so it is given zeros, and what it makes of them is dropped.
     column = F.when(features.present & (size == width), column).when(features.present, wrong)
     given = dataset.select("*", F.coalesce(column, _zeros(width)).alias(vectors))
-    thresholds = scorer.thresholds if scorer.multinomial else (scorer.threshold,)
     return Scored(
-        transform_in_jvm(twin, given, helpers, thresholds),
+        transform_in_jvm(twin, given, helpers, scorer.thresholds),
         helpers,
         *(F.when(features.present, F.col(name)) for name in (raw, probability, prediction)),
     )

@@ -13,6 +13,7 @@ import numpy as np
 from pyspark.ml.linalg import Matrix, SparseVector, Vector
 
 from sparklr.arrays import Array
+from sparklr.objective.families import Family
 from sparklr.rows.columns import nameless
 from sparklr.spark.matrices import compress_matrix, compress_vector, dense_matrix, dense_vector
 
@@ -21,7 +22,7 @@ from sparklr.spark.matrices import compress_matrix, compress_vector, dense_matri
 class ModelNumbers:
     """What a fitted model consists of, Params excepted.
 
-    coefficients : (1, p) for the binomial family, (classes, p) for the multinomial one
+    coefficients : (C, p), for as many margins C as the family has for these classes
     intercepts : one per row of the coefficients
     names : of the features; None where the columns and their metadata name none
     """
@@ -29,7 +30,7 @@ class ModelNumbers:
     coefficients: Matrix
     intercepts: Vector
     classes: int
-    multinomial: bool
+    family: Family
     names: tuple[str, ...] | None = None
 
     @staticmethod
@@ -38,19 +39,19 @@ class ModelNumbers:
         intercepts: Array,
         classes: int,
         *,
-        multinomial: bool,
+        family: Family,
         names: tuple[str, ...] | None = None,
     ) -> ModelNumbers:
         """The record of these arrays, stored as Spark stores them."""
         stored = compress_vector(intercepts)
-        if multinomial and np.isinf(intercepts).any():  # the model of a single label
+        if family.per_class and np.isinf(intercepts).any():  # the model of a single label
             kept = np.flatnonzero(intercepts)
             stored = SparseVector(len(intercepts), kept, intercepts[kept])
         return ModelNumbers(
             coefficients=compress_matrix(coefficients),
             intercepts=stored,
             classes=classes,
-            multinomial=multinomial,
+            family=family,
             names=names,
         )
 

@@ -1,7 +1,6 @@
 """Predictions for rows in memory, by Spark's rules. Runs on the driver and in workers; no Spark.
 
-binomial     raw = [-m, m],   probability = [1 - sigmoid(m), sigmoid(m)],  1 iff m > cut
-multinomial  raw = margins,   probability = softmax,  argmax of probability / threshold
+margins = X B' + a,   and of them, as the family says, raw -> probability -> prediction
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
-from scipy.special import expit
 
 from sparklr.arrays import Array, Matrix
+from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_features
 
 Scores = tuple[Array, Array, Array]
@@ -25,14 +24,13 @@ class Scorer:
     """A model's numbers: coefficients (C, p), intercepts (C,), and how to decide.
 
     Coefficients that are stored sparse meet no feature where they store none, so there a NaN
-    or an infinity counts for nothing, as in Spark. `threshold` serves the binomial family,
-    `thresholds` (or None: plain argmax) the other.
+    or an infinity counts for nothing, as in Spark. There is a threshold for each row of the
+    coefficients, or none at all: then the most probable label is predicted.
     """
 
     coefficients: Matrix
     intercepts: Array
-    multinomial: bool
-    threshold: float = 0.5
+    family: Family
     thresholds: tuple[float, ...] | None = None
 
     @property
@@ -48,36 +46,15 @@ class Scorer:
             else:
                 product = matrix @ self.coefficients.T
             margins = np.asarray(product) + self.intercepts
-        return margins if self.multinomial else np.column_stack((-margins, margins))
+        return self.family.raw(margins)
 
     def probability(self, raw: Array) -> Array:
         """Probabilities from raw predictions."""
-        if not self.multinomial:
-            chance = expit(raw[:, 0])
-            return np.column_stack((chance, 1.0 - chance))
-        infinite = np.isposinf(raw)
-        certain = infinite.any(axis=1)
-        with np.errstate(invalid="ignore"):
-            shares = np.exp(raw - raw.max(axis=1, keepdims=True))
-            shares /= shares.sum(axis=1, keepdims=True)
-            shares[certain] = 0.0 * raw[certain]  # as Spark does: NaN for other infinities
-        shares[certain, infinite.argmax(axis=1)[certain]] = 1.0
-        return np.asarray(shares)
+        return self.family.probability(raw)
 
-    def prediction(self, raw: Array, probability: Array) -> Array:
-        """The predicted label, as a double."""
-        if not self.multinomial:
-            with np.errstate(divide="ignore"):
-                cut = np.log(np.divide(self.threshold, 1.0 - self.threshold))
-            return np.asarray(raw[:, 1] > cut, dtype=np.float64)
-        if self.thresholds is None:
-            known = np.where(np.isnan(raw), -np.inf, raw)
-            best = np.where(np.isnan(raw[:, 0]), 0, known.argmax(axis=1))
-            return np.asarray(best, dtype=np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = probability / np.array(self.thresholds)
-        scaled[np.isnan(scaled)] = -np.inf
-        return np.asarray(scaled.argmax(axis=1), dtype=np.float64)
+    def prediction(self, raw: Array, probability: Array | None = None) -> Array:
+        """The predicted label, as a double; the probability is made if it is looked at."""
+        return self.family.prediction(raw, self.thresholds, probability)
 
     def scores(self, matrix: Matrix) -> Scores:
         """Raw predictions (n, classes), probabilities (n, classes), predictions (n,)."""

@@ -13,7 +13,7 @@ import numpy as np
 from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.shared import Place, SharedFits
-from sparklr.objective.sums import Family, Probe
+from sparklr.objective.sums import Probe
 from sparklr.passes.readings import HeldOutMargins, batches
 from sparklr.passes.threads import useful_threads
 from sparklr.rows.blocks import Block
@@ -52,7 +52,7 @@ def _scorer(shared: SharedFits, place: Place, fit: Fit) -> Scorer:
         fit.coefficients,
         fit.intercepts,
         classes=facts.classes,
-        multinomial=facts.multinomial,
+        family=facts.family,
     )
 
 
@@ -61,8 +61,7 @@ def _probe(shared: SharedFits, scorer: Scorer, fold: int) -> Probe:
     coefficients, intercepts = np.asarray(scorer.coefficients), scorer.intercepts
     origin = shared.passes.moments.origin
     offsets = intercepts if origin is None else intercepts + coefficients @ origin
-    family: Family = "multinomial" if scorer.multinomial else "binomial"
-    return Probe(family, coefficients, offsets, 0, without=fold)
+    return Probe(scorer.family, coefficients, offsets, 0, without=fold)
 
 
 def _metrics(
@@ -82,9 +81,9 @@ def _metrics(
         begin = 0
         for place, probe in zip(places, probes, strict=True):
             if place[1] == fold:
-                tasks.append((scorers[place], margins[:, begin : begin + probe.columns], rows))
+                tasks.append((scorers[place], margins[:, begin : begin + probe.margins], rows))
                 order.append(place)
-                begin += probe.columns
+                begin += probe.margins
     with ThreadPoolExecutor(useful_threads(None)) as pool:  # sorting is what takes the time
         found = pool.map(lambda task: evaluator.metric(*task), tasks)
         return dict(zip(order, found, strict=True))

@@ -2,7 +2,6 @@
 
 from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import BlockInverse, Preconditioner
-from sparklr.solvers.fallback import with_fallback
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.lockstep import lockstep
 from sparklr.solvers.newton import newton, proximal_newton
@@ -27,5 +26,4 @@ __all__ = [
     "owlqn",
     "proximal_newton",
     "pseudo_gradient",
-    "with_fallback",
 ]

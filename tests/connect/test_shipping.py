@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from sparklr.objective.families import MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes import jobs
@@ -106,7 +107,7 @@ def test_held_out_scores_come_in_as_many_messages_as_they_need(
     monkeypatch.setattr(passes, "folds", folds)
     probes = [replace(probe, without=0) for probe in case.probes("forty columns")]
     whole = held_out(passes, probes)
-    one = 8 * probes[0].columns * passes.moments.rows
+    one = 8 * probes[0].margins * passes.moments.rows
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 3 * one)
     parts = held_out(passes, probes)
     assert len(received) == 1 + -(-len(probes) // 3)
@@ -119,7 +120,7 @@ def test_coefficients_beyond_a_message_are_refused_before_the_job(
     case: Opened, received: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MESSAGE_BYTES", 100)
-    probe = Probe("multinomial", np.zeros((3, 8)), np.zeros(3), 0)
+    probe = Probe(MULTINOMIAL, np.zeros((3, 8)), np.zeros(3), 0)
     with pytest.raises(ValueError, match=r"coefficients of .* or fit in a classic session\.$"):
         total(passes_of(case), [probe])
     assert received == []

@@ -43,7 +43,7 @@ def load(metadata: str, rows: list[dict[str, Any]]) -> LogisticRegressionModel:
 def assert_whole(model: LogisticRegressionModel) -> None:
     """The model's parts agree, and it scores."""
     rows = model.coefficientMatrix.toArray()
-    margins = model.numClasses if model.numbers.multinomial else 1
+    margins = model.numbers.family.margins(model.numClasses)
     assert rows.shape == (margins, model.numFeatures)
     assert np.isfinite(rows).all()
     assert not np.isnan(model.interceptVector.toArray()).any()

@@ -13,13 +13,14 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.fitting.bounds_and_start import read_bounds
+from sparklr.objective.families import BINOMIAL
 from sparklr.params import RANGES, check_params
 from sparklr.scoring.numbers import ModelNumbers
 from tests.fuzz.reference import fuzzed, outcome
 
 NAMES = sorted(param.name for param in LogisticRegressionEstimator().params)
 MODEL = LogisticRegressionModel._of(
-    ModelNumbers.of(np.ones((1, 2)), np.ones(1), 2, multinomial=False)
+    ModelNumbers.of(np.ones((1, 2)), np.ones(1), 2, family=BINOMIAL)
 )
 
 numbers = st.one_of(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.packing.summaries import check_magnitudes
 from sparklr.packing.worker import PackPlan, pack_partition
 from sparklr.passes.local import LocalPasses
@@ -153,7 +154,7 @@ def test_any_rows_are_told_or_packed_as_they_are(rows: list[Row], size: int) -> 
 @fuzzed
 @given(st.lists(hostile_vectors, max_size=6))
 def test_any_vectors_are_refused_or_scored(vectors: list[Any]) -> None:
-    scorer = Scorer(np.array([[1.0, -2.0, 0.5]]), np.array([0.25]), multinomial=False)
+    scorer = Scorer(np.array([[1.0, -2.0, 0.5]]), np.array([0.25]), family=BINOMIAL)
     column = pa.array(vectors, VECTOR)
     rows = [Row(vector, 0.0, 1.0) for vector in vectors]
     scores = outcome(lambda: scorer.score_column(column), ValueError)
@@ -173,7 +174,7 @@ def test_any_vectors_are_refused_or_scored(vectors: list[Any]) -> None:
 def fitted(blocks: list[Block], classes: int, strength: float) -> tuple[Any, Any]:
     passes = LocalPasses.of(blocks, blocks[0].features)
     check_magnitudes(passes.moments, NAMES)
-    family: Any = "binomial" if classes <= 2 else "multinomial"
+    family: Any = BINOMIAL if classes <= 2 else MULTINOMIAL
     spec = Spec(family, regParam=strength, tol=1e-10)
     fits, _ = fit_all({0: spec}, passes, classes)
     return fits[0].coefficients, fits[0].intercepts

@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
-from sparklr.objective.sums import Family
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
@@ -50,7 +50,7 @@ def make_problem(
 ) -> tuple[Problem, Ask]:
     """A problem on random rows; `far` puts one feature's mean at many deviations."""
     rows, features = int(rng.integers(12, 30)), int(rng.integers(1, 5))
-    classes = 2 if spec.family == "binomial" else int(rng.integers(2, 5))
+    classes = 2 if spec.family is BINOMIAL else int(rng.integers(2, 5))
     matrix = rng.normal(size=(rows, features)) * 10.0 ** rng.uniform(-1, 1, features)
     if sparse:
         matrix[rng.random(matrix.shape) < 0.5] = 0.0
@@ -74,7 +74,7 @@ def make_point(rng: np.random.Generator, problem: Problem) -> Array:
     return np.asarray(point.ravel())
 
 
-families = pytest.mark.parametrize("family", ["binomial", "multinomial"])
+families = pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)
 storage = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 centring = pytest.mark.parametrize("intercept", [True, False], ids=["intercept", "origin"])
 standard = pytest.mark.parametrize("standardized", [True, False], ids=["scaled", "original"])

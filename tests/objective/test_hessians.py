@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
 from sparklr.objective import hessians
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.hessians import summed_sparse
-from sparklr.objective.sums import Family, Probe, Stack, margin_hessians, split_totals
+from sparklr.objective.sums import Probe, Stack, margin_hessians, split_totals
+from sparklr.rows.blocks import Block
 
 
 def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matrix:
@@ -26,17 +28,17 @@ def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matr
 
 def probe_of(family: Family, classes: int, features: int, order: Literal[0, 1, 2] = 2) -> Probe:
     rng = np.random.default_rng(3)
-    margins = 1 if family == "binomial" else classes
+    margins = 1 if family is BINOMIAL else classes
     return Probe(family, rng.normal(size=(margins, features)), rng.normal(size=margins), order)
 
 
 def summed(matrix: Array | sp.csr_matrix, probe: Probe, labels: Array, weights: Array) -> Array:
     stack = Stack([probe], matrix.shape[1], None)
-    stack.add(matrix, labels, weights)
+    stack.add(Block(matrix, labels, weights))
     return stack.totals()
 
 
-@pytest.mark.parametrize(("family", "classes"), [("binomial", 2), ("multinomial", 3)])
+@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
 def test_sparse_and_dense_rows_have_the_same_sums(family: Family, classes: int) -> None:
     matrix, rng = sparse_rows(1, 500, 150, 6), np.random.default_rng(2)
     labels, weights = rng.integers(0, classes, 500).astype(float), rng.uniform(0.5, 2, 500)
@@ -45,7 +47,7 @@ def test_sparse_and_dense_rows_have_the_same_sums(family: Family, classes: int) 
     sparse, dense = (summed(its, probe, labels, weights) for its in (matrix, matrix.toarray()))
     assert_allclose(sparse, dense, rtol=1e-10, atol=1e-10)
     hessian = split_totals([probe], sparse)[0].hessian
-    margins = margin_hessians(probe, matrix, labels, weights, None)
+    margins = margin_hessians(probe, Block(matrix, labels, weights), None)
     for k, block in enumerate(margins):
         own = slice(k * 151, (k + 1) * 151)
         assert_allclose(block, hessian[own, own], rtol=1e-10, atol=1e-10)
@@ -58,7 +60,7 @@ def test_rows_are_not_made_dense(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a block of sparse rows was made dense")
 
     monkeypatch.setattr(sp.csr_matrix, "toarray", refuse)
-    probe = probe_of("binomial", 2, 150)
+    probe = probe_of(BINOMIAL, 2, 150)
     summed(sparse_rows(1, 500, 150, 6), probe, np.ones(500), np.ones(500))
     with pytest.raises(AssertionError, match="made dense"):
         summed(sparse_rows(1, 500, 150, 40), probe, np.ones(500), np.ones(500))
@@ -82,10 +84,10 @@ def test_far_features_keep_their_digits() -> None:
     rows = matrix.tocsr()
     origin = np.zeros(150)
     origin[0] = 1e8
-    probe = probe_of("binomial", 2, 150)
+    probe = probe_of(BINOMIAL, 2, 150)
     labels = rng.integers(0, 2, 400).astype(float)
     stack = Stack([probe], 150, origin)
-    stack.add(rows, labels, None)
+    stack.add(Block(rows, labels, None))
     moved = Stack([probe], 150, None)
-    moved.add(rows.toarray() - origin, labels, None)
+    moved.add(Block(rows.toarray() - origin, labels, None))
     assert_allclose(stack.totals(), moved.totals(), rtol=1e-9, atol=1e-9)

@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.arrays import Array
-from sparklr.objective.moments import FAR, Moments, moments_of, no_rows
+from sparklr.arrays import Array, Matrix
+from sparklr.objective import moments as ours
+from sparklr.objective.moments import FAR, Moments, no_rows
+from sparklr.rows.blocks import Block
 
 storage = pytest.mark.parametrize("convert", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
+
+
+def moments_of(matrix: Matrix, labels: Array, weights: Array | None) -> Moments:
+    return ours.moments_of(Block(matrix, labels, weights))
 
 
 @st.composite

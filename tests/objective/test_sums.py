@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
 from sparklr.objective import sums
-from sparklr.objective.sums import Family, Probe, Stack, Sums, split_totals
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
+from sparklr.objective.sums import Probe, Stack, Sums, split_totals
 from sparklr.rows.blocks import Block, Matrix
 
 seeds = st.integers(0, 2**32 - 1)
@@ -28,7 +29,7 @@ Kind = tuple[str, int]
 
 def make_probe(rng: np.random.Generator, kind: Kind, features: int) -> Probe:
     name, order = kind
-    family: Family = "binomial" if name == "binomial" else "multinomial"
+    family: Family = BINOMIAL if name == "binomial" else MULTINOMIAL
     columns = 1 if name == "binomial" else int(name.split()[1])
     coefficients = rng.normal(size=(columns, features))
     return Probe(family, coefficients, rng.normal(size=columns), order)  # type: ignore[arg-type]
@@ -48,7 +49,7 @@ def make_block(
 def add_up(probes: list[Probe], blocks: list[Block], origin: Array | None = None) -> list[Sums]:
     stack = Stack(probes, blocks[0].features, origin)
     for block in blocks:
-        stack.add(block.matrix, block.labels, block.weights)
+        stack.add(block)
     return split_totals(probes, stack.totals())
 
 
@@ -56,12 +57,12 @@ def plain_sums(probe: Probe, block: Block, origin: Array) -> tuple[float, Array,
     """Value, gradient and Hessian row by row, as the formulas have them."""
     dense = block.matrix.toarray() if block.sparse else block.matrix
     weights = np.ones(block.rows) if block.weights is None else block.weights
-    columns, width = probe.columns, block.features + 1
+    columns, width = probe.margins, block.features + 1
     value, gradient = 0.0, np.zeros((columns, width))
     hessian = np.zeros((columns * width, columns * width))
     for x, label, weight in zip(dense - origin, block.labels, weights, strict=True):
         margins = probe.offsets + probe.coefficients @ x
-        if probe.family == "binomial":
+        if probe.family is BINOMIAL:
             chance = 1 / (1 + np.exp(-margins))
             value += weight * float(np.log1p(np.exp(margins[0])) - label * margins[0])
             slopes, curvature = chance - label, np.diag(chance * (1 - chance))
@@ -179,7 +180,7 @@ def test_the_origin_changes_nothing_but_what_features_count_from(
     if probe.order > 0:
         assert_allclose(moved.gradient, plain.gradient @ change.T, atol=1e-11)
     if probe.order > 1:
-        both = np.kron(np.eye(probe.columns), change)
+        both = np.kron(np.eye(probe.margins), change)
         assert_allclose(moved.hessian, both @ plain.hessian @ both.T, atol=1e-10)
 
 
@@ -237,7 +238,7 @@ def test_totals_can_be_read_while_rows_are_added() -> None:
     stack = Stack(probes, 2, None)
     assert_array_equal(stack.totals(), np.zeros(sum(probe.length for probe in probes)))
     for _ in range(2):
-        stack.add(block.matrix, block.labels, block.weights)
+        stack.add(block)
         once = stack.totals()
     assert_array_equal(stack.totals(), once)
     assert_allclose(once, 2 * np.concatenate([s.flat for s in add_up(probes, [block])]))
@@ -245,7 +246,7 @@ def test_totals_can_be_read_while_rows_are_added() -> None:
 
 def test_no_probes_and_no_rows() -> None:
     stack = Stack([], 2, None)
-    stack.add(np.ones((3, 2)), np.zeros(3), None)
+    stack.add(Block(np.ones((3, 2)), np.zeros(3), None))
     assert stack.totals().shape == (0,)
     rng = np.random.default_rng(7)
     probe = make_probe(rng, ("multinomial 3", 2), 2)
@@ -256,7 +257,7 @@ def test_no_probes_and_no_rows() -> None:
 
 def test_rows_without_features_have_an_intercept_still() -> None:
     block = Block(np.zeros((4, 0)), np.array([0.0, 1.0, 1.0, 1.0]), None)
-    probe = Probe("binomial", np.zeros((1, 0)), np.zeros(1), 2)
+    probe = Probe(BINOMIAL, np.zeros((1, 0)), np.zeros(1), 2)
     (found,) = add_up([probe], [block])
     assert found.value[0] == pytest.approx(4 * np.log(2))
     assert_allclose(found.gradient, [[-1.0]])
@@ -300,8 +301,8 @@ def test_margin_hessians_are_the_diagonal_blocks(sparse: bool, kind: str, far: b
     probe = make_probe(rng, (kind, 2), 6)
     origin = rng.normal(size=6) if far else None
     (whole,) = add_up([probe], [block], origin)
-    found = sums.margin_hessians(probe, block.matrix, block.labels, block.weights, origin)
-    assert found.shape == (probe.columns, 7, 7)
+    found = sums.margin_hessians(probe, block, origin)
+    assert found.shape == (probe.margins, 7, 7)
     for k, its in enumerate(found):
         part = slice(7 * k, 7 * k + 7)
         assert_allclose(its, whole.hessian[part, part], rtol=1e-9, atol=1e-9)

@@ -18,6 +18,7 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import family_named
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
@@ -60,7 +61,8 @@ def fit(
         for rows in cuts
     ]
     passes = LocalPasses.of(made, features.shape[1])
-    fits, _ = fit_all({0: Spec(**vars(setting), tol=tol, solver=solver)}, passes, classes)
+    named = {**vars(setting), "family": family_named(setting.family)}
+    fits, _ = fit_all({0: Spec(**named, tol=tol, solver=solver)}, passes, classes)
     return fits[0]
 
 

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from sparklr import LogisticRegressionEstimator
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import family_named
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from tests.parity.make_spark import (
@@ -96,7 +97,7 @@ def engine_fit(number: int, vectors: str, **settings: Any) -> Numbers:
     rows = features[counted] if vectors == "dense" else sp.csr_matrix(features[counted])
     each = weights[counted] if case["weighted"] else None
     passes = LocalPasses.of([Block(rows, labels[counted], each)], features.shape[1])
-    spec = Spec(**vars(setting_of(case)), **settings)
+    spec = Spec(**{**vars(setting_of(case)), "family": family_named(case["family"])}, **settings)
     fits, _ = fit_all({0: spec}, passes, 2 if case["family"] == "binomial" else 3)
     return fits[0].coefficients, fits[0].intercepts
 

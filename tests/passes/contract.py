@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from sparklr.arrays import Array
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes.jobs import open_passes
@@ -128,14 +129,14 @@ def probes_of(name: str, rows: Rows) -> list[Probe]:
     features = rows.matrix.shape[1]
     classes = int(rows.labels.max()) + 1
     if name == "one column" and classes == 2:
-        return [_probe("binomial", 1, 2, features, 0)]
+        return [_probe(BINOMIAL, 1, 2, features, 0)]
     if name == "one column":
-        return [_probe("multinomial", classes, 1, features, 0)]
+        return [_probe(MULTINOMIAL, classes, 1, features, 0)]
     if name == "three columns":
-        return [_probe("multinomial", 3, 2, features, 0)]
-    binomial = [_probe("binomial", 1, order, features, i) for i, order in enumerate((1, 0, 2, 1))]
+        return [_probe(MULTINOMIAL, 3, 2, features, 0)]
+    binomial = [_probe(BINOMIAL, 1, order, features, i) for i, order in enumerate((1, 0, 2, 1))]
     multinomial = [
-        _probe("multinomial", columns, order, features, i)
+        _probe(MULTINOMIAL, columns, order, features, i)
         for i, (columns, order) in enumerate([(4, 2), (3, 0), (3, 1), (4, 1), (3, 2)])
     ]
     if classes > 2:
@@ -143,8 +144,8 @@ def probes_of(name: str, rows: Rows) -> list[Probe]:
     if name == "mixed":
         return [*multinomial[:2], *binomial[:2], *multinomial[2:], *binomial[2:]]
     if classes > 2:
-        return [_probe("multinomial", 4, 1, features, number) for number in range(10)]
-    return [_probe("binomial", 1, 1, features, number) for number in range(40)]
+        return [_probe(MULTINOMIAL, 4, 1, features, number) for number in range(10)]
+    return [_probe(BINOMIAL, 1, 1, features, number) for number in range(40)]
 
 
 ROUNDS = ("one column", "three columns", "forty columns", "mixed")
@@ -157,7 +158,7 @@ def direct_sums(probe: Probe, rows: Rows, origin: Array | None) -> tuple[Array, 
     matrix = rows.matrix[rows.kept].astype(exact) - (0.0 if origin is None else origin)
     points = np.column_stack((matrix, np.ones(len(labels), dtype=exact)))
     margins = matrix @ probe.coefficients.T.astype(exact) + probe.offsets
-    binomial = probe.family == "binomial"
+    binomial = probe.family is BINOMIAL
     if binomial:  # two classes, of which the first has margin 0
         margins = np.column_stack((np.zeros(len(labels), dtype=exact), margins))
     everyone = np.arange(len(labels))

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info
 
+from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import BlockLostError, FileBlocks
@@ -18,7 +19,7 @@ from sparklr.passes.threads import one_blas_thread, useful_threads
 from sparklr.rows.blocks import Block
 from tests.passes.asking import total
 
-PROBE = Probe("binomial", np.full((1, 3), 0.2), np.array([0.1]), 2)
+PROBE = Probe(BINOMIAL, np.full((1, 3), 0.2), np.array([0.1]), 2)
 
 
 def make_blocks(count: int = 7) -> list[Block]:

@@ -129,7 +129,8 @@ def test_blocks_hold_the_rows_with_weight_above_zero(
     assert packed.summary.features == 8
     assert packed.summary.seen == 300
     assert not packed.summary.faults
-    assert_same_moments(packed.summary.moments, moments_of(matrix[kept], labels[kept], each[kept]))
+    rows = Block(matrix[kept], labels[kept], each[kept])
+    assert_same_moments(packed.summary.moments, moments_of(rows))
 
 
 def test_weights_that_are_all_one_are_left_out() -> None:

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
 from sparklr.fitting import shared as grid
+from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes.jobs import open_passes
@@ -219,7 +220,7 @@ def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, 
     rows = frame.select(F.unwrap_udt("features").alias("features"), "label")
     names = ColumnNames("features", "label")
     storage = PackSettings(local_bytes=0, slots=2)
-    probes = [Probe("binomial", np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
+    probes = [Probe(BINOMIAL, np.array([[0.1, 0.2, 0.3]]), np.array([0.5]), 2)]
     persistent = spark.sparkContext._jsc.sc().getPersistentRDDs
     collect_garbage(spark)
     before = persistent().size()

@@ -19,6 +19,7 @@ from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
 from pyspark.sql import SparkSession
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.saving.files import FORMAT
 from sparklr.scoring.numbers import ModelNumbers
 
@@ -28,7 +29,7 @@ INF = float("inf")
 def binomial() -> LogisticRegressionModel:
     """A model of two classes with names and a threshold."""
     model = LogisticRegressionModel._of(
-        ModelNumbers.of(np.array([[0.5, -1.25, 0.1]]), np.array([0.75]), 2, multinomial=False)
+        ModelNumbers.of(np.array([[0.5, -1.25, 0.1]]), np.array([0.75]), 2, family=BINOMIAL)
     )
     model._numbers = replace(model.numbers, names=("age", "dose", "a.b"))
     model._resetUid("binomial_1")
@@ -40,7 +41,7 @@ def multinomial() -> LogisticRegressionModel:
     coefficients = np.zeros((3, 40))
     coefficients[[0, 1, 2, 2], [3, 7, 7, 39]] = 0.1, -2.0, 1e-300, 4.5
     model = LogisticRegressionModel._of(
-        ModelNumbers.of(coefficients, np.array([0.25, 0.0, -0.25]), 3, multinomial=True)
+        ModelNumbers.of(coefficients, np.array([0.25, 0.0, -0.25]), 3, family=MULTINOMIAL)
     )
     model._resetUid("multinomial_1")
     return model.setThresholds([0.2, 0.5, 0.3])._set(family="multinomial", predictionCol="p")

@@ -10,6 +10,7 @@ import numpy as np
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Box
@@ -96,16 +97,16 @@ def _table() -> list[Case]:
     binomial, three = make_rows(21, 120, 6), make_rows(22, 150, 4, 3, weighted=True)
     stiff, stiff_three = make_correlated(23, 200, 6, 2, 1e3), make_correlated(24, 200, 4, 3, 1e3)
     return [
-        *_logistic("binomial", Spec("binomial"), binomial, 2, unique=True),
-        *_logistic("correlated L2", Spec("binomial", regParam=0.02), stiff, 2, unique=True),
-        *_logistic("correlated L1", Spec("binomial", 0.02, 1.0), stiff, 2, unique=False),
-        *_logistic("softmax", Spec("multinomial"), three, 3, unique=False),
+        *_logistic("binomial", Spec(BINOMIAL), binomial, 2, unique=True),
+        *_logistic("correlated L2", Spec(BINOMIAL, regParam=0.02), stiff, 2, unique=True),
+        *_logistic("correlated L1", Spec(BINOMIAL, 0.02, 1.0), stiff, 2, unique=False),
+        *_logistic("softmax", Spec(MULTINOMIAL), three, 3, unique=False),
         *_logistic(
-            "softmax L2", Spec("multinomial", 0.05, fitIntercept=False), three, 3, unique=True
+            "softmax L2", Spec(MULTINOMIAL, 0.05, fitIntercept=False), three, 3, unique=True
         ),
-        *_logistic("softmax L1", Spec("multinomial", 0.02, 1.0), three, 3, unique=False),
+        *_logistic("softmax L1", Spec(MULTINOMIAL, 0.02, 1.0), three, 3, unique=False),
         *_logistic(
-            "softmax correlated", Spec("multinomial", 0.03, 0.5), stiff_three, 3, unique=False
+            "softmax correlated", Spec(MULTINOMIAL, 0.03, 0.5), stiff_three, 3, unique=False
         ),
         _corner("corner", 1.0),
         _corner("corner without push", 0.0),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparklr.solvers import Reason, Stop, lbfgs, newton, with_fallback
+from sparklr.solvers import Reason, Stop, lbfgs, newton
+from sparklr.solvers.fallback import with_fallback
 from tests.problems import ask_quadratic, run
 
 
