@@ -44,7 +44,7 @@ FLOORS: list[set[str]] = [
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.
-TOP_LEVEL = {"", "arrays", "estimator", "model", "params", "summary", "tuning"}
+TOP_LEVEL = {"", "arrays", "estimator", "model", "summary", "tuning"}
 
 # These need Spark, by their own imports or by what they import; all others do without it.
 KNOW_SPARK = {
