@@ -65,6 +65,7 @@ KNOW_SPARK = {
     "scoring.frame",
     "scoring.in_memory",
     "scoring.numbers",
+    "scoring.outputs",
     "search",
     "spark",
     "summary",

@@ -27,7 +27,8 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.params import RULES, LogisticRegressionParams, check_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
-from sparklr.rows.columns import TrainingRows, check_output_columns, training_rows
+from sparklr.rows.columns import TrainingRows, training_rows
+from sparklr.scoring.outputs import check_output_columns
 from sparklr.spark.settings import round_bytes
 
 T = TypeVar("T")
