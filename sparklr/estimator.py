@@ -20,7 +20,7 @@ from sparklr.fitting.from_params import Request
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
-from sparklr.params import HasVerbose, LogisticRegressionParams, verbose_if_set
+from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 
@@ -40,8 +40,7 @@ def as_model(value: Any) -> LogisticRegressionModel:
 
 
 class LogisticRegressionEstimator(
-    LogisticRegressionParams,
-    HasVerbose,
+    EstimatorParams,
     ProbabilisticClassifier,
     MLWritable,
     MLReadable["LogisticRegressionEstimator"],
@@ -146,50 +145,6 @@ class LogisticRegressionEstimator(
         self._set_together(self._input_kwargs)
         return self
 
-    def setMaxIter(self, value: int) -> LogisticRegressionEstimator:
-        """Set the most iterations allowed."""
-        return self._set(maxIter=value)
-
-    def setRegParam(self, value: float) -> LogisticRegressionEstimator:
-        """Set the penalty's weight."""
-        return self._set(regParam=value)
-
-    def setElasticNetParam(self, value: float) -> LogisticRegressionEstimator:
-        """Set the L1 share of the penalty: 0 is L2, 1 is L1."""
-        return self._set(elasticNetParam=value)
-
-    def setTol(self, value: float) -> LogisticRegressionEstimator:
-        """Set the tolerance."""
-        return self._set(tol=value)
-
-    def setFitIntercept(self, value: bool) -> LogisticRegressionEstimator:
-        """Set whether to fit an intercept."""
-        return self._set(fitIntercept=value)
-
-    def setStandardization(self, value: bool) -> LogisticRegressionEstimator:
-        """Set whether the penalty counts coefficients of scaled features."""
-        return self._set(standardization=value)
-
-    def setWeightCol(self, value: str) -> LogisticRegressionEstimator:
-        """Set the column of row weights; an empty name means none."""
-        return self._set(weightCol=value)
-
-    def setAggregationDepth(self, value: int) -> LogisticRegressionEstimator:
-        """Set the depth of the tree in which partial sums merge."""
-        return self._set(aggregationDepth=value)
-
-    def setFamily(self, value: str) -> LogisticRegressionEstimator:
-        """Set the label's distribution: auto, binomial or multinomial."""
-        return self._set(family=value)
-
-    def setMaxBlockSizeInMB(self, value: float) -> LogisticRegressionEstimator:
-        """Set the size of a block of rows; 0 leaves the choice to sparklr."""
-        return self._set(maxBlockSizeInMB=value)
-
-    def setSolver(self, value: str) -> LogisticRegressionEstimator:
-        """Set the method of optimisation."""
-        return self._set(solver=value)
-
     def setInitialModel(
         self, value: LogisticRegressionModel | SparkModel
     ) -> LogisticRegressionEstimator:
@@ -199,22 +154,6 @@ class LogisticRegressionEstimator(
     def getInitialModel(self) -> LogisticRegressionModel:
         """The value of `initialModel`; an error if it is not set."""
         return as_model(self.getOrDefault(self.initialModel))
-
-    def setLowerBoundsOnCoefficients(self, value: Matrix) -> LogisticRegressionEstimator:
-        """Set lower bounds on coefficients: (1, features), or (classes, features)."""
-        return self._set(lowerBoundsOnCoefficients=value)
-
-    def setUpperBoundsOnCoefficients(self, value: Matrix) -> LogisticRegressionEstimator:
-        """Set upper bounds on coefficients: (1, features), or (classes, features)."""
-        return self._set(upperBoundsOnCoefficients=value)
-
-    def setLowerBoundsOnIntercepts(self, value: Vector) -> LogisticRegressionEstimator:
-        """Set lower bounds on intercepts: one, or one a class."""
-        return self._set(lowerBoundsOnIntercepts=value)
-
-    def setUpperBoundsOnIntercepts(self, value: Vector) -> LogisticRegressionEstimator:
-        """Set upper bounds on intercepts: one, or one a class."""
-        return self._set(upperBoundsOnIntercepts=value)
 
     def write(self) -> MLWriter:
         """A writer of this estimator's Params."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +16,14 @@ from pyspark.sql import DataFrame, SparkSession
 from sparklr.fitting.outcome import FitReport
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds
-from sparklr.rows.columns import check_output_columns, find_features, output_columns
+from sparklr.rows.columns import find_features
 from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import is_table, read_rows
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import SparkModelCache
 from sparklr.spark.matrices import (
@@ -224,13 +226,12 @@ class LogisticRegressionModel(
 
     def predictProbability(self, value: Any) -> Any:
         """Probabilities: a vector for one row, an array (n, classes) for a matrix of rows."""
-        scorer = self._scorer
-        probability = scorer.probability(scorer.raw(read_rows(value, self.numFeatures)))
+        probability = self._scorer.scores(read_rows(value, self.numFeatures)).probability
         return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
         """The predicted label of one row, or an array (n,) of labels for a matrix of rows."""
-        prediction = self._scorer.scores(read_rows(value, self.numFeatures))[2]
+        prediction = self._scorer.scores(read_rows(value, self.numFeatures)).prediction
         return prediction if is_table(value) else float(prediction[0])
 
     @cached_property
@@ -263,27 +264,22 @@ class LogisticRegressionModel(
         wanted = output_columns(self)
         if not wanted:
             return dataset
-        scored = self._score(dataset)
-        group = {"ml_attr": {"num_attrs": self.numClasses}}
-        label = {"ml_attr": {"type": "nominal", "num_vals": self.numClasses}}
-        made = {
-            "rawPredictionCol": (scored.raw, group),
-            "probabilityCol": (scored.probability, group),
-            "predictionCol": (scored.prediction, label),
-        }
-        outputs = [made[param][0].alias(name, metadata=made[param][1])
-                   for param, name in wanted.items()]  # fmt: skip
+        scored = self._score(dataset, wanted)
+        outputs = [
+            scored.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(self.numClasses))
+            for param, name in wanted.items()
+        ]
         return scored.frame.select("*", *outputs).drop(*scored.helpers)
 
-    def _score(self, dataset: DataFrame) -> Scored:
+    def _score(self, dataset: DataFrame, wanted: Collection[str]) -> Scored:
         """By the way that is fastest where the frame lives; both ways give the same."""
         scorer = self._scorer
         features = find_features(dataset, self)
         check_width(features, self.numFeatures)
         twin = self._cache.copy_in(dataset.sparkSession)
         if twin is None:
-            return score_by_arrow(dataset, features, scorer)
-        return score_by_twin(dataset, features, twin, scorer)
+            return score_by_arrow(dataset, features, scorer, wanted)
+        return score_by_twin(dataset, features, twin, scorer, wanted)
 
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
         """A copy with its summary, and with the values of `extra`."""

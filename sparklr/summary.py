@@ -65,9 +65,9 @@ class LogisticRegressionSummary:
 
     def __init__(self, model: Predictor, dataset: DataFrame) -> None:
         generated = {
-            model.getParam(f"{what}Col"): f"{what}_{uuid4().hex}"
-            for what in ("probability", "prediction")
-            if not model.getOrDefault(f"{what}Col")
+            model.getParam(param): f"{param.removesuffix('Col')}_{uuid4().hex}"
+            for param in ("probabilityCol", "predictionCol")  # what the jobs below read
+            if not model.getOrDefault(param)
         }
         # A copy: what is set on the model later, as a threshold, must not change this summary.
         self._model = model.copy(generated)

@@ -388,9 +388,9 @@ def test_spark_refuses_an_empty_name_of_weights_of_two_classes(held_out: Any) ->
 def test_columns_may_have_other_names() -> None:
     names = {"rawPredictionCol": "r", "probabilityCol": "p", "predictionCol": "q"}
     params = LogisticRegressionEstimator(labelCol="y", **names)
-    for score, name in zip(("raw", "probability", "prediction"), "rpq", strict=True):
+    for score, name in zip(("rawPrediction", "probability", "prediction"), "rpq", strict=True):
         judge: Any = array_evaluator(BINARY(labelCol="y", rawPredictionCol=name), params)
-        assert judge.score == score
+        assert judge.score == f"{score}Col"
     evaluator = MULTICLASS(labelCol="y", predictionCol="q", probabilityCol="p")
     assert array_evaluator(evaluator.setMetricName("logLoss"), params) is not None
 

@@ -45,7 +45,7 @@ FLOORS: list[set[str]] = [
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.
-TOP_LEVEL = {"", "arrays", "estimator", "model", "params", "summary", "tuning"}
+TOP_LEVEL = {"", "arrays", "estimator", "model", "summary", "tuning"}
 
 # These need Spark, by their own imports or by what they import; all others do without it.
 KNOW_SPARK = {
@@ -66,6 +66,7 @@ KNOW_SPARK = {
     "scoring.frame",
     "scoring.in_memory",
     "scoring.numbers",
+    "scoring.outputs",
     "search",
     "spark",
     "summary",

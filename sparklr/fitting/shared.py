@@ -25,29 +25,21 @@ from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds, largest_penalty
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.params import LogisticRegressionParams, check_params
+from sparklr.params import RULES, LogisticRegressionParams, check_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
-from sparklr.rows.columns import TrainingRows, check_output_columns, training_rows
+from sparklr.rows.columns import TrainingRows, training_rows
+from sparklr.scoring.outputs import check_output_columns
 from sparklr.spark.settings import round_bytes
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is fitted without
 
-# The Params that say how rows are packed: estimators that differ in one cannot share blocks.
-DATA_PARAMS = (
-    "featuresCol",
-    "featuresCols",
-    "labelCol",
-    "weightCol",
-    "maxBlockSizeInMB",
-    "aggregationDepth",
-)
-
 
 def data_key(params: LogisticRegressionParams) -> Hashable:
-    """What estimators that share blocks have in common."""
-    values = [params.getOrDefault(name) if params.isDefined(name) else None for name in DATA_PARAMS]
+    """What estimators that share blocks have in common: each Param that affects the rows."""
+    names = [name for name, rule in RULES.items() if rule.affects_rows]
+    values = [params.getOrDefault(name) if params.isDefined(name) else None for name in names]
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 

@@ -74,7 +74,6 @@ def training_rows(
     dataset: DataFrame, params: LogisticRegressionParams, fold: Column | None = None
 ) -> TrainingRows:
     """Select what a fit needs, or say which column is missing or of the wrong type."""
-    check_output_columns(dataset, params)
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
@@ -187,29 +186,6 @@ def _check_numeric(found: FoundColumn, param: str) -> None:
 
 def _numeric(kind: DataType) -> bool:
     return isinstance(kind, NumericType)
-
-
-def check_output_columns(dataset: DataFrame, params: LogisticRegressionParams) -> None:
-    """Refuse output columns that exist already or share a name."""
-    names = output_columns(params)
-    taken = [f"{param}='{name}'" for param, name in names.items() if name in dataset.columns]
-    if taken:
-        raise ValueError(
-            f"The data set already has the output column {' and '.join(taken)}. Drop it, or "
-            "set another name; an empty name leaves the column out."
-        )
-    if len(set(names.values())) < len(names):
-        raise ValueError(f"Output columns share a name: {names}. Give each its own.")
-
-
-def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
-    """The output columns that are wanted, by Param: an empty name means none."""
-    names = {
-        "rawPredictionCol": params.getRawPredictionCol(),
-        "probabilityCol": params.getProbabilityCol(),
-        "predictionCol": params.getPredictionCol(),
-    }
-    return {param: name for param, name in names.items() if name}
 
 
 def _attributes(field: StructField) -> dict[str, Any]:

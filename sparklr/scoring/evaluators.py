@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from pyspark.ml.evaluation import (
@@ -24,7 +24,8 @@ from pyspark.ml.evaluation import (
 from sparklr.arrays import Array, IntArray
 from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.metrics import Confusion, ScoreCurve
-from sparklr.scoring.scorer import Scorer
+from sparklr.scoring.outputs import OUTPUTS, output_columns
+from sparklr.scoring.scorer import Scorer, Scores
 
 # Pairs of label and prediction that may have a counter each, 32 MB of them, whether the pair
 # occurs or not. Beyond it, the pairs that occur are found by sorting, which takes longer.
@@ -33,7 +34,6 @@ MOST_PAIRS = 2**22
 # Scores that are nearer to one another than this share of the largest count as one.
 TIED = 2.0**-40
 
-Score: TypeAlias = Literal["raw", "probability", "prediction"]
 AREAS = ("areaUnderROC", "areaUnderPR")
 # Measures of a label, and their means over labels: of a confusion and the evaluator's beta.
 Measure: TypeAlias = Callable[[Confusion, float], Array]
@@ -105,14 +105,10 @@ def _binary_evaluator(
     # Spark's binary evaluator, unlike the other, fails on a weightCol that is set and empty.
     if weighted is None or (evaluator.isSet(evaluator.weightCol) and not weighted):
         return None
-    columns: dict[str, Score] = {
-        params.getRawPredictionCol(): "raw",
-        params.getProbabilityCol(): "probability",
-        params.getPredictionCol(): "prediction",
-    }
-    name, score = evaluator.getRawPredictionCol(), columns.get(evaluator.getRawPredictionCol())
+    columns = {name: param for param, name in output_columns(params).items()}
+    score = columns.get(evaluator.getRawPredictionCol())
     area, bins = evaluator.getMetricName(), evaluator.getNumBins()
-    if not name or score is None or area not in AREAS or bins < 0:
+    if score is None or area not in AREAS or bins < 0:
         return None
     return AreaEvaluator(area, score, bins, weighted)
 
@@ -159,7 +155,7 @@ class AreaEvaluator:
     """The area under a curve of a score of the positive rows, those with a label above 0.5."""
 
     area: str
-    score: Score
+    score: str  # the Param of an output column
     bins: int
     weighted: bool
 
@@ -174,17 +170,16 @@ class AreaEvaluator:
         return curve.area_under_pr
 
     def _scores(self, scorer: Scorer, margins: Array) -> Array:
-        if self.score == "prediction":
-            return _predictions(scorer, margins)
-        classes = scorer.family.classes(margins.shape[1])
-        if classes != 2:
+        values = OUTPUTS[self.score].of_scores(_scores(scorer, margins))
+        if values.ndim == 1:
+            return values
+        if values.shape[1] != 2:
             raise ValueError(
                 f"BinaryClassificationEvaluator takes scores of 2 classes, but the model has "
-                f"{classes}. Use MulticlassClassificationEvaluator."
+                f"{values.shape[1]}. Use MulticlassClassificationEvaluator."
             )
-        if self.score == "probability":
-            return np.asarray(scorer.probability(scorer.family.raw(margins))[:, 1])
-        return _joined(margins[:, -1])  # the second of two raw predictions is the last margin
+        second = np.asarray(values[:, 1])
+        return _joined(second) if self.score == "rawPredictionCol" else second
 
 
 @dataclass(frozen=True)
@@ -250,7 +245,7 @@ class LossEvaluator:
         """The mean loss, with probabilities kept at least eps away from 0 and 1."""
         if not len(rows.labels):
             raise ValueError("There are no rows to evaluate, and logLoss needs one.")
-        probability = scorer.probability(scorer.family.raw(margins))
+        probability = _scores(scorer, margins).probability
         places = rows.labels.astype(np.int64)
         classes = probability.shape[1]
         if places.max() >= classes:
@@ -269,8 +264,12 @@ class LossEvaluator:
             return float((losses * rows.weights).sum() / rows.weights.sum())
 
 
+def _scores(scorer: Scorer, margins: Array) -> Scores:
+    return Scores(scorer, scorer.family.raw(margins))
+
+
 def _predictions(scorer: Scorer, margins: Array) -> Array:
-    return scorer.prediction(scorer.family.raw(margins))
+    return _scores(scorer, margins).prediction
 
 
 def _joined(scores: Array) -> Array:

@@ -1,12 +1,11 @@
 """Scores of a frame's rows as columns: by Spark's own model where there is a JVM, else by Arrow.
 
-Both ways give a frame with three more columns, raw and probability (vectors) and prediction,
-null where a feature is null.
+Both ways give the outputs that are asked for (`scoring/outputs.py`), null where a feature is null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -24,19 +23,21 @@ from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
-from sparklr.scoring.scorer import SCORES, Scorer
-from sparklr.spark.classic import transform_in_jvm
+from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind, Output
+from sparklr.scoring.scorer import Scorer
+from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
+
+# The output that is never NaN, so that it is null just where nothing was scored.
+ALWAYS_KNOWN = "predictionCol"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A frame with the columns of the user's, helpers to be dropped, and the scores."""
+    """A frame with the user's columns and helpers to be dropped, and the outputs by Param."""
 
     frame: DataFrame
     helpers: tuple[str, ...]
-    raw: Column
-    probability: Column
-    prediction: Column
+    outputs: dict[str, Column]
 
 
 def scorer_of(
@@ -59,31 +60,43 @@ def scorer_of(
     return Scorer(coefficients, intercepts, family, thresholds)
 
 
-def score_by_arrow(dataset: DataFrame, features: Features, scorer: Scorer) -> Scored:
+def score_by_arrow(
+    dataset: DataFrame, features: Features, scorer: Scorer, wanted: Collection[str]
+) -> Scored:
     """By a Python function over Arrow batches; runs everywhere."""
-    # One column for all three, so that rows go to Python once.
+    # One column for all outputs, so that rows go to Python once.
     scores = _helper()
+    made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}
     column = F.when(features.present, features.for_arrow)
-    scored = dataset.select("*", _score_udf(scorer, vectors=features.vectors)(column).alias(scores))
-    prediction = F.col(f"{scores}.prediction")
-    present = prediction.isNotNull()
-    raw, probability = (
-        F.when(present, array_to_vector(_numbers(F.col(f"{scores}.{name}"))))
-        for name in ("raw", "probability")
-    )
-    return Scored(scored, (scores,), raw, probability, prediction)
+    udf = _score_udf(scorer, made, vectors=features.vectors)
+    scored = dataset.select("*", udf(column).alias(scores))
+    columns = {param: F.col(f"{scores}.{param}") for param in made}
+    known = columns[ALWAYS_KNOWN]
+    outputs = {
+        param: known
+        if param == ALWAYS_KNOWN
+        else F.when(known.isNotNull(), _from_python(columns[param], made[param].kind))
+        for param in wanted
+    }
+    return Scored(scored, (scores,), outputs)
 
 
-def _numbers(column: Column) -> Column:
-    """A list of doubles, in which pandas, by which it came before Spark 4.1, makes NaN a null."""
-    if hasattr(F, "arrow_udf"):
-        return column
-    return F.transform(column, lambda value: F.coalesce(value, F.lit(float("nan"))))
+def _from_python(column: Column, kind: Kind) -> Column:
+    """A column of this kind. Before Spark 4.1 it came by pandas, which makes NaN a null."""
+    by_pandas, nan = not hasattr(F, "arrow_udf"), F.lit(float("nan"))
+    if kind == "double":
+        return F.coalesce(column, nan) if by_pandas else column
+    if by_pandas:
+        column = F.transform(column, lambda value: F.coalesce(value, nan))
+    return array_to_vector(column)
 
 
-def score_by_twin(dataset: DataFrame, features: Features, twin: Any, scorer: Scorer) -> Scored:
+def score_by_twin(
+    dataset: DataFrame, features: Features, twin: Any, scorer: Scorer, wanted: Collection[str]
+) -> Scored:
     """By Spark's own model, which rows need not leave the JVM for."""
-    helpers = vectors, raw, probability, prediction = tuple(_helper() for _ in range(4))
+    vectors = _helper()
+    names = {param: _helper() for param in MADE_BY_SPARK}
     width = scorer.features
     column = features.column if features.vectors else array_to_vector(features.column)
     size = _size(features)
@@ -91,11 +104,18 @@ def score_by_twin(dataset: DataFrame, features: Features, twin: Any, scorer: Sco
     # Spark's model fails on a null, so it is given zeros, and what it makes of them is dropped.
     column = F.when(features.present & (size == width), column).when(features.present, wrong)
     given = dataset.select("*", F.coalesce(column, _zeros(width)).alias(vectors))
-    return Scored(
-        transform_in_jvm(twin, given, helpers, scorer.thresholds),
-        helpers,
-        *(F.when(features.present, F.col(name)) for name in (raw, probability, prediction)),
+    per_class = scorer.family.per_class
+    (threshold,) = (None,) if per_class or scorer.thresholds is None else scorer.thresholds
+    scored = transform_in_jvm(
+        twin,
+        given,
+        {"featuresCol": vectors, **names},
+        threshold=threshold,
+        thresholds=scorer.thresholds if per_class else None,
     )
+    made = {param: F.col(name) for param, name in names.items()}
+    outputs = {param: F.when(features.present, OUTPUTS[param].of_spark(made)) for param in wanted}
+    return Scored(scored, (vectors, *names.values()), outputs)
 
 
 def _helper() -> str:
@@ -126,22 +146,22 @@ def _zeros(width: int) -> Column:
     return F.from_json(F.lit(text), StructType([StructField("v", VectorUDT())]))["v"]
 
 
-def _score_udf(scorer: Scorer, *, vectors: bool) -> Any:
+def _score_udf(scorer: Scorer, outputs: Mapping[str, Output], *, vectors: bool) -> Any:
     """A function of the features column that scores it, Arrow in and out where Spark can."""
+    kind = ", ".join(f"{name} {SQL_TYPES[its.kind]}" for name, its in outputs.items())
+    makers = {name: its.of_scores for name, its in outputs.items()}  # all that workers need
     if hasattr(F, "arrow_udf"):  # Spark 4.1
 
         def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
             for batch in batches:
-                yield scorer.score_column(batch)
+                yield scorer.score_column(batch, makers)
 
-        return F.arrow_udf(score, SCORES)
+        return F.arrow_udf(score, kind)
 
     def score_pandas(batches: Iterator[Any]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            scores = scorer.score_column(_from_pandas(batch))
-            names = [field.name for field in scores.type]
-            columns = [scores.field(name).to_pandas() for name in names]
-            yield pd.DataFrame(dict(zip(names, columns, strict=True)))
+            scores = scorer.score_column(_from_pandas(batch), makers)
+            yield pd.DataFrame({name: scores.field(name).to_pandas() for name in makers})
 
     # Spark reads the kind of function off its types: an unwrapped vector comes as a frame.
     batch: Any = pd.DataFrame if vectors else pd.Series
@@ -149,7 +169,7 @@ def _score_udf(scorer: Scorer, *, vectors: bool) -> Any:
         "batches": Iterator[batch],
         "return": Iterator[pd.DataFrame],
     }
-    return pandas_udf(score_pandas, SCORES)  # type: ignore[call-overload]  # knows no list columns
+    return pandas_udf(score_pandas, kind)  # type: ignore[call-overload]  # knows no list columns
 
 
 def _from_pandas(batch: Any) -> pa.Array:

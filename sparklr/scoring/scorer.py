@@ -5,7 +5,9 @@ margins = X B' + a,   and of them, as the family says, raw -> probability -> pre
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,6 @@ import scipy.sparse as sp
 from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_features
-
-Scores = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +57,13 @@ class Scorer:
         return self.family.prediction(raw, self.thresholds, probability)
 
     def scores(self, matrix: Matrix) -> Scores:
-        """Raw predictions (n, classes), probabilities (n, classes), predictions (n,)."""
-        raw = self.raw(matrix)
-        probability = self.probability(raw)
-        return raw, probability, self.prediction(raw, probability)
+        """The scores of rows (n, p), dense or CSR."""
+        return Scores(self, self.raw(matrix))
 
-    def score_column(self, column: Any) -> pa.StructArray:
-        """Scores of an Arrow feature column, null where the features are null."""
+    def score_column(
+        self, column: Any, outputs: Mapping[str, Callable[[Scores], Array]]
+    ) -> pa.StructArray:
+        """The outputs by name, of an Arrow feature column; null where the features are null."""
         rows = read_features(column)
         valid = ~rows.null
         wrong = valid & (rows.sizes != self.features)
@@ -77,17 +77,38 @@ class Scorer:
                 "A row has a sparse vector that is damaged: indices must rise from 0 to below the "
                 "size, and come one a value. Correct what made it."
             )
-        raw, probability, prediction = self.scores(rows.keep(valid).matrix(self.features))
+        scores = self.scores(rows.keep(valid).matrix(self.features))
         place = None if valid.all() else np.cumsum(valid) - 1
         return pa.StructArray.from_arrays(
-            [_lists(raw, valid, place), _lists(probability, valid, place),
-             _spread(pa.array(prediction), valid, place)],
-            names=["raw", "probability", "prediction"],
+            [_column(make(scores), valid, place) for make in outputs.values()],
+            names=list(outputs),
             mask=None if place is None else pa.array(~valid),
-        )  # fmt: skip
+        )
 
 
-SCORES = "raw array<double>, probability array<double>, prediction double"
+class Scores:
+    """What a model says of n rows: raw predictions (n, classes), and the rest when it is read."""
+
+    def __init__(self, scorer: Scorer, raw: Array) -> None:
+        self._scorer, self.raw = scorer, raw
+
+    @cached_property
+    def probability(self) -> Array:
+        """Of each class, (n, classes)."""
+        return self._scorer.probability(self.raw)
+
+    @cached_property
+    def prediction(self) -> Array:
+        """The predicted labels (n,), as doubles."""
+        known = self.__dict__.get("probability")  # else made only where thresholds look at it
+        return self._scorer.prediction(self.raw, known)
+
+
+def _column(values: Array, valid: Any, place: Any) -> pa.Array:
+    """Lists of a matrix's rows, or an array's numbers, in the places of the rows scored."""
+    if values.ndim == 1:
+        return _spread(pa.array(values), valid, place)
+    return _lists(values, valid, place)
 
 
 def _lists(rows: Array, valid: Any, place: Any) -> pa.Array:

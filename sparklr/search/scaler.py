@@ -18,6 +18,7 @@ from pyspark.ml.feature import StandardScaler, StandardScalerModel
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
+from sparklr.params import RULES
 
 
 def without_scaler(
@@ -28,14 +29,7 @@ def without_scaler(
     if its.isSet(its.featuresCols) or its.getFeaturesCol() != scaler.getOutputCol():
         return None
     # Bounds and a start are given for scaled features, by scales that differ with the fold.
-    given = (
-        its.initialModel,
-        its.lowerBoundsOnCoefficients,
-        its.upperBoundsOnCoefficients,
-        its.lowerBoundsOnIntercepts,
-        its.upperBoundsOnIntercepts,
-    )
-    if any(its.isSet(param) for param in given):
+    if any(rule.per_feature and its.isSet(name) for name, rule in RULES.items()):
         return None
     if scaler.getWithMean() and not its.getFitIntercept():
         return None

@@ -26,6 +26,7 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.shared import Place, SharedFits, data_key, grouped, open_shared_fits
 from sparklr.rows.columns import training_rows
 from sparklr.scoring.evaluators import ArrayEvaluator
+from sparklr.scoring.outputs import check_output_columns
 from sparklr.search.folds import Split, check_folds, transformed
 from sparklr.search.held_out import held_out_metrics
 from sparklr.search.scaler import with_scaler
@@ -202,6 +203,7 @@ def _final_scaled(
     scaler: Any = before.stages[-1]
     facts = shared.facts(at)
     scaled, moments = with_scaler(fit, facts.moments, scaler)
+    check_output_columns(frame, estimator)
     names = training_rows(frame, estimator).names.each
     known = None if names is None else tuple(names)
     model = model_of(estimator, scaled, replace(facts, names=known, moments=moments), frame)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 DESCRIPTION = "spark.job.description"
 # Seconds between two tries to stop jobs: what was only being planned at one may run at the next.
 STOP_AGAIN = 0.2
+# The Params that name what Spark's own model adds to a frame.
+MADE_BY_SPARK = ("rawPredictionCol", "probabilityCol", "predictionCol")
 
 
 def task_slots(session: SparkSession) -> int | None:
@@ -197,22 +199,24 @@ class SparkModelCache:
 
 
 def transform_in_jvm(
-    java: Any, dataset: DataFrame, columns: Sequence[str], thresholds: Sequence[float] | None
+    java: Any,
+    dataset: DataFrame,
+    columns: Mapping[str, str],
+    *,
+    threshold: float | None,
+    thresholds: Sequence[float] | None,
 ) -> DataFrame:
-    """The frame with what a model makes of the first column in the other three: raw and on.
+    """The frame with what a model adds to it, its columns named by Param: `MADE_BY_SPARK`.
 
     The JVM's object is called, as pyspark's around it sends all its Params there and back first.
     """
     from pyspark.ml.common import _py2java
 
     classic = cast(Any, dataset)
-    features, raw, probability, prediction = columns
-    java.setFeaturesCol(features)
-    java.setRawPredictionCol(raw)
-    java.setProbabilityCol(probability)
-    java.setPredictionCol(prediction)
-    if thresholds is not None and len(thresholds) == 1:
-        java.setThreshold(thresholds[0])
-    elif thresholds is not None:
+    for param, name in columns.items():
+        getattr(java, f"set{param[0].upper()}{param[1:]}")(name)
+    if threshold is not None:
+        java.setThreshold(threshold)
+    if thresholds is not None:
         java.set(java.thresholds().w(_py2java(classic._sc, list(thresholds))))
     return DataFrame(java.transform(classic._jdf), dataset.sparkSession)

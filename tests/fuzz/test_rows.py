@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_any_vectors_are_refused_or_scored(vectors: list[Any]) -> None:
     scorer = Scorer(np.array([[1.0, -2.0, 0.5]]), np.array([0.25]), family=BINOMIAL)
     column = pa.array(vectors, VECTOR)
     rows = [Row(vector, 0.0, 1.0) for vector in vectors]
-    scores = outcome(lambda: scorer.score_column(column), ValueError)
+    scores = outcome(lambda: scorer.score_column(column, {"raw": attrgetter("raw")}), ValueError)
     if isinstance(scores, ValueError):
         assert str(scores).startswith("A row has ")
         assert not all(row.vector is None or row.good(WIDTH) for row in rows)

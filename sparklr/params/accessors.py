@@ -1,0 +1,169 @@
+"""The setters and getters of Params: those of estimator and model, and those of fits alone.
+
+Those of `labelCol` and of the output columns are Spark's, of the classes that ours derive from.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pyspark.ml.linalg import Matrix, Vector
+
+from sparklr.params.checks import as_threshold, check_features, check_thresholds
+from sparklr.params.declared import DeclaredParams
+from sparklr.params.verbose import HasVerbose
+
+P = TypeVar("P", bound="LogisticRegressionParams")
+E = TypeVar("E", bound="EstimatorParams")
+
+
+class LogisticRegressionParams(DeclaredParams):
+    """Params shared by the estimator and the model."""
+
+    def setThreshold(self: P, value: float) -> P:
+        """Set `threshold`, and clear `thresholds`."""
+        self._set(threshold=value)
+        self.clear(self.thresholds)
+        return self
+
+    def getThreshold(self) -> float:
+        """The threshold, or the one that two `thresholds` amount to."""
+        check_thresholds(self)
+        if not self.isSet(self.thresholds):
+            return float(self.getOrDefault(self.threshold))
+        values = self.getOrDefault(self.thresholds)
+        if len(values) != 2:
+            raise ValueError(
+                f"getThreshold is for binary classification, but thresholds={values} has "
+                f"{len(values)} values. Use getThresholds."
+            )
+        return as_threshold(values)
+
+    def setThresholds(self: P, value: list[float]) -> P:
+        """Set `thresholds`, and clear `threshold`."""
+        self._set(thresholds=value)
+        self.clear(self.threshold)
+        return self
+
+    def getThresholds(self) -> list[float]:
+        """The thresholds, or [1 - t, t] where only `threshold` is set; an error if neither is."""
+        check_thresholds(self)
+        if not self.isSet(self.thresholds) and self.isSet(self.threshold):
+            value = float(self.getOrDefault(self.threshold))
+            return [1.0 - value, value]
+        return [float(value) for value in self.getOrDefault("thresholds")]
+
+    def setFeaturesCol(self: P, value: str) -> P:
+        """Set `featuresCol`, and clear `featuresCols`."""
+        self._set(featuresCol=value)
+        self.clear(self.featuresCols)
+        return self
+
+    def setFeaturesCols(self: P, value: list[str]) -> P:
+        """Set `featuresCols`, numeric columns to take as features, and clear `featuresCol`."""
+        self._set(featuresCols=value)
+        self.clear(self.featuresCol)
+        return self
+
+    def getFeaturesCols(self) -> list[str]:
+        """The value of `featuresCols`; an error if it is not set."""
+        return list(self.getOrDefault("featuresCols"))
+
+    def getFamily(self) -> str:
+        """The value of `family` or its default."""
+        return str(self.getOrDefault(self.family))
+
+    def getSolver(self) -> str:
+        """The value of `solver` or its default."""
+        return str(self.getOrDefault(self.solver))
+
+    def getLowerBoundsOnCoefficients(self) -> Matrix:
+        """The value of `lowerBoundsOnCoefficients`."""
+        return self.getOrDefault(self.lowerBoundsOnCoefficients)
+
+    def getUpperBoundsOnCoefficients(self) -> Matrix:
+        """The value of `upperBoundsOnCoefficients`."""
+        return self.getOrDefault(self.upperBoundsOnCoefficients)
+
+    def getLowerBoundsOnIntercepts(self) -> Vector:
+        """The value of `lowerBoundsOnIntercepts`."""
+        return self.getOrDefault(self.lowerBoundsOnIntercepts)
+
+    def getUpperBoundsOnIntercepts(self) -> Vector:
+        """The value of `upperBoundsOnIntercepts`."""
+        return self.getOrDefault(self.upperBoundsOnIntercepts)
+
+    def _set_together(self, values: dict[str, Any]) -> None:
+        """Set all of these, or none of them if a value or the thresholds are refused."""
+        before = dict(self._paramMap)
+        try:
+            self._set(**values)
+            check_thresholds(self)
+            check_features(self)
+        except (TypeError, ValueError):
+            self._paramMap = before
+            raise
+
+
+class EstimatorParams(LogisticRegressionParams, HasVerbose):
+    """The Params of an estimator: a model knows how it was fitted, but has no say in it."""
+
+    def setMaxIter(self: E, value: int) -> E:
+        """Set the most iterations allowed."""
+        return self._set(maxIter=value)
+
+    def setRegParam(self: E, value: float) -> E:
+        """Set the penalty's weight."""
+        return self._set(regParam=value)
+
+    def setElasticNetParam(self: E, value: float) -> E:
+        """Set the L1 share of the penalty: 0 is L2, 1 is L1."""
+        return self._set(elasticNetParam=value)
+
+    def setTol(self: E, value: float) -> E:
+        """Set the tolerance."""
+        return self._set(tol=value)
+
+    def setFitIntercept(self: E, value: bool) -> E:
+        """Set whether to fit an intercept."""
+        return self._set(fitIntercept=value)
+
+    def setStandardization(self: E, value: bool) -> E:
+        """Set whether the penalty counts coefficients of scaled features."""
+        return self._set(standardization=value)
+
+    def setWeightCol(self: E, value: str) -> E:
+        """Set the column of row weights; an empty name means none."""
+        return self._set(weightCol=value)
+
+    def setAggregationDepth(self: E, value: int) -> E:
+        """Set the depth of the tree in which partial sums merge."""
+        return self._set(aggregationDepth=value)
+
+    def setFamily(self: E, value: str) -> E:
+        """Set the label's distribution: auto, binomial or multinomial."""
+        return self._set(family=value)
+
+    def setMaxBlockSizeInMB(self: E, value: float) -> E:
+        """Set the size of a block of rows; 0 leaves the choice to sparklr."""
+        return self._set(maxBlockSizeInMB=value)
+
+    def setSolver(self: E, value: str) -> E:
+        """Set the method of optimisation."""
+        return self._set(solver=value)
+
+    def setLowerBoundsOnCoefficients(self: E, value: Matrix) -> E:
+        """Set lower bounds on coefficients: (1, features), or (classes, features)."""
+        return self._set(lowerBoundsOnCoefficients=value)
+
+    def setUpperBoundsOnCoefficients(self: E, value: Matrix) -> E:
+        """Set upper bounds on coefficients: (1, features), or (classes, features)."""
+        return self._set(upperBoundsOnCoefficients=value)
+
+    def setLowerBoundsOnIntercepts(self: E, value: Vector) -> E:
+        """Set lower bounds on intercepts: one, or one a class."""
+        return self._set(lowerBoundsOnIntercepts=value)
+
+    def setUpperBoundsOnIntercepts(self: E, value: Vector) -> E:
+        """Set upper bounds on intercepts: one, or one a class."""
+        return self._set(upperBoundsOnIntercepts=value)

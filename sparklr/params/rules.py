@@ -1,0 +1,64 @@
+"""What can be known of a Param beside its doc and its converter, and the ranges that there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which of the values that a converter lets through are allowed, and that in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+@dataclass(frozen=True)
+class ParamRule:
+    """What is known of a Param. No answer has a default, so that each is given by intention.
+
+    range : the values that are allowed; None where the converter alone decides, or where it
+        depends on what the rows are
+    affects_rows : whether it changes which columns are read or how they are packed, so that
+        fits with two values of it cannot share blocks
+    per_feature : whether its values are coefficients, or intercepts that belong to them, so that
+        they mean something else for features that were shifted or scaled
+    """
+
+    range: Range | None
+    affects_rows: bool
+    per_feature: bool
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value outside the range; `name` is the Param's."""
+        if self.range is None:
+            return
+        words = self.range.words
+        if isinstance(value, float) and (math.isnan(value) or math.isinf(value)):
+            raise ValueError(f"{name}={value} is not allowed: it must be a finite number, {words}.")
+        if not self.range.holds(value):
+            raise ValueError(f"{name}={value!r} is not allowed: it must be {words}.")
+
+
+def one_of(names: tuple[str, ...]) -> Range:
+    """The range of these names, in any case of letters."""
+    return Range(lambda value: str(value).lower() in names, f"one of {', '.join(names)}")
+
+
+def _are_thresholds(values: Any) -> bool:
+    return len(values) > 1 and all(v >= 0 for v in values) and sum(v == 0 for v in values) < 2
+
+
+def _are_names(values: Any) -> bool:
+    return 0 < len(values) == len(set(values)) and all(values)
+
+
+AT_LEAST_ZERO = Range(lambda value: bool(value >= 0), "0 or more")
+AT_LEAST_TWO = Range(lambda value: bool(value >= 2), "2 or more")
+ZERO_IS_AUTOMATIC = Range(AT_LEAST_ZERO.holds, "0 (automatic) or more")
+UNIT = Range(lambda value: bool(0 <= value <= 1), "in [0, 1]")
+THRESHOLDS = Range(_are_thresholds, "two or more numbers, none negative, at most one zero")
+NAMES = Range(_are_names, "one or more names of columns, each named once")

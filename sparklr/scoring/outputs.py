@@ -1,0 +1,74 @@
+"""The columns that a model writes, each declared once: its Param, type, metadata and making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any, Literal, TypeAlias
+
+from pyspark.sql import Column, DataFrame
+
+from sparklr.arrays import Array
+from sparklr.params import LogisticRegressionParams
+from sparklr.scoring.scorer import Scores
+
+Kind: TypeAlias = Literal["vector", "double"]
+SQL_TYPES: dict[Kind, str] = {"vector": "array<double>", "double": "double"}  # from Python
+
+
+@dataclass(frozen=True)
+class Output:
+    """A column that `transform` adds; null where features are, whatever is made there.
+
+    kind : the type of a row's value
+    metadata : what the column's metadata say, for so many classes
+    of_scores : the values from scores of n rows in memory: (n, k) for vectors, (n,) for doubles
+    of_spark : the column from those that Spark's own model adds, by Param: `MADE_BY_SPARK`
+    """
+
+    kind: Kind
+    metadata: Callable[[int], dict[str, Any]]
+    of_scores: Callable[[Scores], Array]
+    of_spark: Callable[[Mapping[str, Column]], Column]
+
+
+def _numbers_of_classes(classes: int) -> dict[str, Any]:
+    return {"ml_attr": {"num_attrs": classes}}
+
+
+def _label(classes: int) -> dict[str, Any]:
+    return {"ml_attr": {"type": "nominal", "num_vals": classes}}
+
+
+# By the Param that names the column, in the order in which they are added.
+OUTPUTS: dict[str, Output] = {
+    "rawPredictionCol": Output(
+        "vector", _numbers_of_classes, attrgetter("raw"), itemgetter("rawPredictionCol")
+    ),
+    "probabilityCol": Output(
+        "vector", _numbers_of_classes, attrgetter("probability"), itemgetter("probabilityCol")
+    ),
+    "predictionCol": Output(
+        "double", _label, attrgetter("prediction"), itemgetter("predictionCol")
+    ),
+}
+
+
+def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
+    """The output columns that are wanted, by Param: no name or an empty one means none."""
+    names = {param: params.getOrDefault(param) for param in OUTPUTS if params.isDefined(param)}
+    return {param: name for param, name in names.items() if name}
+
+
+def check_output_columns(dataset: DataFrame, params: LogisticRegressionParams) -> None:
+    """Refuse output columns that exist already or share a name."""
+    names = output_columns(params)
+    taken = [f"{param}='{name}'" for param, name in names.items() if name in dataset.columns]
+    if taken:
+        raise ValueError(
+            f"The data set already has the output column {' and '.join(taken)}. Drop it, or "
+            "set another name; an empty name leaves the column out."
+        )
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"Output columns share a name: {names}. Give each its own.")
