@@ -28,15 +28,15 @@ class Beside:
 
     def __init__(self, folder: Path, workload: str, scale: float) -> None:
         # A folder with nothing but FOLDER's sparklr is first on the other's path.
-        scene = BUILD / "beside"
-        scene.mkdir(parents=True, exist_ok=True)
-        (scene / "sparklr").unlink(missing_ok=True)
-        (scene / "sparklr").symlink_to((folder / "sparklr").resolve(strict=True))
+        path = BUILD / "beside"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "sparklr").unlink(missing_ok=True)
+        (path / "sparklr").symlink_to((folder / "sparklr").resolve(strict=True))
         command = [sys.executable, "-m", "benchmarks.beside", workload, str(scale)]
-        path = {"PYTHONPATH": f"{scene}{os.pathsep}{ROOT}"}
+        variables = os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, cwd=scene, env=os.environ | path, stdin=pipe, stdout=pipe, text=True
+            command, cwd=path, env=variables, stdin=pipe, stdout=pipe, text=True
         )
 
     def fit(self, _: Rows, /, *, warm_up: bool = False) -> Side:

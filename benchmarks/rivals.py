@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import shutil
 import time
 import warnings
 from collections.abc import Callable
@@ -38,7 +39,7 @@ TIME_LIMIT = 30.0  # seconds for a fit of scikit-learn
 
 
 class Rows:
-    """A dataset's rows, cached in Spark, and what all who are measured on them share."""
+    """A dataset's rows, cached in Spark, and what is made of them once for all rivals."""
 
     def __init__(self, dataset: Dataset, spark: SparkSession, scale: float) -> None:
         self.dataset = dataset
@@ -64,9 +65,14 @@ class Rows:
         rows.parquet(str(file))
         return file
 
+    def close(self) -> None:
+        """Give memory and disk back."""
+        self.frame.unpersist(blocking=True)
+        shutil.rmtree(BUILD / "rows", ignore_errors=True)
+
 
 class Rival(Protocol):
-    """Somebody who can do a workload's job, on all rows or on a sample to warm up."""
+    """An adapter: does a workload's job on all rows, or on a sample to warm up."""
 
     @property
     def name(self) -> str: ...
@@ -115,19 +121,15 @@ def rivals_in_session(workload: Workload, rows: Rows) -> tuple[InSession, InSess
         model = LogisticRegression(**params).fit(rows.sample)
         ours, theirs = _scoring(LogisticRegressionModel.fromSpark(model)), _scoring(model)
     elif workload.kind == "many":
-        one = LogisticRegressionEstimator(regParam=1e-2)
-        grid = {"regParam": np.geomspace(1e-4, 1e-1, 20), "elasticNetParam": (0.0, 0.5, 1.0)}
-        ours, theirs = _search(CrossValidator, one, 5, **grid), one.fit
+        one, strengths = LogisticRegressionEstimator(regParam=1e-2), np.geomspace(1e-4, 1e-1, 20)
+        ours = _search(CrossValidator, one, 5, regParam=strengths, elasticNetParam=(0, 0.5, 1))
+        theirs = one.fit
     elif workload.kind != "fit":
         validator = SparkCrossValidator if workload.kind == "estimator" else CrossValidator
         column = "scaled" if workload.kind == "pipeline" else "features"
-        one, other = (
-            LogisticRegressionEstimator(featuresCol=column),
-            LogisticRegression(featuresCol=column),
-        )
-        strengths = np.geomspace(1e-4, 1e-1, 10)
-        ours = _search(validator, one, 3, regParam=strengths)
-        theirs = _search(SparkCrossValidator, other, 3, regParam=strengths)
+        grid = {"regParam": np.geomspace(1e-4, 1e-1, 10)}
+        ours = _search(validator, LogisticRegressionEstimator(featuresCol=column), 3, **grid)
+        theirs = _search(SparkCrossValidator, LogisticRegression(featuresCol=column), 3, **grid)
     return InSession(OURS, ours), InSession(SPARK, theirs)
 
 

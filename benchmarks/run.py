@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 counts = (rows.count, dataset.features)
                 outcomes.append(Outcome(one.name, options.scale, *counts, sides, machine))
                 keep(outcomes[-1], LINES)
-            rows.frame.unpersist(blocking=True)
+            rows.close()
     print(f"\n{table(outcomes)}\n")
     if not (options.quick or options.beside):
         print("Page:", write_page(known(LINES, options.scale), ROOT))
@@ -93,6 +93,8 @@ def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict
         values = objectives(rows.frame, found, workload.penalty, rows.deviations)
         for name, value in values.items():
             sides[name].objective = value
+    if options.beside:  # its process is below this one: what each holds cannot be told apart
+        sides = {name: replace(side, gigabytes=None) for name, side in sides.items()}
     return {name: replace(side, found=None) for name, side in sides.items()}
 
 
