@@ -32,10 +32,10 @@ demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.p
 	$(BIN)/python -m benchmarks.demo
 
 bench: java $(INSTALLED) ## time ours against Spark's own; QUICK=1, SCALE=0.1, ONLY='corr* tiny'
-	$(BIN)/python -m benchmarks.suite $(strip $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only '$(ONLY)'))
+	$(BIN)/python -m benchmarks.run $(strip $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only '$(ONLY)'))
 
 # What `make test` leaves to `make test-all`.
-SLOW := deep or cluster or soak or parity_full or notebooks
+SLOW := bench or deep or cluster or soak or parity_full or notebooks
 # A process has either classic sessions or those of Spark Connect, so pytest is started twice.
 CLIENT := $(BIN)/python -m tests.connect.client
 

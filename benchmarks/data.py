@@ -1,19 +1,19 @@
 """Rows to fit, made inside Spark from fixed seeds, with labels drawn from a true model.
 
-The unit is a chunk of rows: its seed is its number, so rows depend neither on partitions nor on
-the sizes of batches.
+The unit is a chunk of rows whose seed is its number, so that rows depend neither on partitions
+nor on the sizes of batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from pyspark.ml.feature import HashingTF
+from pyspark.ml.feature import HashingTF, OneHotEncoder, VectorAssembler
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,17 +21,25 @@ from pyspark.sql import functions as F
 from benchmarks.judge import Array
 
 Generator: TypeAlias = np.random.Generator
-# So many rows of features, drawn.
+# Draws the features of so many rows, (rows, p).
 Features: TypeAlias = Callable[[Generator, int], Array]
 
 SEED = 2024
 CHUNK = 1_000  # rows
 PARTITION_BYTES = 100e6
-# The deviation of the true margins: a perfect model's area under the ROC curve is then 0.85.
+# The deviation of the true margins: the true model's area under the ROC curve is then 0.85.
 MARGIN = 2.0
 
-TOKENS = 50  # a row of text
+TOKENS = 50  # per row of text
 RANKS = 10_000  # tokens to choose from, for each place in a row
+
+LEVELS = (3, 5, 8, 12, 20, 40, 81, 200)  # of the categorical columns
+AMOUNTS = 4  # lognormal columns beside them
+ZIPF = 1.3  # level r has a probability in proportion to r^-ZIPF
+# With this seed of the true model, some rare levels have positives that a sample misses: the
+# optimum on the sample is then far from that on all rows, which makes the start a hard one.
+LEVELS_SEED = 3
+RARE = -8.9  # the true intercept, for about 1% positives
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +88,7 @@ class Truth:
 
 
 def true_model(draw: Features, columns: int, share: float) -> Truth:
-    """A truth in which this share of the features has a part, for margins of deviation MARGIN."""
+    """A truth that uses this share of the features, with margins of deviation MARGIN."""
     generator = np.random.default_rng(SEED)
     pilot = draw(generator, 5_000)
     used = generator.random((pilot.shape[1], 1)) < share
@@ -92,32 +100,32 @@ def true_model(draw: Features, columns: int, share: float) -> Truth:
     return Truth(coefficients, shift - pilot.mean(axis=0) @ coefficients)
 
 
-@dataclass(frozen=True, eq=False)
-class _DenseChunks:
-    """The task that makes dense rows, from the numbers of chunks."""
-
-    draw: Features
-    truth: Truth
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for chunk in _numbers(batches):
-            generator = np.random.default_rng([SEED, chunk])
-            features = self.draw(generator, CHUNK)
-            labels = self.truth.labels(generator, features)
-            ends = np.arange(CHUNK + 1, dtype=np.int32) * features.shape[1]
-            lists = pa.ListArray.from_arrays(ends, pa.array(features.ravel()))
-            yield pa.RecordBatch.from_arrays([pa.array(labels), lists], names=["label", "numbers"])
-
-
 def dense_frame(
     spark: SparkSession, rows: int, draw: Features, *, columns: int = 1, share: float = 1.0
 ) -> DataFrame:
     """Dense vectors with labels."""
     truth = true_model(draw, columns, share)
-    task = _DenseChunks(draw, truth)
-    width = len(truth.coefficients)
-    made = _chunks(spark, rows, 8.0 * width).mapInArrow(task, "label double, numbers array<double>")
+    task = partial(_dense_chunks, draw=draw, truth=truth)
+    row_bytes = 8 * len(truth.coefficients)
+    made = _chunks(spark, rows, row_bytes).mapInArrow(task, "label double, numbers array<double>")
     return made.select("label", array_to_vector(F.col("numbers")).alias("features"))
+
+
+def _dense_chunks(
+    batches: Iterator[pa.RecordBatch], draw: Features, truth: Truth
+) -> Iterator[pa.RecordBatch]:
+    for generator in _generators(batches):
+        features = draw(generator, CHUNK)
+        yield _batch(label=truth.labels(generator, features), numbers=features)
+
+
+def sparse_frame(spark: SparkSession, rows: int, features: int) -> DataFrame:
+    """Sparse vectors: 50 tokens per row, hashed by Spark."""
+    made = _chunks(spark, rows, 12 * TOKENS).mapInArrow(
+        _token_chunks, "label double, tokens array<int>"
+    )
+    hashing = HashingTF(inputCol="tokens", outputCol="features", numFeatures=features)
+    return hashing.transform(made).select("label", "features")
 
 
 @cache
@@ -127,25 +135,47 @@ def _token_weights() -> Array:
 
 
 def _token_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The task that makes rows of tokens, none of them twice in a row, few of them common."""
-    for chunk in _numbers(batches):
-        generator = np.random.default_rng([SEED, chunk])
+    """Rows of tokens, none of them twice in a row, few of them common."""
+    for generator in _generators(batches):
         ranks = (RANKS * generator.random((CHUNK, TOKENS)) ** 3).astype(np.int32)
         tokens = ranks * TOKENS + np.arange(TOKENS, dtype=np.int32)
         margins = _token_weights()[tokens].sum(axis=1)
         labels = (margins - 0.5 > generator.logistic(size=CHUNK)).astype(np.float64)
-        ends = np.arange(CHUNK + 1, dtype=np.int32) * TOKENS
-        lists = pa.ListArray.from_arrays(ends, pa.array(tokens.ravel()))
-        yield pa.RecordBatch.from_arrays([pa.array(labels), lists], names=["label", "tokens"])
+        yield _batch(label=labels, tokens=tokens)
 
 
-def sparse_frame(spark: SparkSession, rows: int, features: int) -> DataFrame:
-    """Sparse vectors: 50 tokens a row, hashed by Spark."""
-    made = _chunks(spark, rows, 12.0 * TOKENS).mapInArrow(
-        _token_chunks, "label double, tokens array<int>"
+def onehot_frame(spark: SparkSession, rows: int) -> DataFrame:
+    """Sparse vectors: categorical columns one-hot without their last level, then amounts."""
+    made = _chunks(spark, rows, 12 * (len(LEVELS) + AMOUNTS)).mapInArrow(
+        _level_chunks, "label double, levels array<double>, amounts array<double>"
     )
-    hashing = HashingTF(inputCol="tokens", outputCol="features", numFeatures=features)
-    return hashing.transform(made).select("label", "features")
+    # The encoder takes the number of levels from here: few rows may not have all of them.
+    nominal = [{"ml_attr": {"type": "nominal", "num_vals": size}} for size in LEVELS]
+    columns = [
+        F.col("levels")[at].alias(f"level{at}", metadata=its) for at, its in enumerate(nominal)
+    ]
+    amounts = [F.col("amounts")[at].alias(f"amount{at}") for at in range(AMOUNTS)]
+    coded = [f"coded{at}" for at in range(len(LEVELS))]
+    frame = made.select("label", *columns, *amounts)
+    encoder = OneHotEncoder(inputCols=[f"level{at}" for at in range(len(LEVELS))], outputCols=coded)
+    inputs = [*coded, *(f"amount{at}" for at in range(AMOUNTS))]
+    assembler = VectorAssembler(inputCols=inputs, outputCol="features")
+    return assembler.transform(encoder.fit(frame).transform(frame)).select("label", "features")
+
+
+def _level_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of levels, counted from zero, and amounts, with few positives."""
+    truth = np.random.default_rng(LEVELS_SEED)
+    effects = [truth.normal(size=size) for size in LEVELS]
+    slopes = 0.3 * truth.normal(size=AMOUNTS)
+    weights = [np.arange(1.0, size + 1) ** -ZIPF for size in LEVELS]
+    for generator in _generators(batches):
+        drawn = [generator.choice(len(its), CHUNK, p=its / its.sum()) for its in weights]
+        amounts = generator.lognormal(size=(CHUNK, AMOUNTS))
+        margins = RARE + amounts @ slopes
+        margins += sum(its[levels] for its, levels in zip(effects, drawn, strict=True))
+        labels = (margins > generator.logistic(size=CHUNK)).astype(np.float64)
+        yield _batch(label=labels, levels=np.column_stack(drawn).astype(float), amounts=amounts)
 
 
 def _chunks(spark: SparkSession, rows: int, row_bytes: float) -> DataFrame:
@@ -156,6 +186,20 @@ def _chunks(spark: SparkSession, rows: int, row_bytes: float) -> DataFrame:
     return spark.range(0, chunks, 1, min(chunks, partitions))
 
 
-def _numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
+def _generators(batches: Iterator[pa.RecordBatch]) -> Iterator[Generator]:
+    """The generator of each chunk."""
     for batch in batches:
-        yield from batch.column(0).to_pylist()
+        for chunk in batch.column(0).to_pylist():
+            yield np.random.default_rng([SEED, chunk])
+
+
+def _batch(**columns: np.ndarray) -> pa.RecordBatch:
+    """A batch with these columns; matrices become lists."""
+    arrays = []
+    for values in columns.values():
+        array = pa.array(values.ravel())
+        if values.ndim == 2:
+            ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+            array = pa.ListArray.from_arrays(ends, array)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))

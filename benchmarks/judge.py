@@ -1,4 +1,4 @@
-"""The objective at given coefficients, from a pass of its own; shares no code with sparklr.
+"""What measurements are held against: the objective from a pass of its own, without sparklr's code.
 
     f(B, c) = 1/n sum_i loss_i + regParam ((1 - a)/2 sum_kj (s_j B_kj)^2 + a sum_kj |s_j B_kj|)
 
@@ -10,8 +10,10 @@ with s_j the unbiased standard deviation of feature j, as Spark's Summarizer fin
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,12 +23,16 @@ from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
+from scipy.special import logsumexp
 
 Array: TypeAlias = NDArray[np.float64]
 
 # Worse by more than this share of Spark's objective is a failure.
-WORST_GAP = 1e-6
+WORST_GAP = 1e-8
+# Areas under ROC of Spark's evaluator scatter by some 1e-6 from call to call.
+SCATTER = 1e-4
 DENSE = 1  # in the field "type" of an unwrapped vector
+OURS, SPARK, SKLEARN = "sparklr", "Spark", "scikit-learn"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +57,67 @@ class Penalty:
         return self.regParam * (ridge + self.elasticNetParam * float(np.abs(scaled).sum()))
 
 
-def relative_gap(ours: float, theirs: float) -> float:
-    """By which share of theirs ours is worse; below zero it is better."""
-    return (ours - theirs) / abs(theirs)
+@dataclass
+class Side:
+    """What one rival took and found; what does not apply to it is None."""
+
+    seconds: list[float] = field(default_factory=list)
+    gigabytes: float | None = None
+    found: Coefficients | None = None
+    iterations: int | None = None
+    passes: int | None = None
+    objective: float | None = None
+    metrics: list[float] | None = None  # of a search, one per map
+    note: str = ""
+
+    def median(self) -> float | None:
+        """The median of the seconds."""
+        return statistics.median(self.seconds) if self.seconds else None
+
+    def then(self, later: Side) -> Side:
+        """All seconds, the larger memory, and what was found last."""
+        held = [its for its in (self.gigabytes, later.gigabytes) if its is not None]
+        seconds = [*self.seconds, *later.seconds]
+        return replace(later, seconds=seconds, gigabytes=max(held, default=None))
 
 
-def is_worse(gap: float) -> bool:
-    """Whether a gap is a failure; one that is no number is."""
-    return not gap <= WORST_GAP
+@dataclass
+class Outcome:
+    """A measured workload: one line of the table, and of the JSON lines."""
+
+    name: str
+    scale: float
+    rows: int
+    features: int
+    sides: dict[str, Side]
+    machine: dict[str, str]
+
+    @classmethod
+    def of(cls, line: dict[str, Any]) -> Outcome:
+        """From what `asdict` made."""
+        return cls(**{**line, "sides": {name: Side(**its) for name, its in line["sides"].items()}})
+
+    def ratio(self, rival: str = SPARK) -> float:
+        """The median of the ratios of neighbouring runs: what slows a pair down slows both."""
+        pairs = zip(self.sides[OURS].seconds, self.sides[rival].seconds, strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    def gap(self, name: str) -> float | None:
+        """By which share of Spark's objective a rival's is worse; below zero it is better."""
+        found, spark = self.sides.get(name, Side()).objective, self.sides[SPARK].objective
+        return None if found is None or spark is None else (found - spark) / abs(spark)
+
+    def trouble(self) -> str:
+        """What makes the run fail, if anything. Time never does."""
+        gap = self.gap(OURS)
+        if gap is not None and not gap <= WORST_GAP:  # one that is not a number fails too
+            return f"the objective is worse than Spark's by {gap:.1e} of it, above {WORST_GAP:g}"
+        ours, theirs = self.sides[OURS].metrics, self.sides[SPARK].metrics
+        if ours is not None and theirs is not None:
+            apart = float(np.abs(np.subtract(ours, theirs)).max())
+            if not apart <= SCATTER:
+                return f"the searches' mean metrics are {apart:.1e} apart, above {SCATTER:g}"
+        return ""
 
 
 def row_losses(margins: Array, labels: Array) -> Array:
@@ -66,32 +125,25 @@ def row_losses(margins: Array, labels: Array) -> Array:
     if margins.shape[1] == 1:
         return np.logaddexp(0.0, np.where(labels == 1, -1.0, 1.0) * margins[:, 0])
     own = margins[np.arange(len(labels)), labels.astype(int)]
-    largest = margins.max(axis=1)
-    summed = np.exp(margins - largest[:, None]).sum(axis=1)
-    return np.asarray(np.log(summed) + largest - own)
+    return np.asarray(logsumexp(margins, axis=1) - own)
 
 
 def objectives(
     frame: DataFrame, found: Mapping[str, Coefficients], penalty: Penalty, deviations: Array
 ) -> dict[str, float]:
-    """The objective of everybody's coefficients, in one reading of the rows."""
-    losses = mean_losses(frame, list(found.values()))
+    """The objective at each rival's coefficients, in one reading of the rows."""
+    task = partial(_sum_losses, found=list(found.values()))
+    parts = plain_rows(frame).mapInArrow(task, "rows bigint, losses array<double>").collect()
+    rows = sum(part["rows"] for part in parts)
+    losses = [sum(part["losses"][at] for part in parts) / rows for at in range(len(found))]
     return {
         name: loss + penalty.of(its.matrix, deviations)
         for (name, its), loss in zip(found.items(), losses, strict=True)
     }
 
 
-def mean_losses(frame: DataFrame, found: list[Coefficients]) -> list[float]:
-    """Everybody's loss, averaged over the rows of a frame with columns label and features."""
-    task = _SumLosses(tuple(found))
-    parts = plain_rows(frame).mapInArrow(task, "rows bigint, losses array<double>").collect()
-    rows = sum(part["rows"] for part in parts)
-    return [sum(part["losses"][at] for part in parts) / rows for at in range(len(found))]
-
-
 def standard_deviations(frame: DataFrame) -> Array:
-    """The standard deviation of each feature, by Spark's own hand."""
+    """The standard deviation of each feature, by Spark's Summarizer."""
     row = frame.select(Summarizer.metrics("std").summary(F.col("features")).alias("all")).head()
     assert row is not None
     return np.asarray(row["all"]["std"].toArray(), dtype=np.float64)
@@ -118,21 +170,18 @@ def read_batch(batch: pa.RecordBatch) -> tuple[Any, Array]:
     return sparse.csr_matrix((numbers, columns, ends), shape=shape), labels
 
 
-@dataclass(frozen=True, eq=False)
-class _SumLosses:
-    """The task: each candidate's losses, summed over the rows of a partition."""
-
-    found: tuple[Coefficients, ...]
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows, sums = 0, np.zeros(len(self.found))
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            features, labels = read_batch(batch)
-            rows += len(labels)
-            for at, its in enumerate(self.found):
-                margins = features @ its.matrix.T + its.intercepts
-                sums[at] += row_losses(margins, labels).sum()
-        columns = [pa.array([rows], pa.int64()), pa.array([sums], pa.list_(pa.float64()))]
-        yield pa.RecordBatch.from_arrays(columns, names=["rows", "losses"])
+def _sum_losses(
+    batches: Iterator[pa.RecordBatch], found: list[Coefficients]
+) -> Iterator[pa.RecordBatch]:
+    """Each candidate's losses, summed over the rows of a partition."""
+    rows, sums = 0, np.zeros(len(found))
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        features, labels = read_batch(batch)
+        rows += len(labels)
+        for at, its in enumerate(found):
+            margins = features @ its.matrix.T + its.intercepts
+            sums[at] += row_losses(margins, labels).sum()
+    columns = [pa.array([rows], pa.int64()), pa.array([sums], pa.list_(pa.float64()))]
+    yield pa.RecordBatch.from_arrays(columns, names=["rows", "losses"])

@@ -1,174 +1,113 @@
-"""The table of outcomes, as text and as Markdown, and the page around it."""
+"""The table of outcomes, the part of docs/benchmarks.md that is measured, and its picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.judge import WORST_GAP, is_worse
-from benchmarks.memory import Peak
-from benchmarks.record import Outcome, Record, Side
+from matplotlib.figure import Figure
+
+from benchmarks.judge import OURS, SKLEARN, SPARK, Outcome, Side
 from benchmarks.workloads import WORKLOADS
 
 HEADINGS = [
-    "workload", "rows × features", "sparklr s", "Spark s", "scikit-learn s", "ratio", "target",
-    "met", "passes", "iterations", "objective", "Spark's", "gap", "scikit-learn gap",
-    "driver GB", "workers GB",
+    "workload", "what", "rows × features", "sparklr s", "Spark s", "scikit-learn s", "ratio",
+    "target", "passes", "iterations", "objective", "gap", "scikit-learn gap", "GB",
 ]  # fmt: skip
 NONE = "-"
+START, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+ASKED = {one.name: one for one in WORKLOADS}
 
-METHOD = f"""\
-Seconds are medians. sparklr and Spark's `LogisticRegression` run in turn (A B A B ...) in one
-session, on rows that are cached beforehand, both with the default `tol` and `maxIter`, each once
-on a sample before. There are at least three pairs, and more where they are short.
+FASTER, SLOWER = "#0072B2", "#D55E00"
+DARK, RULE = "#4a4f58", "#e6e8eb"
+WIDTH, AROUND, BAR = 8.0, 1.0, 0.27  # inches: the picture, what is around the bars, a bar
 
-- **ratio**: the median, over the pairs, of sparklr's time divided by Spark's. Below 1, sparklr is
-  the faster. **target** is what it is meant to be at most, and **met** whether it is.
-- **scikit-learn** fits the same rows in memory, in a process without Spark, once, by lbfgs or
-  saga with its own tolerance; scaling the features counts, reading them does not.
-- **passes** are sparklr's readings of the data after packing; **iterations** sparklr's, Spark's and
-  scikit-learn's.
-- **objective** is recomputed from the final coefficients by a reading of the rows that has no code
-  in common with sparklr. **gap** is sparklr's less Spark's, as a share of Spark's: below
-  zero, sparklr's is the better one; above {WORST_GAP:g} the run fails.
-- **driver GB** is the most that the driver's Python and its JVM held together, sparklr's runs /
-  Spark's. It includes the cached rows, and heap that Java has not handed back. **workers
-  GB** is the same for the Python workers, pages that they share counted in each.
 
-Rows are made in Spark from fixed seeds. Labels are drawn from a true model whose own area under
-the ROC curve is about 0.85.
-"""
-
-RUN_AGAIN = """\
-## Run it
-
-    make bench                    # all; minutes to an hour, by the machine
-    make bench ONLY='corr* tiny'  # measure these, whether or not they have been measured
-    make bench SCALE=0.1          # with a tenth of the rows; the page goes to build/
-    make bench QUICK=1            # two minutes; fails if an objective is worse than Spark's
-
-Results are kept in `build/` after each workload. A run that was interrupted goes on where it ended;
-what was measured before a change to sparklr is measured again.
-"""
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A table in Markdown that a terminal shows well: numbers to the right."""
+    lines = [HEADINGS, *map(cells, outcomes)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, [f"{'-' * (width - 1)}:" for width in widths])
+    padded = [[one.rjust(width) for one, width in zip(its, widths, strict=True)] for its in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def cells(outcome: Outcome) -> list[str]:
     """A line of the table."""
-    ours, spark, sklearn = outcome.ours, outcome.spark, outcome.sklearn
-    met = "" if outcome.target is None else "yes" if outcome.ratio <= outcome.target else "no"
+    asked = ASKED[outcome.name]
+    ours, spark = outcome.sides[OURS], outcome.sides[SPARK]
+    sides = [ours, spark, outcome.sides.get(SKLEARN, Side())]
     return [
         outcome.name,
+        asked.says,
         f"{outcome.rows:,} × {outcome.features:,}",
-        _seconds(ours),
-        _seconds(spark),
-        _seconds(sklearn),
-        f"{outcome.ratio:.2f}",
-        NONE if outcome.target is None else f"{outcome.target:.2f}",
-        met,
-        NONE if ours.passes is None else str(ours.passes),
-        _iterations(outcome),
-        _objective(ours),
-        _objective(spark),
-        _gap(outcome.gap(ours)),
-        _gap(outcome.gap(sklearn)),
-        _memory(ours, spark, _driver),
-        _memory(ours, spark, _workers),
+        *(_form(side.median(), ".3g", side.note) for side in sides),
+        f"{outcome.ratio():.2f}",
+        _form(asked.target, ".2f"),
+        _form(ours.passes, "d"),
+        " / ".join(_form(side.iterations, "d") for side in sides),
+        _form(ours.objective, ".8f"),
+        _form(outcome.gap(OURS), "+.1e"),
+        _form(outcome.gap(SKLEARN), "+.1e"),
+        " / ".join(_form(side.gigabytes, ".1f") for side in sides[:2]),
     ]
 
 
-def _seconds(side: Side) -> str:
-    if side.median is None:
-        return side.note or NONE
-    return f"{side.median:.3g}" if side.median < 100 else f"{side.median:.0f}"
+def _form(value: float | None, form: str, otherwise: str = "") -> str:
+    return otherwise or NONE if value is None else format(value, form)
 
 
-def _iterations(outcome: Outcome) -> str:
-    counts = [side.iterations for side in (outcome.ours, outcome.spark, outcome.sklearn)]
-    if all(count is None for count in counts):
-        return NONE
-    return " / ".join(NONE if count is None else str(count) for count in counts)
+def write_page(outcomes: Sequence[Outcome], root: Path) -> Path:
+    """Write the latest outcome of each workload into the page and its picture.
+
+    The page is docs/ only with all workloads at full scale: nobody refers to other figures.
+    """
+    latest = {one.name: one for one in outcomes}
+    shown = [latest[name] for name in ASKED if name in latest]
+    whole = len(shown) == len(ASKED) and all(one.scale == 1 for one in shown)
+    docs = root / "docs"
+    page = (docs if whole else root / "build") / "benchmarks.md"
+    before, rest = (docs / "benchmarks.md").read_text(encoding="utf-8").split(START)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{START}{_measured(shown)}{END}{after}", encoding="utf-8")
+    draw(shown, page.with_name("speed.png"))
+    return page
 
 
-def _objective(side: Side) -> str:
-    return NONE if side.objective is None else f"{side.objective:.8f}"
+def _measured(outcomes: Sequence[Outcome]) -> str:
+    state = f"{len(outcomes)} of {len(ASKED)} workloads measured"
+    if any(one.scale != 1 for one in outcomes):
+        state += f", with {outcomes[0].scale:g} times the rows: too few to judge speed by"
+    machine = "\n".join(f"- {name}: {value}" for name, value in outcomes[-1].machine.items())
+    return f"{state}.\n\n{table(outcomes)}\n\n{machine}\n"
 
 
-def _gap(gap: float | None) -> str:
-    return NONE if gap is None else f"{gap:+.1e}"
-
-
-def _driver(peak: Peak) -> float:
-    return peak.driver + peak.jvm
-
-
-def _workers(peak: Peak) -> float:
-    return peak.workers
-
-
-def _memory(ours: Side, spark: Side, part: Callable[[Peak], float]) -> str:
-    both = [side.peak for side in (ours, spark)]
-    return " / ".join(
-        NONE if not peak or not peak.jvm else f"{part(peak) / 1024:.1f}" for peak in both
-    )
-
-
-def in_order(record: Record) -> list[Outcome]:
-    """The outcomes in the order of the workloads."""
-    return [record.outcomes[one.name] for one in WORKLOADS if one.name in record.outcomes]
-
-
-def text_table(outcomes: Sequence[Outcome]) -> str:
-    """For a terminal: columns aligned, numbers to the right."""
-    lines = [HEADINGS, *map(cells, outcomes)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at == 0 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
-
-
-def markdown_table(outcomes: Sequence[Outcome]) -> str:
-    """The same for the page."""
-    rule = ["---", *["---:"] * (len(HEADINGS) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [HEADINGS, rule, *map(cells, outcomes)])
-
-
-def failures(outcomes: Sequence[Outcome]) -> list[str]:
-    """What makes the run fail: objectives worse than Spark's. Time never does."""
-    return [
-        f"{one.name}: the objective is worse than Spark's by {gap:.1e} of it, "
-        f"more than {WORST_GAP:g}."
+def bars_of(outcomes: Sequence[Outcome]) -> list[tuple[float, str]]:
+    """The ratio and the label of each workload whose rival is Spark's own, shortest first."""
+    return sorted(
+        (one.ratio(), f"{asked.says}  ·  {one.rows / 1000:,.0f}k × {one.features:,}")
         for one in outcomes
-        if (gap := one.gap(one.ours)) is not None and is_worse(gap)
-    ]
+        if (asked := ASKED[one.name]).kind != "many"
+    )
 
 
-def machine_lines(record: Record) -> str:
-    """The hardware, versions and settings."""
-    return "\n".join(f"- {name}: {value}" for name, value in record.machine.items())
-
-
-def markdown_page(record: Record, picture: str) -> str:
-    """The page, with what has been measured so far."""
-    outcomes = in_order(record)
-    what = "\n".join(f"- `{one.name}`: {one.says}" for one in outcomes)
-    parts = [
-        "# Benchmarks\n\nWritten by `make bench`.",
-        f"## Results\n\n{_state(record, outcomes)}\n\n{markdown_table(outcomes)}\n\n{what}",
-        f"![Ratios with their targets, and time by rows]({picture})",
-        f"## Machine\n\n{machine_lines(record)}",
-        f"## Method\n\n{METHOD.strip()}",
-        RUN_AGAIN.strip(),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _state(record: Record, outcomes: Sequence[Outcome]) -> str:
-    state = f"{len(outcomes)} of {len(WORKLOADS)} workloads measured"
-    if record.scale != 1:
-        state += f", with {record.scale:g} times the rows: too few to judge speed by"
-    if len({one.version for one in outcomes}) > 1:
-        state += ", not all of them with the same sources"
-    return state + "."
+def draw(outcomes: Sequence[Outcome], file: Path) -> None:
+    """Draw a bar for each workload that was measured beside Spark's own."""
+    bars = bars_of(outcomes)
+    ratios = [ratio for ratio, _ in bars]
+    # A bare Figure draws with Agg: no display, and no backend chosen for the whole process.
+    figure = Figure(figsize=(WIDTH, AROUND + BAR * max(1, len(bars))), layout="constrained")
+    axes = figure.add_subplot()
+    colors = [FASTER if ratio <= 1 else SLOWER for ratio in ratios]
+    drawn = axes.barh(range(len(bars)), ratios, color=colors, height=0.68, zorder=2)
+    axes.bar_label(drawn, fmt="%.2f", padding=4, color=DARK, fontsize=9)
+    axes.set_yticks(range(len(bars)), [label for _, label in bars])
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.axvline(1.0, color=DARK, linewidth=1.2, zorder=3)
+    axes.text(1.0, -0.7, "Spark's own", ha="center", color=DARK, fontsize=9)
+    axes.set_xlim(0, 1.15 * max([1.0, *ratios]))
+    axes.set_xlabel("time of sparklr, divided by Spark's", color=DARK, fontsize=9)
+    axes.tick_params(colors=DARK, length=0, labelsize=9)
+    axes.grid(axis="x", color=RULE, linewidth=0.8, zorder=0)
+    axes.spines[:].set_visible(False)
+    figure.savefig(file, dpi=130)

@@ -1,4 +1,4 @@
-"""The Spark session that is measured in, and what it runs on."""
+"""The Spark session that is measured in, what it runs on, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,29 +16,31 @@ import scipy.linalg  # noqa: F401  # loads its BLAS before the thread count is s
 from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
 CORES = 2
 
 
 @contextmanager
-def bench_session(heap: str) -> Iterator[SparkSession]:
-    """A quiet session on two local cores, whose JVM may take so much memory."""
+def quiet_session(heap: str = "2g", log: str = "spark.log") -> Iterator[SparkSession]:
+    """A session on two local cores, whose JVM may take so much memory and prints only errors."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     # The tasks unpickle what this package defines.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    settings = Path(__file__).with_name("log4j2.properties").as_uri()
     builder = (
         SparkSession.builder.master(f"local[{CORES}]")
         .appName("sparklr benchmarks")
         .config("spark.driver.memory", heap)
         .config("spark.driver.maxResultSize", "0")
+        .config("spark.driver.extraJavaOptions", f'"-Dlog4j2.configurationFile={settings}"')
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", str(CORES))
     )
-    with _one_blas_thread():
+    with _launching(BUILD / log):
         spark = builder.getOrCreate()
-    # Spark's own fits and its cleaner race to drop the same broadcasts, and report it as errors.
-    spark.sparkContext.setLogLevel("FATAL")
     try:
         yield spark
     finally:
@@ -46,79 +48,90 @@ def bench_session(heap: str) -> Iterator[SparkSession]:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """For the JVM that starts here: its tasks share the cores already, as Spark's guide says."""
-    before = os.environ.get("OPENBLAS_NUM_THREADS")
+def _launching(file: Path) -> Iterator[None]:
+    """For the JVM that starts here: its stderr is a file, and its BLAS has one thread.
+
+    On stderr stands what the JVM and its libraries say beside the log. One thread, as Spark's
+    guide says: the JVM's tasks share the cores already.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stderr, threads = os.dup(2), os.environ.get("OPENBLAS_NUM_THREADS")
+    with file.open("wb") as written:
+        os.dup2(written.fileno(), 2)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
         yield
+    except BaseException:
+        os.write(stderr, file.read_bytes())
+        raise
     finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
         del os.environ["OPENBLAS_NUM_THREADS"]
-        if before is not None:
-            os.environ["OPENBLAS_NUM_THREADS"] = before
+        if threads is not None:
+            os.environ["OPENBLAS_NUM_THREADS"] = threads
 
 
-def heap_for(scale: float) -> str:
-    """The JVM's heap: 12 GB at full scale, but never more than half of the memory."""
+def heap_for(scale: float, sessions: int = 1) -> str:
+    """A JVM's heap: 12 GB at full scale, but all together never more than half of the memory."""
     wanted = 3 if scale <= 0.1 else 12
-    half = memory_gb() / 2
-    return f"{max(1, round(min(wanted, half)))}g"
+    return f"{max(1, round(min(wanted, _memory_gb() / 2 / sessions)))}g"
 
 
-def memory_gb() -> float:
-    """The machine's memory."""
+def _memory_gb() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def collect_garbage(spark: SparkSession) -> None:
-    """Java's, so that none pays for what another left behind."""
-    _jvm(spark).java.lang.System.gc()
+def jvm_of(spark: SparkSession) -> Any:
+    """The session's JVM."""
+    return cast(Any, spark.sparkContext)._jvm
 
 
 def describe(spark: SparkSession, heap: str, load: float) -> dict[str, str]:
     """Hardware, versions and settings, as the page names them; `load` is what was going on."""
+    jvm = jvm_of(spark)
+    # The library that Spark's own estimator multiplies with: JNIBLAS is the native one.
+    blas = jvm.dev.ludovic.netlib.blas.BLAS.getInstance().getClass().getSimpleName()
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores, {CORES} of them for Spark",
-        "memory": f"{memory_gb():.0f} GB, {heap.removesuffix('g')} GB of it for the JVM's heap",
+        "memory": f"{_memory_gb():.0f} GB, {heap.removesuffix('g')} GB of it for the JVM's heap",
         "system": f"{platform.system()} {platform.machine()}",
         "versions": (
-            f"Spark {pyspark.__version__}, "
-            f"Java {_jvm(spark).java.lang.System.getProperty('java.version')}, "
-            f"Python {platform.python_version()}, numpy {np.__version__}"
+            f"Spark {pyspark.__version__}, Java {jvm.java.lang.System.getProperty('java.version')},"
+            f" Python {platform.python_version()}, numpy {np.__version__}"
         ),
-        "Spark's BLAS": native_blas(spark),
+        "Spark's BLAS": f"{blas}, {'native' if blas == 'JNIBLAS' else 'not native'}",
         "other load": f"{load:.1f} processes on average in the minute before",
     }
 
 
-def native_blas(spark: SparkSession) -> str:
-    """Which library Spark's netlib calls, or why it has none."""
-    jvm = _jvm(spark)
-    try:
-        found = jvm.dev.ludovic.netlib.blas.NativeBLAS.getInstance().getClass().getSimpleName()
-    except Exception:  # py4j's error, around whatever the loading of a library may throw
-        java = jvm.dev.ludovic.netlib.blas.JavaBLAS.getInstance().getClass().getSimpleName()
-        return f"not native: {java}"
-    libraries = ", ".join(_loaded_blas(jvm.java.lang.ProcessHandle.current().pid()))
-    return f"native: {found}" + (f" with {libraries}" if libraries else "") + ", one thread a task"
-
-
-def _loaded_blas(process: int) -> list[str]:
-    maps = Path(f"/proc/{process}/maps")
-    if not maps.exists():
-        return []
-    files = {line.rsplit("/", 1)[-1] for line in maps.read_text().splitlines() if "/" in line}
-    return sorted(name for name in files if "blas" in name and "jni" not in name)
-
-
-def _jvm(spark: SparkSession) -> Any:
-    return cast(Any, spark.sparkContext)._jvm
-
-
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def forget_peaks() -> None:
+    """Start anew what `peak_gigabytes` returns."""
+    for process in _tree(os.getpid()):
+        with suppress(OSError):  # it has ended, or there is no /proc
+            (process / "clear_refs").write_text("5")
+
+
+def peak_gigabytes() -> float | None:
+    """Return the memory that driver, JVM and Python workers held at most, each by itself."""
+    kilobytes = 0
+    for process in _tree(os.getpid()):
+        with suppress(OSError):
+            lines = (process / "status").read_text().splitlines()
+            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return kilobytes / 2**20 or None
+
+
+def _tree(process: int) -> list[Path]:
+    """A process's directory in /proc, and those of all processes below it."""
+    here, below = Path(f"/proc/{process}"), ""
+    with suppress(OSError):
+        below = " ".join(file.read_text() for file in here.glob("task/*/children"))
+    return [here, *(found for child in below.split() for found in _tree(int(child)))]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks import data
 from benchmarks.judge import Penalty
-from benchmarks.search import Search
 
-Make = Callable[[SparkSession, int], DataFrame]
+# transform: scores instead of fits. The others are grid searches; validator: ours beside Spark's;
+# estimator: ours in Spark's validator; pipeline: as validator, behind a scaler; many: a large grid
+# beside a single fit.
+Kind: TypeAlias = Literal["fit", "transform", "validator", "estimator", "pipeline", "many"]
 
-# Fewer rows than these would measure nothing but the start of jobs.
-FEWEST_ROWS = 2_000
-CONDITION = 1e3
+NO_PENALTY, L2, L1 = Penalty(), Penalty(1e-4), Penalty(1e-4, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +27,12 @@ class Dataset:
 
     rows: int  # at full scale
     features: int
-    make: Make
-    row_bytes: int
+    make: Callable[[SparkSession, int], DataFrame]
+    fewest: int = 2_000  # rows: fewer would measure nothing but the start of jobs
 
     def rows_at(self, scale: float) -> int:
         """The number of rows at a scale: whole chunks."""
-        wanted = max(FEWEST_ROWS, round(self.rows * scale))
-        return wanted // data.CHUNK * data.CHUNK
+        return max(self.fewest, round(self.rows * scale)) // data.CHUNK * data.CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,99 +42,58 @@ class Workload:
     name: str
     says: str
     dataset: Dataset
-    penalty: Penalty = field(default_factory=Penalty)
+    penalty: Penalty = NO_PENALTY
     target: float | None = None
-    scores: bool = False  # transform is measured, instead of fit
-    search: Search | None = None  # or a grid search is
+    kind: Kind = "fit"
 
 
-def _dense(rows: int, features: int, make: Make) -> Dataset:
-    return Dataset(rows, features, make, 8 * features)
+def _dense(rows: int, features: int, draw: data.Features, **truth: Any) -> Dataset:
+    return Dataset(rows, features, partial(data.dense_frame, draw=draw, **truth))
 
 
 def _independent(rows: int, features: int) -> Dataset:
-    def make(spark: SparkSession, count: int) -> DataFrame:
-        return data.dense_frame(spark, count, data.Normal(features))
-
-    return _dense(rows, features, make)
-
-
-def _make_correlated(spark: SparkSession, rows: int) -> DataFrame:
-    return data.dense_frame(spark, rows, data.correlated(200, CONDITION), share=0.25)
-
-
-def _make_mixed(spark: SparkSession, rows: int) -> DataFrame:
-    return data.dense_frame(spark, rows, data.mixed_kinds)
-
-
-def _make_multi(spark: SparkSession, rows: int) -> DataFrame:
-    return data.dense_frame(spark, rows, data.correlated(200, 10.0), columns=10, share=0.5)
-
-
-def _make_sparse(spark: SparkSession, rows: int) -> DataFrame:
-    return data.sparse_frame(spark, rows, 100_000)
+    return _dense(rows, features, data.Normal(features))
 
 
 TINY = _independent(2_000, 10)
 WELL = _independent(1_000_000, 100)
-CORRELATED = _dense(500_000, 200, _make_correlated)
-MIXED = _dense(500_000, 50, _make_mixed)
-MULTI = _dense(200_000, 200, _make_multi)
-SPARSE = Dataset(500_000, 100_000, _make_sparse, 12 * data.TOKENS)
+CORRELATED = _dense(500_000, 200, data.correlated(200, 1e3), share=0.25)
+MIXED = _dense(500_000, 50, data.mixed_kinds)
+MULTI = _dense(200_000, 200, data.correlated(200, 10.0), columns=10, share=0.5)
+SPARSE = Dataset(500_000, 100_000, partial(data.sparse_frame, features=100_000))
+# With fewer rows no fit starts from a sample, which is what makes these rows hard.
+ONEHOT = Dataset(300_000, sum(data.LEVELS) - 4, data.onehot_frame, fewest=60_000)
 GRID = _independent(200_000, 100)
 GRID_50 = _independent(100_000, 50)
 GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_000_000)]
 
 WORKLOADS = [
-    Workload("tiny", "L2 0.01", TINY, Penalty(1e-2), 0.35),
+    Workload("tiny", "few rows, L2 0.01", TINY, Penalty(1e-2), 0.35),
     Workload("well", "independent features, L2 0.01", WELL, Penalty(1e-2), 0.75),
-    Workload(
-        "transform",
-        "scores of the rows of `well`",
-        WELL,
-        Penalty(1e-2),
-        1.05,
-        scores=True,
-    ),
-    Workload("corr", "condition number 1,000, L2 1e-4", CORRELATED, Penalty(1e-4), 0.20),
-    Workload("corr-l1", "as `corr`, L1 1e-4", CORRELATED, Penalty(1e-4, 1.0), 0.15),
-    Workload("corr-en", "as `corr`, elastic net 0.5, 1e-3", CORRELATED, Penalty(1e-3, 0.5), 0.20),
-    Workload("unpenalised", "mixed scales and kinds", MIXED, Penalty(), 0.40),
+    Workload("transform", "scores of a model", WELL, Penalty(1e-2), 1.05, "transform"),
+    Workload("corr", "correlated features, L2 1e-4", CORRELATED, L2, 0.20),
+    Workload("corr-l1", "correlated features, L1 1e-4", CORRELATED, L1, 0.15),
+    Workload("corr-en", "correlated features, elastic net", CORRELATED, Penalty(1e-3, 0.5), 0.20),
+    Workload("unpenalised", "mixed features, no penalty", MIXED, NO_PENALTY, 0.40),
     Workload("multi", "10 classes, L2 1e-3", MULTI, Penalty(1e-3), 0.50),
-    Workload("multi-l1", "as `multi`, L1 1e-3", MULTI, Penalty(1e-3, 1.0), 0.50),
-    Workload("sparse", "50 non-zeros a row, L2 1e-4", SPARSE, Penalty(1e-4), 0.60),
-    Workload("sparse-l1", "as `sparse`, L1 1e-4", SPARSE, Penalty(1e-4, 1.0), 0.70),
+    Workload("multi-l1", "10 classes, L1 1e-3", MULTI, Penalty(1e-3, 1.0), 0.50),
+    Workload("sparse", "hashed tokens, L2 1e-4", SPARSE, L2, 0.60),
+    Workload("sparse-l1", "hashed tokens, L1 1e-4", SPARSE, L1, 0.70),
+    Workload("onehot", "one-hot levels, L2 1e-4", ONEHOT, L2, 0.50),
+    Workload("onehot-l1", "one-hot levels, L1 1e-4", ONEHOT, L1, 0.50),
+    Workload("onehot-plain", "one-hot levels, no penalty", ONEHOT, NO_PENALTY, 0.50),
     *(
-        Workload(
-            f"rows-{its.rows // 1000}k",
-            "independent features, L2 0.01",
-            its,
-            Penalty(1e-2),
-        )
+        Workload(f"rows-{its.rows // 1000}k", "independent features, L2 0.01", its, Penalty(1e-2))
         for its in GROWING
     ),
+    Workload("grid", "grid search, 3 folds × 10", GRID, target=0.06, kind="validator"),
     Workload(
-        "grid", "3 folds × 10 penalties, area under ROC", GRID, target=0.06, search="validator"
+        "grid-estimator", "Spark's grid search, 3 folds × 10", GRID, target=0.35, kind="estimator"
     ),
-    Workload(
-        "grid-estimator",
-        "as `grid`, our estimator in Spark's CrossValidator",
-        GRID,
-        target=0.35,
-        search="estimator",
-    ),
-    Workload(
-        "grid-pipeline", "as `grid`, behind a StandardScaler", GRID, target=0.08, search="pipeline"
-    ),
-    Workload(
-        "grid-many",
-        "5 folds × 60 maps, beside one fit of sparklr's in the place of Spark",
-        GRID_50,
-        target=12.0,
-        search="many",
-    ),
+    Workload("grid-pipeline", "grid search behind a scaler", GRID, target=0.08, kind="pipeline"),
+    Workload("grid-many", "5 folds × 60 beside one fit", GRID_50, target=12.0, kind="many"),
 ]
-QUICK = ("tiny", "well", "corr-l1", "unpenalised", "multi")
+QUICK = ("tiny", "well", "corr-l1", "unpenalised", "multi", "onehot*")
 
 
 def chosen(patterns: Iterable[str]) -> list[Workload]:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from scipy import sparse
 
-from benchmarks import (
-    contest,
-    data,
-    judge,
-    memory,
-    page,
-    picture,
-    speed,
-    suite,
-    workloads,
-    yardstick,
-)
-from benchmarks.judge import Coefficients, Penalty
-from benchmarks.memory import Peak
-from benchmarks.record import Outcome, Record, Side
+from benchmarks import beside, data, judge, page, rivals, run, session, workloads
+from benchmarks.judge import OURS, SKLEARN, SPARK, Coefficients, Outcome, Penalty, Side
 from tests.parity.objective import Setting, minimum, objective
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +36,14 @@ def collected(frame: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     return np.array([row.features.toArray() for row in rows]), np.array([r.label for r in rows])
 
 
-def outcome(name: str, ours: float | None, spark: float | None) -> Outcome:
+def outcome(name: str, ours: float | None, spark: float | None, scale: float = 1.0) -> Outcome:
     """An outcome with these objectives."""
-    peak = Peak(1024.0, 2048.0, 512.0)
-    return Outcome(
-        name, "says", 2_000, 10, 0.35, Side([1.0, 2.0, 9.0], 4, 5, ours, peak),
-        Side([4.0, 4.0, 6.0], 8, None, spark, peak), Side(note="> 300"), "v1",
-    )  # fmt: skip
+    sides = {
+        OURS: Side([1.0, 2.0, 9.0], 3.5, None, 4, 5, ours),
+        SPARK: Side([4.0, 4.0, 6.0], 2.5, None, 8, None, spark),
+        SKLEARN: Side(note="> 30"),
+    }
+    return Outcome(name, scale, 2_000, 10, sides, {"memory": "1 GB"})
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
@@ -74,7 +68,7 @@ def test_a_sparse_frame_is_judged_as_a_dense_one(spark: Any) -> None:
     assert 0.3 < y.mean() < 0.6
     assert (X.sum(axis=1) == data.TOKENS).all()
     its = Coefficients(np.random.default_rng(0).normal(size=(1, 30)) / 10, np.array([0.2]))
-    value = judge.mean_losses(frame, [its])[0]
+    value = judge.objectives(frame, {"its": its}, Penalty(), np.ones(30))["its"]
     expected = objective(its.matrix, its.intercepts, X, y, np.ones(len(y)), Setting())
     assert value == pytest.approx(expected, rel=1e-12)
 
@@ -90,107 +84,105 @@ def test_rows_depend_on_the_seed_only(spark: Any) -> None:
     np.testing.assert_array_equal(y[2_000:], truth.labels(again, last))
 
 
+def test_one_hot_rows_are_sparse_with_few_positives(spark: Any) -> None:
+    rows = data.onehot_frame(spark, 10_000).collect()
+    vectors = [row.features for row in rows]
+    assert {type(vector).__name__ for vector in vectors} == {"SparseVector"}
+    assert {vector.size for vector in vectors} == {workloads.ONEHOT.features} == {365}
+    assert max(len(vector.values) for vector in vectors) == 12
+    assert 0.005 < np.mean([row.label for row in rows]) < 0.02
+    X = np.array([vector.toArray() for vector in vectors])
+    starts = np.cumsum([0, *(size - 1 for size in data.LEVELS)])
+    for size, start, end in zip(data.LEVELS, starts, starts[1:], strict=False):
+        coded = X[:, start:end]
+        assert set(coded.sum(axis=1)) == {0.0, 1.0}, "none of them is the level that is dropped"
+        chances = np.arange(1.0, size + 1) ** -data.ZIPF
+        expected = chances[:-1] / chances.sum()
+        np.testing.assert_allclose(coded.mean(axis=0), expected, atol=0.015)
+    assert (X[:, starts[-1] :] > 0).all()
+
+
 def test_features_have_the_condition_number_they_are_said_to_have() -> None:
     drawn = data.correlated(20, 1e3)(np.random.default_rng(0), 20_000)
     assert np.linalg.cond(drawn) == pytest.approx(1e3, rel=0.1)
 
 
 @pytest.mark.parametrize(
-    ("gap", "worse"), [(-1.0, False), (0.0, False), (9e-7, False), (2e-6, True), (np.nan, True)]
+    ("gap", "worse"), [(-1.0, False), (0.0, False), (9e-9, False), (2e-8, True), (np.nan, True)]
 )
 def test_only_a_worse_objective_fails(gap: float, worse: bool) -> None:
-    assert judge.is_worse(judge.relative_gap(0.5 * (1 + gap), 0.5)) is worse
+    told = outcome("tiny", 0.5 * (1 + gap), 0.5).trouble()
+    assert told.startswith("the objective is worse than Spark's") is worse
+    assert bool(told) is worse
 
 
-def test_the_run_fails_by_objective_and_never_by_time() -> None:
-    good, bad = outcome("tiny", 0.5, 0.5), outcome("well", 0.5001, 0.5)
-    slow = Outcome(**{**vars(outcome("corr", 0.5, 0.5)), "ours": Side([99.0] * 3, objective=0.5)})
-    scoring = outcome("transform", None, None)
-    assert [line.split(":")[0] for line in page.failures([good, bad, slow, scoring])] == ["well"]
+def test_time_never_fails_and_searches_fail_by_their_metrics() -> None:
+    slow, search = outcome("corr", 0.5, 0.5), outcome("grid", None, None)
+    slow.sides[OURS].seconds = [99.0] * 3
+    assert slow.trouble() == search.trouble() == ""
+    search.sides[OURS].metrics, search.sides[SPARK].metrics = [0.8, 0.9], [0.8, 0.90001]
+    assert search.trouble() == ""
+    search.sides[SPARK].metrics = [0.8, 0.91]
+    assert "1.0e-02 apart" in search.trouble()
 
 
 def test_the_ratio_is_the_median_of_the_pairs() -> None:
-    assert outcome("tiny", 0.5, 0.5).ratio == 0.5  # of 0.25, 0.5 and 1.5
+    assert outcome("tiny", 0.5, 0.5).ratio() == 0.5  # of 0.25, 0.5 and 1.5
 
 
 def test_the_table_has_a_cell_for_each_heading() -> None:
     line = dict(zip(page.HEADINGS, page.cells(outcome("tiny", 0.5, 0.5)), strict=True))
-    assert line["rows × features"] == "2,000 × 10"
-    assert (line["sparklr s"], line["Spark s"], line["scikit-learn s"]) == ("2", "4", "> 300")
-    assert (line["ratio"], line["target"], line["met"]) == ("0.50", "0.35", "no")
-    assert (line["passes"], line["iterations"]) == ("5", "4 / 8 / -")
+    assert (line["what"], line["rows × features"]) == ("few rows, L2 0.01", "2,000 × 10")
+    assert (line["sparklr s"], line["Spark s"], line["scikit-learn s"]) == ("2", "4", "> 30")
+    assert (line["ratio"], line["target"], line["passes"]) == ("0.50", "0.35", "5")
+    assert (line["iterations"], line["GB"]) == ("4 / 8 / -", "3.5 / 2.5")
     assert (line["gap"], line["scikit-learn gap"]) == ("+0.0e+00", "-")
-    assert (line["driver GB"], line["workers GB"]) == ("3.0 / 3.0", "0.5 / 0.5")
     scoring = dict(zip(page.HEADINGS, page.cells(outcome("tiny", None, None)), strict=True))
     assert (scoring["objective"], scoring["gap"]) == ("-", "-")
-    lines = page.text_table([outcome("tiny", 0.5, 0.5)]).splitlines()
+    lines = page.table([outcome("tiny", 0.5, 0.5)]).splitlines()
     assert len({len(line) for line in lines}) == 1
 
 
-def test_a_record_survives_and_a_page_is_written(tmp_path: Path) -> None:
-    record = Record(tmp_path / "bench.json", 0.5, {"memory": "1 GB"})
-    assert not Record.load(record.file, 0.5).outcomes
-    record.outcomes = {"rows-100k": outcome("rows-100k", 0.5, 0.5)}
-    record.outcomes["rows-100k"].target = None
-    record.outcomes["tiny"] = outcome("tiny", 0.5, 0.5)
-    record.save()
-    assert Record.load(record.file, 0.5) == record
-    assert not Record.load(record.file, 1.0).outcomes
-    text = page.markdown_page(record, "benchmarks.png")
-    assert text.index("| tiny |") < text.index("| rows-100k |")
-    assert "- memory: 1 GB" in text
-    picture.draw(page.in_order(record), tmp_path / "benchmarks.png")
-    assert (tmp_path / "benchmarks.png").stat().st_size > 0
+def test_outcomes_are_kept_as_lines(tmp_path: Path) -> None:
+    file = tmp_path / "bench.jsonl"
+    measured = [outcome("tiny", 0.5, 0.5), outcome("tiny", None, None, 0.1), outcome("well", 1, 1)]
+    other = outcome("tiny", 0.5, 0.5)
+    other.sides["beside"] = Side([1.0] * 3)
+    for one in (*measured, other):
+        run.keep(one, file)
+    assert len(file.read_text().splitlines()) == 4
+    assert run.known(file, 1.0) == [measured[0], measured[2]]
+    assert run.known(file, 0.1) == [measured[1]]
 
 
-def bars_of(drawn: Sequence[Outcome]) -> tuple[list[str], list[float], list[str]]:
-    """The words, lengths and figures of the bars in the README's picture."""
-    axes = Figure().add_subplot()
-    speed._draw_bars(axes, drawn)
-    words = [label.get_text() for label in axes.get_yticklabels()]
-    lengths = [bar.get_width() for bar in axes.patches]
-    return words, lengths, [text.get_text() for text in axes.texts]
+def test_the_page_is_that_of_docs_once_all_is_measured(tmp_path: Path) -> None:
+    for folder in ("docs", "build"):
+        (tmp_path / folder).mkdir()
+    docs, build = (tmp_path / folder / "benchmarks.md" for folder in ("docs", "build"))
+    shutil.copy(ROOT / "docs" / "benchmarks.md", docs)
+    old = docs.read_text()
+    every = [outcome(name, 0.5, 0.5) for name in page.ASKED]
+    assert page.write_page([every[1], every[0]], tmp_path) == build
+    text = build.read_text()
+    assert "2 of 22 workloads measured" in text
+    assert "## Results" in text[: text.index(" tiny |")]
+    assert "## Method" in text[text.index(" well |") :]
+    assert docs.read_text() == old
+    small = [outcome(name, 0.5, 0.5, 0.1) for name in page.ASKED]
+    assert page.write_page(small, tmp_path) == build
+    assert page.write_page(every, tmp_path) == docs
+    assert "22 of 22 workloads measured" in docs.read_text()
+    assert (tmp_path / "docs" / "speed.png").stat().st_size > 0
 
 
-def test_the_readme_shows_every_workload_beside_spark_also_those_that_are_slower() -> None:
-    slow = Outcome(**{**vars(outcome("rows-300k", 0.5, 0.5)), "ours": Side([5.0, 5.0, 9.0])})
-    slow.target, slow.rows = None, 300_000
-    unknown = Outcome(**{**vars(outcome("new-one", 0.5, 0.5)), "ours": Side([1.0, 1.0, 1.0])})
-    other_rival = Outcome(**{**vars(outcome("grid-many", None, None)), "target": 12.0})
-    drawn = speed.beside_spark([slow, outcome("tiny", 0.5, 0.5), other_rival, unknown])
-    words, lengths, figures = bars_of(drawn)
-    assert [one.split("  ·  ") for one in words] == [
-        ["new-one", "2k × 10"],
-        ["small data", "2k × 10"],
-        ["independent features", "300k × 10"],
+def test_the_picture_shows_every_workload_beside_spark_also_those_that_are_slower() -> None:
+    slow = outcome("rows-300k", 0.5, 0.5)
+    slow.sides[OURS].seconds, slow.rows = [5.0, 5.0, 9.0], 300_000
+    drawn = page.bars_of([slow, outcome("tiny", 0.5, 0.5), outcome("grid-many", None, None)])
+    assert drawn == [
+        (0.5, "few rows, L2 0.01  ·  2k × 10"),
+        (1.25, "independent features, L2 0.01  ·  300k × 10"),
     ]
-    assert lengths == [0.25, 0.5, 1.25]
-    assert figures == ["0.25", "0.50", "1.25"]
-
-
-def test_the_readme_has_words_for_every_workload_beside_spark() -> None:
-    named = {one.name for one in workloads.WORKLOADS if (one.target or 0) <= picture.BARS_END}
-    assert named == speed.WORDS.keys()
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(10, "10"), (2_000, "2k"), (12_500, "12.5k"), (3_000_000, "3M")]
-)
-def test_amounts_are_short(count: int, said: str) -> None:
-    assert speed._amount(count) == said
-
-
-def test_the_pictures_are_written_with_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(suite, "ROOT", tmp_path)
-    record = Record(tmp_path / "bench.json", 1.0)
-    for measured in (0, 1):
-        assert suite._write_page(record) == Path("docs/benchmarks.md")
-        files = {file.name: file.stat().st_size for file in (tmp_path / "docs").iterdir()}
-        assert files.keys() == {"benchmarks.md", "benchmarks.png", "speed.png"}
-        assert min(files.values()) > 0, measured
-        record.outcomes["tiny"] = outcome("tiny", 0.5, 0.5)
 
 
 def test_workloads_are_chosen_by_patterns() -> None:
@@ -200,18 +192,19 @@ def test_workloads_are_chosen_by_patterns() -> None:
         workloads.chosen(["crr"])
 
 
-def test_what_is_known_is_not_measured_again(tmp_path: Path) -> None:
-    record = Record(tmp_path / "bench.json", 1.0)
-    record.outcomes["tiny"] = outcome("tiny", 0.5, 0.5)
-    record.outcomes["tiny"].version = suite.source_version()
-    record.outcomes["well"] = outcome("well", 0.5, 0.5)
+def test_options_choose_workloads_and_their_rows() -> None:
+    def asked(*arguments: str) -> tuple[list[str], float]:
+        options = run._options(arguments)
+        return [one.name for one in options.workloads], options.scale
 
-    def todo(*arguments: str) -> list[str]:
-        return [one.name for one in suite._todo(suite._options(arguments), record)]
-
-    assert todo() == [one.name for one in workloads.WORKLOADS if one.name != "tiny"]
-    assert todo("--only", "tiny,well") == ["tiny", "well"]
-    assert todo("--quick") == list(workloads.QUICK)
+    assert asked() == ([one.name for one in workloads.WORKLOADS], 1.0)
+    assert asked("--only", "tiny,well", "--scale", "0.1") == (["tiny", "well"], 0.1)
+    names, scale = asked("--quick")
+    assert {"onehot", "onehot-l1", "onehot-plain"} < set(names)
+    assert workloads.ONEHOT.rows_at(scale) == 60_000
+    assert workloads.WELL.rows_at(scale) == 20_000
+    with pytest.raises(SystemExit):
+        asked("--only", "crr")
 
 
 @pytest.mark.parametrize("penalty", [Penalty(0.1), Penalty()], ids=["L2", "none"])
@@ -221,7 +214,7 @@ def test_scikit_learn_minimises_the_same(penalty: Penalty) -> None:
     y = (generator.logistic(size=400) < X @ [8.0, 1.0, 0.1] - 5).astype(float)
     setting, ones = Setting(regParam=penalty.regParam), np.ones(400)
     least = objective(*minimum(X, y, ones, setting), X, y, ones, setting)
-    found, iterations = yardstick.fit(X, y, penalty)
+    found, iterations = rivals.fit_in_memory(X, y, penalty)
     value = objective(found.matrix, found.intercepts, X, y, ones, setting)
     assert value == pytest.approx(least, rel=1e-6)
     assert iterations > 0
@@ -231,8 +224,8 @@ def test_scikit_learn_under_l1_on_sparse_rows() -> None:
     generator = np.random.default_rng(0)
     X = generator.poisson(0.3, size=(500, 4)).astype(float)
     y = (generator.logistic(size=500) < X @ [2.0, -2.0, 0.0, 0.0]).astype(float)
-    dense, _ = yardstick.fit(X, y, Penalty(0.05, 1.0))
-    other, _ = yardstick.fit(sparse.csr_matrix(X), y, Penalty(0.05, 1.0))
+    dense, _ = rivals.fit_in_memory(X, y, Penalty(0.05, 1.0))
+    other, _ = rivals.fit_in_memory(sparse.csr_matrix(X), y, Penalty(0.05, 1.0))
     setting = Setting(regParam=0.05, elasticNetParam=1.0)
     values = [
         objective(its.matrix, its.intercepts, X, y, np.ones(500), setting) for its in (dense, other)
@@ -240,32 +233,80 @@ def test_scikit_learn_under_l1_on_sparse_rows() -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
-def test_memory_is_seen() -> None:
-    if not memory.PROC.exists():
+def test_memory_is_seen_below_this_process_too() -> None:
+    if not Path("/proc").exists():
         pytest.skip("there is no /proc")
-    with memory.MemoryWatch() as watch:
-        pass
-    assert watch.peak.driver > 10
-    assert memory.look(os.getpid()).driver > 10
+    hold = "b = bytes([1]) * 2**28; print(); input()"
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", hold]
+    before = session.peak_gigabytes()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        held = session.peak_gigabytes()
+        child.communicate(b"\n")
+    assert held is not None
+    assert before is not None
+    assert held > before + 0.2
 
 
-def test_a_workload_from_end_to_end(
+def test_what_a_jvm_says_before_it_fails_is_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with session._launching(tmp_path / "spark.log"):
+        os.write(2, b"all is well\n")
+    with suppress(RuntimeError), session._launching(tmp_path / "spark.log"):
+        os.write(2, b"no Java here\n")
+        raise RuntimeError
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "no Java here\nlater\n"
+
+
+def test_another_checkouts_sparklr_is_the_one_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "BUILD", tmp_path)
+    (tmp_path / "before" / "sparklr").mkdir(parents=True)
+    init = tmp_path / "before" / "sparklr" / "__init__.py"
+    init.write_text("print('of before', flush=True)\nraise SystemExit\n")
+    rival = beside.Beside(tmp_path / "before", "tiny", 1.0)
+    assert rival.process.communicate()[0] == "of before\n"
+
+
+@pytest.mark.bench
+def test_workloads_from_end_to_end(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fit and transform of the smallest rows, scikit-learn included."""
-    monkeypatch.setattr(yardstick, "TIME_LIMIT", 600.0)
+    """Fit and transform of the smallest rows, scikit-learn and a checkout beside it included."""
+    for module in (beside, rivals):
+        monkeypatch.setattr(module, "BUILD", tmp_path)
+    monkeypatch.setattr(rivals, "TIME_LIMIT", 600.0)
+    monkeypatch.setattr(run, "PAIRS", 1)
     (tiny,) = workloads.chosen(["tiny"])
-    frame = tiny.dataset.make(spark, 2_000)
-    scoring = workloads.Workload("scores", "", tiny.dataset, tiny.penalty, 1.05, scores=True)
-    with contest.open_arena(tiny.dataset, frame, tmp_path / "rows") as arena:
-        fitted = contest.measure(tiny, arena, 1, in_memory=True)
-        scored = contest.measure(scoring, arena, 1, in_memory=False)
+    scoring = workloads.Workload("transform", "", tiny.dataset, tiny.penalty, kind="transform")
+    rows = rivals.Rows(tiny.dataset, spark, 1.0)
+    alone = argparse.Namespace(quick=False, beside=None, scale=1.0)
+    fitted = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, alone), {})
+    scored = Outcome("transform", 1.0, 2_000, 10, run.measure(scoring, rows, alone), {})
+    twice = argparse.Namespace(quick=True, beside=ROOT, scale=1.0)
+    both = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, twice), {})
+    rows.close()
     assert not (tmp_path / "rows").exists()
-    assert not page.failures([fitted, scored])
-    assert fitted.sklearn.note == ""
-    gap = fitted.gap(fitted.sklearn)
+    assert fitted.trouble() == scored.trouble() == both.trouble() == ""
+    gap = fitted.gap(SKLEARN)
     assert gap is not None
     assert abs(gap) < 1e-5
-    assert fitted.ours.passes is not None
-    assert scored.ratio > 0
+    assert fitted.sides[OURS].passes is not None
+    assert scored.ratio() > 0
+    assert both.ratio("beside") > 0
+    assert both.sides["beside"].passes == fitted.sides[OURS].passes
     assert len(page.cells(scored)) == len(page.HEADINGS)
+
+
+@pytest.mark.bench
+def test_the_demo_begins_with_what_it_shows() -> None:
+    command = [sys.executable, "-m", "benchmarks.demo"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("Logistic regression by sparklr and by Spark itself: ")
+    assert ended.stderr == ""
+    assert (ROOT / "build" / "roc.png").stat().st_size > 0

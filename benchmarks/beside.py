@@ -1,0 +1,66 @@
+"""Our estimator as another checkout has it, in a process and a session of its own.
+
+    python -m benchmarks.run --only well --beside FOLDER
+
+The other process runs these benchmarks with FOLDER's `sparklr`: a line in asks for a run, a line
+of JSON is the answer. While one process runs, the other waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.judge import Side
+from benchmarks.rivals import Rows, rivals_in_session
+from benchmarks.session import BUILD, ROOT, heap_for, quiet_session
+from benchmarks.workloads import chosen
+
+
+class Beside:
+    """The rival that passes each job on to the other process."""
+
+    name = "beside"
+
+    def __init__(self, folder: Path, workload: str, scale: float) -> None:
+        # A folder with nothing but FOLDER's sparklr is first on the other's path.
+        path = BUILD / "beside"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "sparklr").unlink(missing_ok=True)
+        (path / "sparklr").symlink_to((folder / "sparklr").resolve(strict=True))
+        command = [sys.executable, "-m", "benchmarks.beside", workload, str(scale)]
+        variables = os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, cwd=path, env=variables, stdin=pipe, stdout=pipe, text=True
+        )
+
+    def fit(self, _: Rows, /, *, warm_up: bool = False) -> Side:
+        """Return what the other process took."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print("warm up" if warm_up else "fit", file=self.process.stdin, flush=True)
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return Side(**json.loads(line))
+            print(line, end="")  # an error that Spark logs
+        raise RuntimeError("The process of the other checkout has ended.")
+
+
+def main(name: str, scale: str) -> None:
+    """The other process; it ends with its input."""
+    (workload,) = chosen([name])
+    with quiet_session(heap_for(float(scale), 2), "beside.log") as spark:
+        rows = Rows(workload.dataset, spark, float(scale))
+        ours, _ = rivals_in_session(workload, rows)
+        for line in sys.stdin:
+            side = ours.fit(rows, warm_up=line.startswith("warm"))
+            print(json.dumps(asdict(replace(side, found=None))), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,230 @@
+"""The rivals, an adapter each: sparklr and Spark's own in the session, scikit-learn beside it."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow.parquet as pq
+from pyspark.ml import Pipeline
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml.feature import StandardScaler
+from pyspark.ml.tuning import CrossValidator as SparkCrossValidator
+from pyspark.ml.tuning import CrossValidatorModel, ParamGridBuilder
+from pyspark.sql import DataFrame, SparkSession
+from scipy import sparse
+
+from benchmarks import judge
+from benchmarks.judge import OURS, SKLEARN, SPARK, Array, Coefficients, Penalty, Side
+from benchmarks.session import BUILD, forget_peaks, jvm_of, peak_gigabytes
+from benchmarks.workloads import Dataset, Workload
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.tuning import CrossValidator
+
+Job: TypeAlias = Callable[[DataFrame], Any]
+
+WARM_UP_ROWS = 2_000
+TIME_LIMIT = 30.0  # seconds for a fit of scikit-learn
+
+
+class Rows:
+    """A dataset's rows, cached in Spark, and what is made of them once for all rivals."""
+
+    def __init__(self, dataset: Dataset, spark: SparkSession, scale: float) -> None:
+        self.dataset = dataset
+        self.frame = dataset.make(spark, dataset.rows_at(scale)).persist()
+        self.count = self.frame.count()
+
+    @cached_property
+    def sample(self) -> DataFrame:
+        """A few rows to warm up on."""
+        share = min(1.0, max(0.02, WARM_UP_ROWS / self.count))
+        return self.frame.sample(fraction=share, seed=1)
+
+    @cached_property
+    def deviations(self) -> Array:
+        """The features' standard deviations."""
+        return judge.standard_deviations(self.frame)
+
+    @cached_property
+    def file(self) -> Path:
+        """The rows as files, for another process."""
+        file = BUILD / "rows"
+        rows = judge.plain_rows(self.frame).write.mode("overwrite").option("compression", "none")
+        rows.parquet(str(file))
+        return file
+
+    def close(self) -> None:
+        """Give memory and disk back."""
+        self.frame.unpersist(blocking=True)
+        shutil.rmtree(BUILD / "rows", ignore_errors=True)
+
+
+class Rival(Protocol):
+    """An adapter: does a workload's job on all rows, or on a sample to warm up."""
+
+    @property
+    def name(self) -> str: ...
+    def fit(self, rows: Rows, /, *, warm_up: bool = False) -> Side: ...
+
+
+@dataclass(frozen=True)
+class InSession:
+    """A job of this process and its session: sparklr's or Spark's own."""
+
+    name: str
+    job: Job
+
+    def fit(self, rows: Rows, *, warm_up: bool = False) -> Side:
+        """Return the seconds of the job alone; garbage that others left is collected before."""
+        gc.collect()
+        jvm_of(rows.frame.sparkSession).java.lang.System.gc()
+        forget_peaks()
+        start = time.perf_counter()
+        model = self.job(rows.sample if warm_up else rows.frame)
+        seconds = time.perf_counter() - start
+        return Side([seconds], peak_gigabytes(), **_found_by(model))
+
+
+def _found_by(model: Any) -> dict[str, Any]:
+    if model is None:
+        return {}
+    if isinstance(model, CrossValidatorModel):
+        return {"metrics": [float(its) for its in model.avgMetrics]}
+    matrix = np.asarray(model.coefficientMatrix.toArray(), dtype=np.float64)
+    intercepts = np.asarray(model.interceptVector.toArray(), dtype=np.float64)
+    return {
+        "found": Coefficients(matrix, intercepts),
+        "iterations": int(model.summary.totalIterations),
+        "passes": getattr(model.summary, "passes", None),
+    }
+
+
+def rivals_in_session(workload: Workload, rows: Rows) -> tuple[InSession, InSession]:
+    """Return ours and Spark's, or what stands in Spark's place."""
+    params = asdict(workload.penalty)
+    ours: Job = LogisticRegressionEstimator(**params).fit
+    theirs: Job = LogisticRegression(**params).fit
+    if workload.kind == "transform":
+        # Both score with the same numbers, those of Spark's model of a few rows.
+        model = LogisticRegression(**params).fit(rows.sample)
+        ours, theirs = _scoring(LogisticRegressionModel.fromSpark(model)), _scoring(model)
+    elif workload.kind == "many":
+        one, strengths = LogisticRegressionEstimator(regParam=1e-2), np.geomspace(1e-4, 1e-1, 20)
+        ours = _search(CrossValidator, one, 5, regParam=strengths, elasticNetParam=(0, 0.5, 1))
+        theirs = one.fit
+    elif workload.kind != "fit":
+        validator = SparkCrossValidator if workload.kind == "estimator" else CrossValidator
+        column = "scaled" if workload.kind == "pipeline" else "features"
+        grid = {"regParam": np.geomspace(1e-4, 1e-1, 10)}
+        ours = _search(validator, LogisticRegressionEstimator(featuresCol=column), 3, **grid)
+        theirs = _search(SparkCrossValidator, LogisticRegression(featuresCol=column), 3, **grid)
+    return InSession(OURS, ours), InSession(SPARK, theirs)
+
+
+def _scoring(model: Any) -> Job:
+    def score(rows: DataFrame) -> None:
+        model.transform(rows).write.format("noop").mode("overwrite").save()
+
+    return score
+
+
+def _search(validator: Any, estimator: Any, folds: int, **grid: Any) -> Job:
+    """The fit of a validator; an estimator of scaled features gets a scaler before it."""
+    maps = ParamGridBuilder()
+    for name, values in grid.items():
+        maps.addGrid(getattr(estimator, name), [float(value) for value in values])
+    if estimator.getFeaturesCol() == "scaled":
+        scaler = StandardScaler(inputCol="features", outputCol="scaled")
+        estimator = Pipeline(stages=[scaler, estimator])
+    made = validator(
+        estimator=estimator,
+        estimatorParamMaps=maps.build(),
+        evaluator=BinaryClassificationEvaluator(),
+        numFolds=folds,
+        seed=7,
+    )
+    return made.fit  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class ScikitLearn:
+    """scikit-learn on the same rows in memory: what one machine without Spark would take."""
+
+    penalty: Penalty
+    name: str = SKLEARN
+
+    def fit(self, rows: Rows, *, warm_up: bool = False) -> Side:
+        """Return what a process of its own sends, which is ended when its time is over."""
+        assert not warm_up, "a new process each time"
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_fit_apart, args=(rows.file, self.penalty, sender))
+        process.start()
+        sender.close()  # so that the end of the process is the end of what comes
+        try:
+            receiver.recv()  # it has read its rows
+            slow = Side(note=f"> {TIME_LIMIT:g}")
+            return receiver.recv() if receiver.poll(TIME_LIMIT) else slow
+        except EOFError:
+            return Side(note="ended")
+        finally:
+            process.kill()
+            process.join()
+
+
+def _fit_apart(file: Path, penalty: Penalty, sender: Connection) -> None:
+    (batch,) = pq.read_table(file).combine_chunks().to_batches()
+    X, y = judge.read_batch(batch)
+    del batch
+    sender.send("ready")
+    start = time.perf_counter()
+    found, iterations = fit_in_memory(X, y, penalty)
+    sender.send(Side([time.perf_counter() - start], found=found, iterations=iterations))
+
+
+def fit_in_memory(X: Any, y: Array, penalty: Penalty) -> tuple[Coefficients, int]:
+    """Return coefficients on the scale of the data, for Spark's objective, and the iterations.
+
+    scikit-learn minimises C·Σ loss + penalty, hence C = 1/(regParam·n). It knows of no scaling,
+    so that the features are standardised here; sparse ones are not centred.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    rows, centred = X.shape[0], not sparse.issparse(X)
+    scaler = StandardScaler(with_mean=centred)
+    variance = scaler.fit(X).var_ * rows / (rows - 1)
+    scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+    mean = scaler.mean_ if centred else np.zeros(X.shape[1])
+    scaled = (X - mean) / scale if centred else sparse.csr_matrix(X @ sparse.diags(1 / scale))
+    model = _sklearn_model(penalty, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the iterations ran out: the objective will tell
+        model.fit(scaled, y)
+    matrix = model.coef_ / scale
+    return Coefficients(matrix, model.intercept_ - matrix @ mean), int(np.max(model.n_iter_))
+
+
+def _sklearn_model(penalty: Penalty, rows: int) -> Any:
+    """The estimator with its own tol and max_iter: lbfgs for smooth penalties, saga for others."""
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+
+    strength = penalty.regParam * rows
+    options: dict[str, Any] = {"C": 1 / strength if strength else np.inf}
+    if penalty.elasticNetParam:
+        options |= {"l1_ratio": penalty.elasticNetParam, "solver": "saga", "random_state": 0}
+        if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 8):
+            options["penalty"] = "elasticnet"
+    return LogisticRegression(**options)
