@@ -20,9 +20,10 @@ from sparklr.fitting.choose_solver import (
     precondition_for,
 )
 from sparklr.fitting.outcome import Fit
-from sparklr.fitting.plan import WARM_START_RATIO, constant_label_fit, fit_all
+from sparklr.fitting.plan import WARM_START_RATIO, fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
+from sparklr.fitting.without_training import constant_label_fit
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.sums import Probe

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.choose_solver import (
@@ -24,14 +22,14 @@ from sparklr.fitting.choose_solver import (
 )
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.problem import Problem
+from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.spec import Spec
+from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes, read_round
+from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
-from sparklr.passes.threads import one_blas_thread
-from sparklr.solvers import Answer, Preconditioner, Query, Solution, Solver, Stop, lockstep
+from sparklr.solvers import Preconditioner, Solution, Solver, Stop
 from sparklr.solvers.methods import Method
 
 log = logging.getLogger("sparklr")
@@ -43,53 +41,12 @@ Watch: TypeAlias = Callable[[Round], None]
 WARM_START_RATIO = 4
 # The optimum of the sample is known no better than its error.
 ROUGHLY = Stop(1e-6, 1e-8, 50)
-# An L2 penalty alone leaves all coefficients: glmnet's convention where a largest one is asked for.
-LEAST_L1 = 1e-3
 # What solvers keep between passes may take so many times the budget of a pass.
 STATE_BUDGETS = 4
 
 
 def _nobody(_: Round) -> None:
     """Watches nothing."""
-
-
-def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
-    """The fit where only one label occurs and an intercept may run to infinity; else None."""
-    if not spec.fitIntercept or len(moments.labels) != 1:
-        return None
-    label = int(moments.labels[0])
-    intercepts = spec.family.certain_intercepts(label, classes)
-    coefficients = np.zeros((len(intercepts), moments.features))
-    if spec.bounds is not None:
-        coefficients, within = spec.bounds.clip(coefficients, intercepts)
-        if np.isfinite(within[np.isinf(intercepts)]).any():
-            return None
-        intercepts = within
-    log.warning("All labels are %d: nothing is trained and the intercept is infinite.", label)
-    why = "no training: all labels are equal"
-    return Fit(
-        coefficients=coefficients,
-        intercepts=intercepts,
-        history=(0.0,),
-        solver="none",
-        reason=why,
-        converged=True,
-        loss=0.0,
-    )
-
-
-def _nothing_to_fit(problem: Problem, value: float) -> Fit:
-    coefficients, intercepts = problem.coefficients(problem.start())
-    why = "no training: no feature varies, and there is no intercept to fit"
-    return Fit(
-        coefficients=coefficients,
-        intercepts=intercepts,
-        history=(value,),
-        solver="none",
-        reason=why,
-        converged=True,
-        loss=value,
-    )
 
 
 def fit_all(
@@ -101,33 +58,13 @@ def fit_all(
     watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
     """Fit every spec on the same rows, in lockstep; also the number of passes that took."""
-    group = _Members(passes, budget, watch, len(specs))
+    group: _Members[Key] = _Members(passes, budget, watch, len(specs))
     for key, spec in specs.items():
         group.pose(key, spec, classes, passes.moments, None)
     for wave in group.waves():
         starts = group.sample_starts(wave)
         group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
     return {key: group.fits[key] for key in specs}, group.readings
-
-
-def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
-    """The smallest regParam that leaves no coefficient: one reading, at the intercepts alone.
-
-    There the slope of each coefficient must not exceed its l1 term, regParam times its share.
-    """
-    unit = replace(
-        spec, regParam=1.0, elasticNetParam=max(spec.elasticNetParam, LEAST_L1), initial=None
-    )
-    problem = Problem.of(unit, passes.moments, classes)
-    if problem.box is not None:
-        raise ValueError(
-            "Bounds on coefficients leave no penalty at which all of them are zero for certain. "
-            "Clear the bounds, or name the values of regParam yourself."
-        )
-    query = Query(problem.null_point(), 1)
-    (sums,), _ = read_round(passes, [problem.probe(query)], MEGABYTE)
-    slope, l1 = np.abs(problem.answer(query, sums).first()), problem.penalty.l1
-    return float((slope[l1 > 0] / l1[l1 > 0]).max(initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -159,7 +96,7 @@ def fit_without_folds(
         fold: merge_all(its for other, its in passes.folds.items() if other != fold)
         for fold in {left.fold for left in members.values()}
     }
-    group = _Members(passes, budget, watch, len(members))
+    group: _Members[Key] = _Members(passes, budget, watch, len(members))
     for key, left in members.items():
         group.pose(key, left.spec, left.classes, rests[left.fold], left.fold)
     for wave in group.waves():
@@ -175,20 +112,20 @@ def fit_without_folds(
     return {key: group.fits[key] for key in members}, group.readings
 
 
-class _Members:
+class _Members(Generic[Key]):
     """Fits that share passes: the problems they pose, and what has come of them."""
 
     def __init__(self, passes: Passes, budget: int, watch: Watch, members: int) -> None:
-        self.fits: dict[Any, Fit] = {}
+        self.fits: dict[Key, Fit] = {}
         self.readings = 0
         self._passes, self._budget, self._watch = passes, budget, watch
         self._members, self._later = members, 0
-        self._problems: dict[Any, Problem] = {}
-        self._methods: dict[Any, Method] = {}
-        self._preconditions: dict[Any, Preconditioner] = {}
+        self._problems: dict[Key, Problem] = {}
+        self._methods: dict[Key, Method] = {}
+        self._preconditions: dict[Key, Preconditioner] = {}
 
     def pose(
-        self, key: Any, spec: Spec, classes: int, moments: Moments, without: int | None
+        self, key: Key, spec: Spec, classes: int, moments: Moments, without: int | None
     ) -> None:
         """Take on a fit of rows with these moments; where nothing is to be sought, it is done."""
         check_solver(spec)
@@ -200,13 +137,13 @@ class _Members:
         problem = Problem.of(spec, moments, classes, whole=whole, without=without)
         value = problem.start_value()
         if problem.size == 0 and value is not None:
-            self.fits[key] = _nothing_to_fit(problem, value)
+            self.fits[key] = nothing_to_fit(problem, value)
             return
         self._problems[key] = problem
         self._later += 1
         self._methods[key] = choose_solver(problem, moments.rows, self._members)
 
-    def waves(self) -> Iterator[list[Any]]:
+    def waves(self) -> Iterator[list[Key]]:
         """The fits to be run, as many at a time as the driver's memory should hold."""
         return batches(
             list(self._problems),
@@ -214,11 +151,13 @@ class _Members:
             lambda key: state_bytes(self._problems[key], self._methods[key]),
         )
 
-    def run(self, solvers: Mapping[Any, Solver]) -> None:
+    def run(self, solvers: Mapping[Key, Solver]) -> None:
         """Run solvers in lockstep to their end."""
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
-        solutions, count = _run(solvers, self._problems, self._passes, self._budget, self._report)
+        solutions, count = run_solvers(
+            solvers, self._problems, self._passes, self._budget, self._report
+        )
         self.readings += count
         for key, solution in solutions.items():
             problem, method = self._problems[key], self._methods[key]
@@ -242,7 +181,7 @@ class _Members:
             )
         )
 
-    def sample_starts(self, wave: Sequence[Any]) -> dict[Any, Array]:
+    def sample_starts(self, wave: Sequence[Key]) -> dict[Key, Array]:
         """The optima of the sample alone, to rough accuracy: their error is the sampling error.
 
         Only of those fits that such a start pays for.
@@ -265,10 +204,10 @@ class _Members:
                     problem, method, sample, start, whole=False, known=known_sums
                 )
                 solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
-        solutions, _ = _run(solvers, problems, local, self._budget)
+        solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
 
-    def from_sample(self, key: Any, warm: Array | None) -> Solver:
+    def from_sample(self, key: Key, warm: Array | None) -> Solver:
         """The solver of a fit, from the start that promises the fewest passes."""
         problem = self._problems[key]
         start, value = problem.start(), problem.start_value()
@@ -279,9 +218,9 @@ class _Members:
         stop = stop_beside_others(problem, method, sample, rows, self._members, stop)
         if warm is None or value is None:
             return make(start, stop)
-        return _warm_started(problem, make, warm, value, stop)
+        return warm_started(problem, make, warm, value, stop)
 
-    def from_fit(self, key: Any, near: Fit) -> Solver:
+    def from_fit(self, key: Key, near: Fit) -> Solver:
         """The solver of a fit, from another one nearby."""
         problem, method = self._problems[key], self._methods[key]
         point = problem.scaling.to_point(near.coefficients, near.intercepts)
@@ -294,7 +233,7 @@ class _Members:
             self._precondition(key, point)
         return make_solver(problem, method, self._preconditions[key])(point, stop_of(problem.spec))
 
-    def _precondition(self, key: Any, point: Array) -> Preconditioner:
+    def _precondition(self, key: Key, point: Array) -> Preconditioner:
         problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
         whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
         made = precondition_for(problem, method, sample, point, whole=whole)
@@ -317,67 +256,3 @@ def _fit_of(
         size=problem.size,
         precondition=kept,
     )
-
-
-def stop_of(spec: Spec) -> Stop:
-    """When a fit may stop: what `tol` and `maxIter` mean."""
-    return Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
-
-
-def _run(
-    solvers: Mapping[Key, Solver],
-    problems: Mapping[Key, Problem],
-    passes: Passes,
-    budget: int,
-    report: Callable[[int, int, float, float], None] | None = None,
-) -> tuple[dict[Key, Solution], int]:
-    """Run solvers in lockstep over passes; also the number of readings.
-
-    After each round `report` hears of that number, how many asked, and the objective and KKT
-    residual of the one that is furthest from its optimum.
-    """
-    readings = 0
-
-    def answer(queries: Mapping[Key, Query]) -> Mapping[Key, Answer]:
-        nonlocal readings
-        probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
-        sums, count = read_round(passes, list(probes.values()), budget)
-        readings += count
-        answers = {
-            key: problems[key].answer(queries[key], its)
-            for key, its in zip(probes, sums, strict=True)
-        }
-        if report is not None:
-            each = [problems[key].standing(queries[key], its) for key, its in answers.items()]
-            report(readings, len(each), *max(each, key=lambda its: its[1]))
-        return answers
-
-    # The driver's own algebra is small or runs beside Spark: BLAS threads would wait for a core.
-    with one_blas_thread():
-        return lockstep(solvers, answer), readings
-
-
-def _warm_started(
-    problem: Problem,
-    make: Callable[[Array, Stop], Solver],
-    warm: Array,
-    first: float,
-    stop: Stop,
-) -> Solver:
-    """A solver that begins at `warm`, or at the plain start if that should be the better one.
-
-    The history begins with `first`, the plain start's value, as if it had stepped from there.
-    """
-    solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
-    query = next(solver)
-    answer = yield query
-    if not answer.value + float(problem.penalty.l1 @ np.abs(warm)) < first:
-        solver.close()
-        return (yield from make(problem.start(), stop))
-    while True:
-        try:
-            query = solver.send(answer)
-        except StopIteration as finished:
-            solution: Solution = finished.value
-            return Solution(solution.point, (first, *solution.history), solution.reason)
-        answer = yield query

@@ -21,8 +21,9 @@ from sparklr.fitting.from_params import (
     pack_settings,
     spec_of,
 )
+from sparklr.fitting.largest_penalty import largest_penalty
 from sparklr.fitting.outcome import Fit, Round
-from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds, largest_penalty
+from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.params import RULES, LogisticRegressionParams, check_params

@@ -1,0 +1,54 @@
+"""Fits that need no solver: one label alone, or nothing that varies."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
+from sparklr.objective.moments import Moments
+
+log = logging.getLogger("sparklr")
+
+
+def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
+    """The fit where only one label occurs and an intercept may run to infinity; else None."""
+    if not spec.fitIntercept or len(moments.labels) != 1:
+        return None
+    label = int(moments.labels[0])
+    intercepts = spec.family.certain_intercepts(label, classes)
+    coefficients = np.zeros((len(intercepts), moments.features))
+    if spec.bounds is not None:
+        coefficients, within = spec.bounds.clip(coefficients, intercepts)
+        if np.isfinite(within[np.isinf(intercepts)]).any():
+            return None
+        intercepts = within
+    log.warning("All labels are %d: nothing is trained and the intercept is infinite.", label)
+    why = "no training: all labels are equal"
+    return Fit(
+        coefficients=coefficients,
+        intercepts=intercepts,
+        history=(0.0,),
+        solver="none",
+        reason=why,
+        converged=True,
+        loss=0.0,
+    )
+
+
+def nothing_to_fit(problem: Problem, value: float) -> Fit:
+    """The fit where no feature varies and there is no intercept; `value` is its objective."""
+    coefficients, intercepts = problem.coefficients(problem.start())
+    why = "no training: no feature varies, and there is no intercept to fit"
+    return Fit(
+        coefficients=coefficients,
+        intercepts=intercepts,
+        history=(value,),
+        solver="none",
+        reason=why,
+        converged=True,
+        loss=value,
+    )
