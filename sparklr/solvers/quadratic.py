@@ -14,8 +14,9 @@ from sparklr.solvers.box import Box
 
 # Relative size under which an eigenvalue of a matrix of unit diagonal counts as zero.
 SINGULAR = 1e-12
-# Shares of its diagonal that are added to a Hessian in turn; the last keep it safe to factor.
-PROXIMITIES = tuple(10.0**-power for power in (*range(1, 8), 7, 7, 7))
+# Shares of its diagonal that are added to a Hessian in turn. The last of these keep it safe to
+# factor; without any, a slope is answered along which the curvature is smaller still.
+PROXIMITIES = (*(10.0**-power for power in range(1, 8)), 0.0)
 
 
 def solve_symmetric(matrix: Array, right: Array) -> Array:

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparklr.objective.families import MULTINOMIAL
+from sparklr.objective.families import MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes import jobs
