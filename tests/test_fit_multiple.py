@@ -62,13 +62,13 @@ def packings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows of each reading from now on."""
     seen: list[int] = []
-    total = LocalPasses.total
+    read = LocalPasses.read
 
-    def counted(self: LocalPasses, probes: Any) -> Any:
+    def counted(self: LocalPasses, reading: Any) -> Any:
         seen.append(sum(block.rows for block in self.blocks))
-        return total(self, probes)
+        return read(self, reading)
 
-    monkeypatch.setattr(LocalPasses, "total", counted)
+    monkeypatch.setattr(LocalPasses, "read", counted)
     return seen
 
 
