@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -18,6 +19,9 @@ REMOTE = os.environ.get("SPARK_REMOTE")
 
 # The session, and what by its name alone brings it along.
 OF_THE_SESSION = {"spark", "two", "three"}
+
+# Of these folders a client of Spark Connect runs all tests again; elsewhere files are marked.
+ON_CONNECT_TOO = (Path(__file__).parent / "search",)
 
 # Examples per property, the same ones in each run. In depth in `make test-all`.
 for name, examples in (("default", 25), ("full", 400)):
@@ -36,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if OF_THE_SESSION & {*getattr(item, "fixturenames", ()), *names}:
             item.add_marker("session")
+        if any(item.path.is_relative_to(folder) for folder in ON_CONNECT_TOO):
+            item.add_marker("connect")
         if REMOTE and item.get_closest_marker("classic"):
             item.add_marker(pytest.mark.skip(reason="needs Spark's JVM"))
 

@@ -118,7 +118,7 @@ class SparkPasses:
         pieces = reading.pieces(MESSAGE_BYTES)
         for piece in pieces:
             if piece.size > MESSAGE_BYTES and not piece.by_block:
-                raise ValueError(_too_large(piece.size))
+                raise ValueError(_too_large(piece))
         return pieces
 
     def _read(self, reading: Reading[Part]) -> Part:
@@ -244,12 +244,14 @@ class SparkPasses:
         return parts
 
 
-def _too_large(size: int) -> str:
+def _too_large(reading: Reading[Any]) -> str:
+    what = "a Hessian" if reading.has_hessian else "coefficients"
+    advice = "use solver='l-bfgs' or 'owl-qn', " if reading.has_hessian else ""
     return (
-        f"A pass would need {size // MEGABYTE} MB in one message, for coefficients or a Hessian, "
-        f"and Spark Connect takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, use "
-        "solver='l-bfgs' or 'owl-qn', which need no Hessian, set spark.sparklr.localMB so high "
-        "that the rows fit into the client's memory, or fit in a classic session."
+        f"A pass would need {what} of {reading.size // MEGABYTE} MB in one message, and Spark "
+        f"Connect takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, {advice}set "
+        "spark.sparklr.localMB so high that the rows fit into the client's memory, or fit in a "
+        "classic session."
     )
 
 

@@ -54,6 +54,11 @@ class Reading(ABC, Generic[Part]):
     by_block: ClassVar[bool] = False
 
     @property
+    def has_hessian(self) -> bool:
+        """Whether a Hessian is computed, which some solvers do without."""
+        return False
+
+    @property
     @abstractmethod
     def columns(self) -> int:
         """How many columns the matrix of the rows is multiplied with."""
@@ -95,6 +100,10 @@ class DerivativeSums(Reading[Array]):
     """The sums of every probe, one after another in one array: for `split_totals`."""
 
     probes: tuple[Probe, ...]
+
+    @property
+    def has_hessian(self) -> bool:
+        return any(probe.order > 1 for probe in self.probes)
 
     @property
     def columns(self) -> int:

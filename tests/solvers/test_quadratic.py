@@ -104,7 +104,7 @@ def singular_matrix(kind: str, size: int, rng: np.random.Generator) -> Array:
 
 
 @pytest.mark.parametrize("kind", ["low rank", "duplicates", "nearly singular", "one-hot"])
-@pytest.mark.parametrize("size", [120, 400])
+@pytest.mark.parametrize("size", [120, pytest.param(400, marks=pytest.mark.deep)])
 def test_the_l1_step_is_exact_for_hundreds_of_coordinates(kind: str, size: int) -> None:
     rng = np.random.default_rng(size)
     hessian = singular_matrix(kind, size, rng)
