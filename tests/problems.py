@@ -16,7 +16,6 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import minimize
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec

@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all

@@ -13,7 +13,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pyspark.sql import functions as F
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.arrays import Array
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.fitting.spec import Spec

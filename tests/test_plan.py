@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.fitting import choose_solver as choice
 from sparklr.fitting import plan
 from sparklr.fitting.choose_solver import (

@@ -11,7 +11,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparklr.objective.families import MULTINOMIAL
-from sparklr.objective.families import MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.job import PackSettings
 from sparklr.passes import jobs

@@ -17,7 +17,6 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec

@@ -9,7 +9,6 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.arrays import Array
 from sparklr.objective import hessians
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.arrays import Array
 from sparklr.objective import sums
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family

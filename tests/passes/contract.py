@@ -17,7 +17,6 @@ from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.arrays import Array
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.sums import Probe

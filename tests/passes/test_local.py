@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info
 
 from sparklr.objective.families import BINOMIAL
-from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import BlockLostError, FileBlocks

@@ -15,7 +15,6 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparklr.objective.families import BINOMIAL
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
 from sparklr.fitting import shared as grid

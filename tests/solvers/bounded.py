@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
