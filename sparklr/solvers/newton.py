@@ -137,29 +137,20 @@ def _choose(local: Local, model: Model, damping: float, refused: Step | None, li
     More behind a step that was refused, until half its length is left. Less where the step
     promises too little; none at all only where the model has a minimum without.
     """
+    step = local.step(model, damping)
     if refused is not None:
-        step = local.step(model, damping)
         while local.length(step) > 0.5 * local.length(refused) and step.damping < MOST:
             step = local.step(model, 10 * step.damping)
         return step
     least = 0.0
-    if damping <= LEAST:
-        step = local.step(model, 0.0)
-        if step.sound:
-            return step
-        least = LEAST
-    step = local.step(model, damping or FIRST)
+    if not step.sound and damping == 0:
+        least, step = LEAST, local.step(model, FIRST)
     while step.promised <= limit and step.damping > least:
-        less = local.step(model, _lower(step.damping) if step.damping > LEAST else 0.0)
-        if less.damping == 0 and not less.sound:
+        less = local.step(model, step.damping / 10 if step.damping > 1.5 * LEAST else 0.0)
+        if not less.sound and less.damping == 0:
             break
         step = less
     return step
-
-
-def _lower(damping: float) -> float:
-    """A tenth, but not less than the least: none at all is tried before that anyway."""
-    return max(LEAST, damping / 10)
 
 
 def _verdict(step: Step) -> Reason:
@@ -174,7 +165,9 @@ def _next_damping(step: Step, gained: float) -> float:
     """Less damping behind a step that kept its promise, more behind one that hardly did."""
     if step.damping == 0 or POOR * step.promised <= gained <= GOOD * step.promised:
         return step.damping
-    return 10 * step.damping if gained < POOR * step.promised else _lower(step.damping)
+    if gained < POOR * step.promised:
+        return 10 * step.damping
+    return step.damping / 10 if step.damping > 1.5 * LEAST else 0.0
 
 
 def _try(

@@ -17,6 +17,8 @@ SINGULAR = 1e-12
 # Shares of its diagonal that are added to a Hessian in turn. The last of these keep it safe to
 # factor; without any, a slope is answered along which the curvature is smaller still.
 PROXIMITIES = (*(10.0**-power for power in range(1, 8)), 0.0)
+# Lines for the Hessian as it is: by then the signs are right, or the model has no minimum.
+LAST_LINES = 5
 
 
 def solve_symmetric(matrix: Array, right: Array) -> Array:
@@ -76,7 +78,8 @@ def minimise_with_l1(
         if _is_solved(z, slope, hessian, l1, box, scale):
             break
         near = hessian + np.diag(strength * weights)
-        z = _minimise_convex(z, slope, near, l1, box, scale)
+        lines = 2 * len(z) + 50 if strength > 0 else LAST_LINES
+        z = _minimise_convex(z, slope, near, l1, box, scale, lines)
         slope = gradient + hessian @ (z - point)
     return z - point
 
@@ -89,7 +92,13 @@ def _is_solved(z: Array, slope: Array, hessian: Array, l1: Array, box: Box, scal
 
 
 def _minimise_convex(
-    point: Array, gradient: Array, hessian: Array, l1: Array, box: Box, scale: float
+    point: Array,
+    gradient: Array,
+    hessian: Array,
+    l1: Array,
+    box: Box,
+    scale: float,
+    lines: int,
 ) -> Array:
     """The minimum z of the model at `point`, for a Hessian that is safely positive definite.
 
@@ -97,12 +106,12 @@ def _minimise_convex(
     a bound, or want to leave it, are moved together to the minimum their present signs
     predict, along a line that bends at the bounds and whose kinks (a coordinate crossing zero)
     are searched exactly. Coordinate descent would do with a cheaper step, but needs thousands
-    of sweeps on correlated features. Fewer lines than coordinates are usual; twice as many and
-    fifty are the limit, after which the best point so far is returned.
+    of sweeps on correlated features. Fewer lines than coordinates are usual; after so many
+    `lines` the best point so far is returned.
     """
     z, slope = point.copy(), gradient.copy()
     only: int | None = None  # the one to free, when freeing all at once goes astray
-    for _ in range(2 * len(z) + 50):
+    for _ in range(lines):
         if _is_solved(z, slope, hessian, l1, box, scale):
             break
         residual = pseudo_gradient(z, slope, l1, box)
