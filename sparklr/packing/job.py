@@ -32,7 +32,7 @@ from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.private_session import PrivateFrame
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 log = logging.getLogger("sparklr")
 
@@ -211,14 +211,14 @@ class Packing:
         if path is not None:
             try:
                 remove_path(self._source.private.frame.sparkSession, path)
-            except Exception as reason:
+            except REFUSALS as reason:
                 log.warning("packed rows were left at '%s': %s", path, first_line(reason))
 
     def close(self) -> None:
         """Leave nothing behind."""
         try:
             self._remove_files()
-        except Exception as reason:
+        except REFUSALS as reason:
             # Spark removes the executors' folders when they end; a fit need not fail for them.
             log.warning("block files were left: %s", first_line(reason))
         finally:
@@ -260,7 +260,7 @@ class Gathered:
 def _persist(frame: DataFrame) -> bool:
     try:
         frame.persist()
-    except Exception as reason:  # as serverless does
+    except REFUSALS as reason:  # as serverless does
         warn_once(f"cannot persist the packed rows: {first_line(reason)}")
         return False
     return True
@@ -309,7 +309,7 @@ def _wording_worker_trouble() -> Iterator[None]:
     """Say in a sentence what a worker without our packages says in a page."""
     try:
         yield
-    except Exception as trouble:
+    except REFUSALS as trouble:
         text = str(trouble)
         lacking = re.search(r"No module named '(sparklr|numpy|scipy|pandas|pyarrow)'", text)
         if lacking or "PYTHON_VERSION_MISMATCH" in text:

@@ -33,7 +33,7 @@ from sparklr.params import check_value
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
 
 FORMAT = 1
 
@@ -240,7 +240,7 @@ def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
     """What is read, or None where there is nothing of this name."""
     try:
         return read()
-    except Exception as reason:  # of Spark, of py4j or of Connect, by what broke and where
+    except REFUSALS as reason:  # of Spark, of py4j or of Connect, by what broke and where
         text = str(reason)
         if "PATH_NOT_FOUND" in text:
             return None

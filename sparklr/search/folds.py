@@ -12,7 +12,7 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Spl
         return
     try:
         frame = split.frame.persist()
-    except Exception as refusal:
+    except REFUSALS as refusal:
         warn_once(f"the rows are read anew for each evaluation: {first_line(refusal)}")
         yield split
         return
@@ -96,7 +96,7 @@ def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Spl
 def _is_persisted(dataset: DataFrame) -> bool:
     try:
         level = dataset.storageLevel
-    except Exception:  # platforms that cannot persist may reject `storageLevel` too
+    except REFUSALS:  # platforms that cannot persist may reject `storageLevel` too
         return False
     return level.useMemory or level.useDisk
 

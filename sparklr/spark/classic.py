@@ -17,7 +17,7 @@ from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.connect import is_remote, parallelism
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
 
 log = logging.getLogger("sparklr")
 
@@ -41,7 +41,7 @@ def task_slots(session: SparkSession) -> int | None:
         if is_remote(session):
             return parallelism(session)
         return int(session.sparkContext.defaultParallelism)
-    except Exception:
+    except REFUSALS:
         # Connect and shared clusters refuse with errors of their own: the answer is "unknown".
         return None
 
@@ -54,7 +54,7 @@ def clone_session(session: SparkSession) -> SparkSession | None:
     try:
         classic: Any = session
         return SparkSession(classic.sparkContext, classic._jsparkSession.cloneSession())
-    except Exception as refusal:
+    except REFUSALS as refusal:
         # As above; and the method is not part of Spark's public interface, so it may go.
         log.info("the session cannot be cloned: %s", first_line(refusal))
         return None
@@ -101,7 +101,7 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
     classic: Any = session
     try:
         context = classic.sparkContext
-    except Exception:  # Connect, which has tags but no descriptions
+    except REFUSALS:  # Connect, which has tags but no descriptions
         return _label_remote(classic, tag)
     try:
         from py4j.clientserver import ClientServer
@@ -110,7 +110,7 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
             return None  # threads share those of the JVM, and with them the properties
         properties = context._jsc.sc().getLocalProperties().clone()
         properties.setProperty(DESCRIPTION, description)
-    except Exception as refusal:
+    except REFUSALS as refusal:
         log.info("jobs without a description: %s", first_line(refusal))
         return None
 
@@ -124,7 +124,7 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
 def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
     try:
         tags = {*session.getTags(), tag}
-    except Exception as refusal:
+    except REFUSALS as refusal:
         log.info("jobs without a tag: %s", first_line(refusal))
         return None
 
@@ -139,7 +139,7 @@ def _do_without(label: Callable[[], None]) -> None:
     """Call it; a platform that refuses has jobs without a description."""
     try:
         label()
-    except Exception as refusal:
+    except REFUSALS as refusal:
         log.info("jobs without a description: %s", first_line(refusal))
 
 
@@ -148,14 +148,14 @@ def _stop_jobs(session: SparkSession, tag: str) -> None:
     classic: Any = session
     try:
         context = classic.sparkContext
-    except Exception:
+    except REFUSALS:
         context = None
     try:
         if context is None:
             classic.interruptTag(tag)
         else:
             context.cancelJobsWithTag(tag)
-    except Exception as refusal:
+    except REFUSALS as refusal:
         log.warning("jobs could not be stopped: %s", first_line(refusal))
 
 
@@ -180,7 +180,7 @@ class SparkModelCache:
             if self._made is None or self._made[0] is not context:
                 self._made = context, self._make(context)
             return self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
-        except Exception as refusal:
+        except REFUSALS as refusal:
             # As above: Connect has no context, and shared clusters allow no JVM classes.
             log.info("no JVM to score in: %s", first_line(refusal))
             return None

@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.classic import clone_session
 from sparklr.spark.connect import is_remote
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
 
 log = logging.getLogger("sparklr")
 
@@ -59,7 +59,7 @@ class PrivateFrame:
         try:
             rows = int(conf.get(RECORDS_PER_BATCH, None) or 10_000)
             most = _bytes(conf.get(BYTES_PER_BATCH, None) or "-1")  # not before Spark 4.1
-        except Exception as refusal:  # serverless has few settings to be read
+        except (*REFUSALS, ValueError) as refusal:  # serverless has few settings to be read
             log.info("the size of Arrow batches is not known: %s", first_line(refusal))
             return math.inf
         by_rows, by_bytes = (limit if limit > 0 else math.inf for limit in (rows, most))
@@ -89,7 +89,7 @@ def _move(frame: DataFrame) -> DataFrame | None:
         finally:
             # The catalog's own dropGlobalTempView would also uncache the user's frame.
             user.sql(f"DROP VIEW IF EXISTS {database}.{name}")
-    except Exception as reason:
+    except REFUSALS as reason:
         # Shared clusters have no global views. What is lost is speed.
         log.info("fitting in the user's own session: %s", first_line(reason))
         return None

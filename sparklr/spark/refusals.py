@@ -6,7 +6,19 @@ import logging
 import re
 from functools import cache
 
+from pyspark.errors import PySparkException
+
+try:
+    from py4j.protocol import Py4JError
+except ImportError:  # pyspark-client, which has Spark Connect alone
+    Py4JError = PySparkException
+
 log = logging.getLogger("sparklr")
+
+# What a platform raises where it refuses a call: Connect, serverless and shared clusters have
+# errors of Spark's or of py4j's, and a session without a JVM lacks the attribute. No other error is
+# a refusal: a fault of our own must not turn into a slow way taken in silence.
+REFUSALS = (AttributeError, PySparkException, Py4JError)
 
 JAVA_CLASS = re.compile(r"\b(?:[a-z]\w*\.)+[A-Z]\w*: ?")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 
 from sparklr.arrays import MEGABYTE
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
@@ -25,7 +25,7 @@ def _bytes(session: SparkSession, setting: str, default: int) -> int:
     """A setting of the session in bytes."""
     try:
         text = session.conf.get(setting, None)
-    except Exception as refusal:  # serverless has few settings to be read
+    except REFUSALS as refusal:  # serverless has few settings to be read
         warn_once(f"the default of {setting} is taken: {first_line(refusal)}")
         return default
     if text is None:

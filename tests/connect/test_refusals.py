@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
+from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline
 from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
 from pyspark.ml.feature import VectorAssembler
@@ -49,11 +50,11 @@ def serverless(two: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     get = RuntimeConf.get
 
     def refuse(*_: Any) -> Any:
-        raise RuntimeError(f"{PERSIST}\nat some.java.Frame")
+        raise PySparkException(f"{PERSIST}\nat some.java.Frame")
 
     def unknown(self: Any, key: str, *default: Any) -> Any:
         if not key.startswith("spark.sql."):
-            raise RuntimeError(f"[CONFIG_NOT_AVAILABLE] {key}")
+            raise PySparkException(f"[CONFIG_NOT_AVAILABLE] {key}")
         return get(self, key, *default)
 
     monkeypatch.setattr(DataFrame, "persist", refuse)
