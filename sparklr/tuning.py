@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from pyspark import keyword_only
-from pyspark.ml import Estimator
+from pyspark.ml import Model
 from pyspark.ml import tuning as spark
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -23,6 +23,7 @@ from sparklr.search.folds import Split, cross_validation_split, train_validation
 from sparklr.search.select import best_map, penalties_of, simplest_map
 from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
+from sparklr.spark.types import AnyEstimator, ParamMap
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 
@@ -75,14 +76,14 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         typeConverter=TypeConverters.toString,
     )
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: dict[str, object]
 
     @keyword_only
     def __init__(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         numFolds: int = 3,
         seed: int | None = None,
@@ -101,8 +102,8 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
     def setParams(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         numFolds: int = 3,
         seed: int | None = None,
@@ -167,14 +168,14 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
 class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
     """Spark's TrainValidationSplit, much faster where the estimator is ours; see CrossValidator."""
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: dict[str, object]
 
     @keyword_only
     def __init__(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         trainRatio: float = 0.75,
         parallelism: int = 1,
@@ -190,8 +191,8 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
     def setParams(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         trainRatio: float = 0.75,
         parallelism: int = 1,
@@ -331,8 +332,8 @@ def regParamGrid(
 
 
 def _final(
-    estimator: Estimator[Any], maps: Sequence[Any], best: int, dataset: DataFrame, trials: Trials
-) -> Any:
+    estimator: AnyEstimator, maps: Sequence[ParamMap], best: int, dataset: DataFrame, trials: Trials
+) -> Model:
     """The model of the best map on all rows: fitted with the others, or now."""
     known = trials.final.get(best)
     return estimator.fit(dataset, dict(maps[best])) if known is None else known()

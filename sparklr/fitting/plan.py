@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+import numpy as np
+
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.choose_solver import (
     check_solver,
@@ -188,14 +190,16 @@ class _Members(Generic[Key]):
         """
         sample, rows = self._passes.sample, self._passes.moments.rows
         known = max(sample.rows, 1)
+        events = known - int(np.bincount(sample.labels.astype(int), minlength=1).max())
         local = LocalPasses((sample,), self._passes.moments, sample)
         problems, solvers = {}, {}
         known_sums: dict[bytes, Array] = {}
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            # A sample with fewer rows than coefficients is fitted by much that fits no others.
-            enough = rows >= WARM_START_RATIO * known and known >= problem.size
+            # With fewer events than coefficients the sample is separated, or nearly: its optimum
+            # is far from that of all rows.
+            enough = rows >= WARM_START_RATIO * known and events >= problem.size
             plain = spec.initial is None and problem.start_value() is not None
             if enough and plain and spec.maxIter > 0:
                 start, method = problem.start(), self._methods[key]

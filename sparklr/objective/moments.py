@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import scipy.sparse as sp
 
-from sparklr.arrays import Array, IntArray, Matrix
+from sparklr.arrays import Array, IntArray
 from sparklr.rows.blocks import Block
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
@@ -176,7 +177,7 @@ def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, A
     )
 
 
-def _sparse_spread(matrix: Matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
+def _sparse_spread(matrix: sp.csr_matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
     rows, features = matrix.shape
     total = weights.sum()
     each = np.repeat(weights, np.diff(matrix.indptr))

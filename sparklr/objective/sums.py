@@ -25,7 +25,7 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.objective.families import Family
-from sparklr.objective.hessians import add_binomial_hessian, summed_sparse
+from sparklr.objective.hessians import CrossProducts, cross_products, summed_sparse
 from sparklr.rows.blocks import Block
 
 # A slice of rows should stay in a cache between the two products that read it, and be long enough
@@ -146,10 +146,10 @@ class Stack:
             widest = (self.features + 1) * classes
             size = HESSIAN_SLICE_BYTES
         elif block.sparse:
-            stored = classes * (block.matrix.nnz // max(block.rows, 1))
-            widest = max(1, self._coefficients.shape[1], stored)
-            size = SPARSE_SLICE_BYTES
+            widest, size = max(1, self._coefficients.shape[1]), SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
+        if self._curved and not dense:
+            step = _sparse_step(block)
         for begin in range(0, block.rows, step):
             rows = block.part(begin, begin + step)
             self._add_slice(rows.to_dense() if dense else rows)
@@ -163,8 +163,9 @@ class Stack:
         margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
         multipliers = np.empty((rows.rows, self._sloped))
+        products = cross_products(rows.matrix) if self._curved else None
         for group in self._groups:
-            self._add_losses(group, margins, multipliers, rows)
+            self._add_losses(group, margins, multipliers, rows, products)
         if self._sloped:
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
             self._gradient[:-1] += rows.matrix.T @ multipliers
@@ -172,7 +173,12 @@ class Stack:
                 self._gradient[:-1] -= np.outer(self.origin, column_sums)
 
     def _add_losses(
-        self, group: Sequence[int], margins: Array, multipliers: Array, rows: Block
+        self,
+        group: Sequence[int],
+        margins: Array,
+        multipliers: Array,
+        rows: Block,
+        products: CrossProducts | None,
     ) -> None:
         """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
         first, weights = self.probes[group[0]], rows.weights
@@ -186,8 +192,8 @@ class Stack:
             slopes = terms.slopes
             multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
-            if self.probes[i].order > 1:
-                terms.add_hessian(self._totals[i].hessian, rows.matrix, number, each)
+            if self.probes[i].order > 1 and products is not None:
+                terms.add_hessian(self._totals[i].hessian, products, number, each)
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to each probe's totals."""
@@ -220,9 +226,9 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
     width = block.features + 1
     hessians = np.zeros((probe.margins, width, width))
     kept_sparse = origin is None and summed_sparse(block.matrix)
-    widest = block.matrix.nnz // max(block.rows, 1) if kept_sparse else width
-    size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
-    step = max(size // (8 * max(widest, probe.margins)), 64)
+    step = max(HESSIAN_SLICE_BYTES // (8 * max(width, probe.margins)), 64)
+    if kept_sparse:
+        step = _sparse_step(block)
     for begin in range(0, block.rows, step):
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
@@ -231,6 +237,17 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
         if rows.weights is not None:
             curvatures = curvatures * rows.weights[:, None]
+        products = cross_products(matrix)
         for hessian, curvature in zip(hessians, curvatures.T, strict=True):
-            add_binomial_hessian(hessian, matrix, curvature)
+            products.add_binomial(hessian, curvature)
     return hessians
+
+
+def _sparse_step(block: Block) -> int:
+    """The rows of a slice whose Hessian is summed sparse.
+
+    What is made of them should stay in a cache, and the products be worth the sum over the
+    Hessian's places that each slice ends with.
+    """
+    stored = block.stored / max(block.rows, 1)
+    return max(int(SLICE_BYTES / (16 * (stored + 1))), block.features**2 // 64, 64)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sparklr.arrays import Array, IntArray, Matrix
-from sparklr.objective.hessians import add_binomial_hessian, add_multinomial_hessian
+from sparklr.arrays import Array, IntArray
+from sparklr.objective.hessians import CrossProducts
 from sparklr.objective.losses import (
     binomial_terms,
     multinomial_terms,
@@ -36,7 +36,7 @@ class Terms(Protocol):
         """h_ikk = d^2 loss_i / d margin_ik^2 at one of the probes, (n, C)."""
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i h_ikl [x_i, 1] [x_i, 1]' at one of the probes, (C (p + 1),) * 2."""
 
@@ -59,10 +59,10 @@ class BinomialTerms:
         return self.second[:, probe : probe + 1]
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i h_i [x_i, 1] [x_i, 1]'."""
-        add_binomial_hessian(hessian, matrix, weights * self.second[:, probe])
+        rows.add_binomial(hessian, weights * self.second[:, probe])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +90,10 @@ class MultinomialTerms:
         return chances * (1 - chances)
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]'."""
-        add_multinomial_hessian(hessian, matrix, self._chances(probe), weights)
+        rows.add_multinomial(hessian, self._chances(probe), weights)
 
     def _chances(self, probe: int) -> Array:
         """p (n, K): made only where it is asked for, which gradients do not."""

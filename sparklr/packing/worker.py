@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count, pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +52,10 @@ class PackPlan:
 
 
 def pack_partition(
-    batches: Iterable[Any], partition: int, plan: PackPlan, store: BlockStore | None = None
+    batches: Iterable[pa.RecordBatch],
+    partition: int,
+    plan: PackPlan,
+    store: BlockStore | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Pack a partition: batches with columns features, label and perhaps weight and fold.
 
@@ -170,7 +172,7 @@ class Packer:
         self._samples: list[tuple[Array, Block]] = []
         self._random = np.random.default_rng([20_001, partition])
 
-    def blocks(self, batches: Iterable[Any]) -> Iterator[Block]:
+    def blocks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
         """Blocks of about `block_bytes`; after a first fault rows are only counted."""
         for batch in batches:
             rows = self._checked_rows(batch)
@@ -188,8 +190,7 @@ class Packer:
     def _flush(self, fold: int) -> Iterator[Block]:
         """A fold's waiting rows as blocks, none much above `block_bytes` unless one row is."""
         whole = self._waiting.pop(fold).block(fold)
-        stored = 12 * whole.matrix.nnz if whole.sparse else 8 * whole.matrix.size
-        pieces = max(1, round(stored / self._plan.block_bytes))
+        pieces = max(1, round(whole.matrix_bytes / self._plan.block_bytes))
         ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
         for begin, end in pairwise(ends):
             if begin == end:
@@ -201,7 +202,7 @@ class Packer:
             self._draw(block)
             yield block
 
-    def _checked_rows(self, batch: Any) -> _Rows | None:
+    def _checked_rows(self, batch: pa.RecordBatch) -> _Rows | None:
         """The batch's rows with weight above zero, or None if there are none or some are bad."""
         features = read_features(batch.column(0))
         labels = read_numbers(batch.column(1))
@@ -278,8 +279,7 @@ class Packer:
             self._samples = [smallest_keys(self._samples, most)]
 
     def _most(self, block: Block) -> int:
-        stored = 12 * block.matrix.nnz if block.sparse else 8 * block.matrix.size
-        by_bytes = int(self._plan.sample_bytes * block.rows / max(stored, 1))
+        by_bytes = int(self._plan.sample_bytes * block.rows / max(block.matrix_bytes, 1))
         return max(1, min(self._plan.sample_rows, by_bytes))
 
     def summary(self, blocks: int) -> PartitionSummary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
@@ -43,7 +44,7 @@ D = TypeVar("D", bound="DeclaredParams")
 FAMILY_NAMES = ("auto", "binomial", "multinomial")
 
 
-def _dummy() -> Any:
+def _dummy() -> Params:
     return Params._dummy()
 
 
@@ -122,7 +123,7 @@ class DeclaredParams(
         typeConverter=TypeConverters.toString,
     )
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self._setDefault(
             maxIter=100,
@@ -138,19 +139,19 @@ class DeclaredParams(
             solver="auto",
         )
 
-    def set(self, param: Param[Any], value: Any) -> None:
+    def set(self, param: Param[Any], value: object) -> None:
         """As Spark's, but a value that is refused is refused by its Param's name."""
         self._shouldOwn(param)
         if value is None:
             raise TypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
 
-    def copy(self: D, extra: Any = None) -> D:
+    def copy(self: D, extra: dict[Param[Any], Any] | None = None) -> D:
         """A copy with the same uid, and with the values of `extra`."""
         check_map({} if extra is None else extra)
         return super().copy(extra)
 
-    def _set(self: D, **kwargs: Any) -> D:
+    def _set(self: D, **kwargs: object) -> D:
         """As Spark's, but None leaves a Param unset, and a value outside its range is refused."""
         given = {name: value for name, value in kwargs.items() if value is not None}
         before = dict(self._paramMap)
@@ -162,7 +163,7 @@ class DeclaredParams(
             raise
         return self
 
-    def _set_one(self, name: str, value: Any) -> None:
+    def _set_one(self, name: str, value: object) -> None:
         try:
             super()._set(**{name: value})
         except (ArithmeticError, ValueError) as reason:  # Spark names the Param of a TypeError
@@ -201,13 +202,13 @@ RULES: dict[str, ParamRule] = {
 }
 
 
-def check_value(name: str, value: Any) -> None:
+def check_value(name: str, value: object) -> None:
     """Refuse a Param value outside its range."""
     if name in RULES:  # a derived class may have Params of its own
         RULES[name].check(name, value)
 
 
-def check_map(values: Any) -> None:
+def check_map(values: Iterable[object]) -> None:
     """Refuse a param map whose keys are no Params: Spark takes no notice of them."""
     for key in values:
         if not isinstance(key, Param):

@@ -32,7 +32,7 @@ class ParamRule:
     affects_rows: bool
     per_feature: bool
 
-    def check(self, name: str, value: Any) -> None:
+    def check(self, name: str, value: object) -> None:
         """Refuse a value outside the range; `name` is the Param's."""
         if self.range is None:
             return

@@ -20,12 +20,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Buffer
 from sparklr.objective.sums import Probe, Stack, Sums
 from sparklr.rows.blocks import Block
 
@@ -81,7 +81,7 @@ class Reading(ABC, Generic[Part]):
         """A part as it travels."""
 
     @abstractmethod
-    def from_bytes(self, buffer: Any) -> Part:
+    def from_bytes(self, buffer: Buffer) -> Part:
         """The inverse of `to_bytes`; may be a view of the buffer."""
 
     def pieces(self, limit: int) -> Sequence[Reading[Part]]:
@@ -126,7 +126,7 @@ class DerivativeSums(Reading[Array]):
     def to_bytes(self, part: Array) -> bytes:
         return part.tobytes()
 
-    def from_bytes(self, buffer: Any) -> Array:
+    def from_bytes(self, buffer: Buffer) -> Array:
         return np.frombuffer(buffer, dtype=np.float64)
 
     def pieces(self, limit: int) -> Sequence[DerivativeSums]:
@@ -194,7 +194,7 @@ class HeldOutMargins(Reading[list[Block]]):
         (block,) = part
         return block.to_bytes()
 
-    def from_bytes(self, buffer: Any) -> list[Block]:
+    def from_bytes(self, buffer: Buffer) -> list[Block]:
         return [Block.from_buffer(buffer)]
 
     def pieces(self, limit: int) -> Sequence[HeldOutMargins]:

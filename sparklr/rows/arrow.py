@@ -7,7 +7,6 @@ and 0 for sparse; an array column as list<double>. Knows Arrow and matrices only
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,12 +88,12 @@ class FeatureRows:
         return f"feature {feature}"
 
 
-def read_features(column: Any) -> FeatureRows:
+def read_features(column: pa.Array) -> FeatureRows:
     """The rows of a feature column, a StructArray of vectors or a list array."""
     return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
 
 
-def _read_arrays(column: Any) -> FeatureRows:
+def _read_arrays(column: pa.Array) -> FeatureRows:
     values, lengths, null_values = _flat(column)
     elements = np.zeros(len(column), dtype=bool)
     if null_values is not None:
@@ -103,7 +102,7 @@ def _read_arrays(column: Any) -> FeatureRows:
     return FeatureRows(values, None, lengths, lengths, _nulls(column), elements, none)
 
 
-def _read_vectors(column: Any) -> FeatureRows:
+def _read_vectors(column: pa.Array) -> FeatureRows:
     parts = kinds, sizes, indices, values = column.flatten()
     flat, lengths, _ = _flat(values)
     null, none = _nulls(column), np.zeros(len(column), dtype=bool)
@@ -142,7 +141,7 @@ def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArr
     return found
 
 
-def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
+def _flat(lists: pa.ListArray) -> tuple[Array, IntArray, BoolArray | None]:
     """All elements of a list array one after another, the rows' lengths, null elements."""
     offsets = lists.offsets.to_numpy()
     elements = lists.values.slice(offsets[0], offsets[-1] - offsets[0])
@@ -153,26 +152,26 @@ def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
     return elements.to_numpy(zero_copy_only=False), lengths, null
 
 
-def _nulls(column: Any) -> BoolArray:
+def _nulls(column: pa.Array) -> BoolArray:
     if column.null_count == 0:
         return np.zeros(len(column), dtype=bool)
     return np.asarray(column.is_null().to_numpy(zero_copy_only=False))
 
 
-def _numbers(column: Any, kind: type) -> IntArray:
+def _numbers(column: pa.Array, kind: type) -> IntArray:
     """A column of whole numbers, nulls as 0."""
     filled = column.fill_null(0) if column.null_count else column
     return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(kind)
 
 
-def _whole(numbers: Any) -> IntArray:
+def _whole(numbers: np.ndarray) -> IntArray:
     """Places as Arrow gives them: whole numbers, but floats where some are null. Those are -1."""
     if numbers.dtype.kind == "f":
         numbers = np.where(np.isnan(numbers), -1, numbers)
     return np.asarray(numbers.astype(np.int64, copy=False))
 
 
-def read_numbers(column: Any) -> Array:
+def read_numbers(column: pa.Array) -> Array:
     """A column of doubles, nulls as NaN."""
     numbers = column.to_numpy(zero_copy_only=False)
     return np.asarray(numbers, dtype=np.float64)

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
+from sparklr.arrays import Array, Buffer, IntArray, Matrix, is_sparse
+
+Number = TypeVar("Number", bound=np.generic)
 
 # Below this share of values that are not zero, CSR is smaller than dense and its products faster.
 SPARSE_BELOW = 0.2
@@ -44,13 +47,23 @@ class Block:
 
     @property
     def sparse(self) -> bool:
-        return bool(sp.issparse(self.matrix))
+        return is_sparse(self.matrix)
+
+    @property
+    def stored(self) -> int:
+        """The number of values that the matrix stores."""
+        return int(self.matrix.nnz if is_sparse(self.matrix) else self.matrix.size)
+
+    @property
+    def matrix_bytes(self) -> int:
+        """The size of the matrix: a sparse value brings the number of its column along."""
+        return (12 if self.sparse else 8) * self.stored
 
     @property
     def total_weight(self) -> float:
         return float(self.rows) if self.weights is None else float(self.weights.sum())
 
-    def take(self, rows: Any) -> Block:
+    def take(self, rows: IntArray | slice) -> Block:
         """The rows of an index array or slice."""
         weights = None if self.weights is None else self.weights[rows]
         return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
@@ -59,7 +72,8 @@ class Block:
         """Neighbouring rows, as views of the block's arrays."""
         part = slice(begin, end)
         weights = None if self.weights is None else self.weights[part]
-        matrix = _csr_rows(self.matrix, part) if self.sparse else self.matrix[part]
+        matrix = self.matrix
+        matrix = _csr_rows(matrix, part) if is_sparse(matrix) else matrix[part]
         return Block(matrix, self.labels[part], weights, self.fold)
 
     def with_matrix(self, matrix: Matrix) -> Block:
@@ -68,7 +82,7 @@ class Block:
 
     def to_dense(self) -> Block:
         """The same rows, their matrix dense."""
-        return self.with_matrix(self.matrix.toarray()) if self.sparse else self
+        return self.with_matrix(self.matrix.toarray()) if is_sparse(self.matrix) else self
 
     def to_bytes(self) -> bytes:
         """The block as it travels."""
@@ -76,29 +90,28 @@ class Block:
 
     def pieces(self) -> list[memoryview]:
         """The bytes it travels as, in pieces that are views of its arrays."""
-        stored = self.matrix.nnz if self.sparse else self.rows * self.features
         header = np.zeros(HEADER, dtype=np.int64)
         header[:7] = (
-            MAGIC, self.sparse, self.rows, self.features, stored, self.weights is not None,
+            MAGIC, self.sparse, self.rows, self.features, self.stored, self.weights is not None,
             self.fold,
         )  # fmt: skip
         pieces = []
         for part in (header, *self._buffers()):
             padding = bytes(-part.nbytes % ALIGNMENT)
-            pieces += [memoryview(part.reshape(-1)).cast("B"), memoryview(padding)]
+            pieces += [part.reshape(-1).view(np.uint8).data, memoryview(padding)]
         return [piece for piece in pieces if len(piece)]
 
-    def _buffers(self) -> list[Any]:
+    def _buffers(self) -> list[npt.NDArray[np.generic]]:
         parts = [self.labels] if self.weights is None else [self.labels, self.weights]
         parts = [np.ascontiguousarray(part) for part in parts]
-        if not self.sparse:
+        if not is_sparse(self.matrix):
             return [*parts, np.ascontiguousarray(self.matrix, dtype=np.float64)]
         pointers = self.matrix.indptr.astype(np.int64, copy=False)
         columns = self.matrix.indices.astype(np.int32, copy=False)
         return [*parts, self.matrix.data, columns, pointers]
 
     @staticmethod
-    def from_buffer(buffer: Any) -> Block:
+    def from_buffer(buffer: Buffer) -> Block:
         """The inverse of `to_bytes`, without a copy: the arrays are views of the buffer."""
         magic, sparse, rows, features, stored, weighted, fold, _ = (
             int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
@@ -107,9 +120,9 @@ class Block:
             raise ValueError("these bytes are not a block: the header does not match")
         at = HEADER * 8
 
-        def take(kind: type, count: int) -> Any:
+        def take(kind: type[Number], count: int) -> npt.NDArray[Number]:
             nonlocal at
-            array: Any = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
+            array = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
             at += array.nbytes + -array.nbytes % ALIGNMENT
             return array
 
@@ -122,14 +135,16 @@ class Block:
         return Block(csr(data, columns, pointers, features), labels, weights, fold)
 
 
-def csr(data: Array, columns: Any, pointers: Any, features: int) -> sp.csr_matrix:
+def csr(
+    data: Array, columns: npt.NDArray[np.int32], pointers: npt.NDArray[np.int32], features: int
+) -> sp.csr_matrix:
     """A CSR matrix of these very arrays: scipy's constructor would copy or check them."""
     matrix = sp.csr_matrix((len(pointers) - 1, features), dtype=np.float64)
     matrix.data, matrix.indices, matrix.indptr = data, columns, pointers
     return matrix
 
 
-def _csr_rows(matrix: Matrix, rows: slice) -> sp.csr_matrix:
+def _csr_rows(matrix: sp.csr_matrix, rows: slice) -> sp.csr_matrix:
     """The rows as views of the matrix's arrays: scipy's own slices are copies."""
     pointers = matrix.indptr[rows.start : rows.stop + 1]
     stored = slice(pointers[0], pointers[-1])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
@@ -188,13 +187,13 @@ def _numeric(kind: DataType) -> bool:
     return isinstance(kind, NumericType)
 
 
-def _attributes(field: StructField) -> dict[str, Any]:
+def _attributes(field: StructField) -> dict[str, object]:
     """What a stage left in a column's metadata. Anybody can write there, so nothing is believed."""
     found = (field.metadata or {}).get("ml_attr")
     return found if isinstance(found, dict) else {}
 
 
-def _described(field: StructField) -> list[dict[str, Any]]:
+def _described(field: StructField) -> list[dict[str, object]]:
     """The features that the metadata of a vector column describe one by one."""
     groups = _attributes(field).get("attrs")
     lists = groups.values() if isinstance(groups, dict) else ()

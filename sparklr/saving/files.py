@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from pyspark.ml.linalg import (
@@ -22,7 +22,7 @@ from pyspark.ml.linalg import (
     SparseVector,
     VectorUDT,
 )
-from pyspark.ml.param import Param, Params
+from pyspark.ml.param import Params
 from pyspark.ml.util import MLReadable, MLReader, MLWriter
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
@@ -34,8 +34,13 @@ from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import ParamMap
 
 FORMAT = 1
+
+# What `json.loads` makes of an object.
+Json: TypeAlias = dict[str, Any]
+Nested: TypeAlias = "float | list[Nested]"
 
 T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot say
 
@@ -127,7 +132,7 @@ class ModelReader(MLReader[T]):
         _set_params(cast(Params, model), metadata, path)
         return model
 
-    def _numbers(self, path: str, names: Any) -> ModelNumbers:
+    def _numbers(self, path: str, names: object) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)
         if len(rows) != 1:
             found = "is empty" if not rows else "has several rows"
@@ -148,7 +153,7 @@ class ModelReader(MLReader[T]):
 
 
 def check_sizes(
-    classes: Any, features: Any, many: Any, shape: tuple[int, int], intercepts: int
+    classes: object, features: object, many: object, shape: tuple[int, int], intercepts: int
 ) -> None:
     """Refuse sizes that are none, or do not agree."""
     if type(classes) is not int or type(features) is not int or type(many) is not bool:
@@ -163,10 +168,10 @@ def check_sizes(
         raise ValueError(f"it has {intercepts} intercepts, and not {margins}")
 
 
-def read_names(names: Any, features: int) -> tuple[str, ...] | None:
+def read_names(names: object, features: int) -> tuple[str, ...] | None:
     """The names of the features, if there are any: one per feature."""
     typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if names is not None and not (typed and len(names) == features):
+    if names is not None and not (typed and len(cast("list[str]", names)) == features):
         raise ValueError("its names are not one a feature")
     return None if names is None else tuple(cast("list[str]", names))
 
@@ -185,7 +190,7 @@ def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
 
 
 def _write_metadata(
-    instance: Params, path: str, session: SparkSession, more: dict[str, Any] | None = None
+    instance: Params, path: str, session: SparkSession, more: Json | None = None
 ) -> None:
     metadata = {
         "class": class_name(type(instance)),
@@ -201,7 +206,7 @@ def _write_metadata(
     session.createDataFrame([(line,)], ["value"]).coalesce(1).write.text(f"{path}/metadata")
 
 
-def read_metadata(path: str, session: SparkSession) -> dict[str, Any]:
+def read_metadata(path: str, session: SparkSession) -> Json:
     """What a folder's metadata say: nothing, where they are damaged."""
     rows = _read(lambda: session.read.text(f"{path}/metadata").take(1), f"{path}/metadata")
     if rows is None:
@@ -255,7 +260,7 @@ def class_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
+def check_class(metadata: Json, cls: type, where: str) -> None:
     """Refuse what another class saved."""
     expected, found = class_name(cls), metadata.get("class", "something that names no class")
     if found != expected:
@@ -265,7 +270,7 @@ def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
         )
 
 
-def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
+def check_header(metadata: Json, cls: type, where: str) -> None:
     """Refuse what another class saved, or a newer version."""
     check_class(metadata, cls, where)
     number = metadata.get("sparklrFormat")
@@ -280,7 +285,7 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
         )
 
 
-def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
+def _set_params(instance: Params, metadata: Json, path: str) -> None:
     with damage(f"The metadata of '{path}' are damaged: "):
         instance._resetUid(read_uid(metadata["uid"]))
         decode_params(instance, metadata["paramMap"])
@@ -289,19 +294,19 @@ def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
             check_value(name, instance.getOrDefault(name))
 
 
-def read_uid(value: Any) -> str:
+def read_uid(value: object) -> str:
     """A uid, which is text."""
     if not isinstance(value, str) or not value:
         raise ValueError("its uid is no text")
     return value
 
 
-def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
+def encode_params(values: ParamMap) -> Json:
     """Params by name, as JSON can hold them."""
     return {param.name: _to_json(value) for param, value in values.items()}
 
 
-def decode_params(instance: Params, values: dict[str, Any]) -> None:
+def decode_params(instance: Params, values: Json) -> None:
     """Set what `encode_params` made."""
     for name, value in values.items():
         instance._set(**{_known(instance, name): _from_json(value)})
@@ -313,7 +318,7 @@ def _known(instance: Params, name: str) -> str:
     return name
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: object) -> object:
     """A Param's value as JSON: a matrix or vector as its dense values, a model as its own text."""
     if hasattr(value, "toJson"):
         return value.toJson()
@@ -324,14 +329,14 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _texts(values: Any) -> Any:
+def _texts(values: Nested) -> object:
     """Infinite bounds as strings, for which JSON has no numbers."""
     if isinstance(values, list):
         return [_texts(value) for value in values]
     return values if math.isfinite(values) else str(values)
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: object) -> object:
     if isinstance(value, dict) and "matrix" in value:
         rows = np.array(value["matrix"], dtype=np.float64)
         return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel(order="F"))

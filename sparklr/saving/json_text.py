@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +15,7 @@ from sparklr.arrays import Array
 from sparklr.objective.families import family_of_flag
 from sparklr.saving.files import (
     FORMAT,
+    Json,
     check_header,
     check_sizes,
     class_name,
@@ -33,7 +34,7 @@ T = TypeVar("T", bound=Params)
 def model_json(instance: Params, numbers: ModelNumbers) -> str:
     """The text of a model: one JSON object, infinite numbers as strings."""
     matrix = stored_matrix(numbers.coefficients)
-    rows: Any
+    rows: object
     if sp.issparse(matrix):
         entries = sp.coo_matrix(matrix)
         rows = {name: getattr(entries, name).tolist() for name in ("row", "col", "data")}
@@ -73,7 +74,7 @@ def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T
     return model
 
 
-def _numbers(found: dict[str, Any]) -> ModelNumbers:
+def _numbers(found: Json) -> ModelNumbers:
     classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
     intercepts = np.array([_float(value) for value in found["intercepts"]])
     check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
@@ -86,11 +87,11 @@ def _numbers(found: dict[str, Any]) -> ModelNumbers:
     )
 
 
-def _float(value: Any) -> float:
+def _float(value: object) -> float:
     """A number, or one of the texts that stand for the infinite ones."""
     if type(value) not in (int, float) and value not in ("inf", "-inf"):
         raise TypeError(f"{value!r} is no number")
-    return float(value)
+    return float(cast(float, value))
 
 
 def _number(value: float) -> float | str:

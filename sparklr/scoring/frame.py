@@ -26,6 +26,7 @@ from sparklr.rows.columns import Features
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind, Output
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
+from sparklr.spark.types import JavaObject
 
 # The output that is never NaN, so that it is null just where nothing was scored.
 ALWAYS_KNOWN = "predictionCol"
@@ -92,7 +93,11 @@ def _from_python(column: Column, kind: Kind) -> Column:
 
 
 def score_by_twin(
-    dataset: DataFrame, features: Features, twin: Any, scorer: Scorer, wanted: Collection[str]
+    dataset: DataFrame,
+    features: Features,
+    twin: JavaObject,
+    scorer: Scorer,
+    wanted: Collection[str],
 ) -> Scored:
     """By Spark's own model, which rows need not leave the JVM for."""
     vectors = _helper()

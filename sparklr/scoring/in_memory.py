@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 from pyspark.ml.linalg import DenseVector, SparseVector
@@ -11,7 +9,7 @@ from pyspark.ml.linalg import DenseVector, SparseVector
 from sparklr.arrays import Matrix
 
 
-def read_rows(value: Any, features: int) -> Matrix:
+def read_rows(value: object, features: int) -> Matrix:
     """A matrix (n, p) of one row, which may be a vector or a sequence, or of many."""
     if isinstance(value, SparseVector):
         pointers = [0, len(value.indices)]
@@ -32,8 +30,8 @@ def read_rows(value: Any, features: int) -> Matrix:
     return rows
 
 
-def is_table(value: Any) -> bool:
+def is_table(value: object) -> bool:
     """Whether rows came as a matrix, not as one row."""
     if isinstance(value, (DenseVector, SparseVector)):
         return False
-    return sp.issparse(value) or np.ndim(value) > 1
+    return sp.issparse(value) or np.asarray(value).ndim > 1

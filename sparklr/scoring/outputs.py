@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pyspark.sql import Column, DataFrame
 
@@ -28,16 +28,16 @@ class Output:
     """
 
     kind: Kind
-    metadata: Callable[[int], dict[str, Any]]
+    metadata: Callable[[int], dict[str, object]]
     of_scores: Callable[[Scores], Array]
     of_spark: Callable[[Mapping[str, Column]], Column]
 
 
-def _numbers_of_classes(classes: int) -> dict[str, Any]:
+def _numbers_of_classes(classes: int) -> dict[str, object]:
     return {"ml_attr": {"num_attrs": classes}}
 
 
-def _label(classes: int) -> dict[str, Any]:
+def _label(classes: int) -> dict[str, object]:
     return {"ml_attr": {"type": "nominal", "num_vals": classes}}
 
 

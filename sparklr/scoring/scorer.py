@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
+from sparklr.arrays import Array, Matrix, is_sparse
 from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_features
 
@@ -40,7 +39,7 @@ class Scorer:
     def raw(self, matrix: Matrix) -> Array:
         """rawPrediction for rows (n, p), dense or CSR."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinite features meet finite ones
-            if sp.issparse(self.coefficients):
+            if is_sparse(self.coefficients):
                 product = (self.coefficients @ matrix.T).T
                 product = product.toarray() if sp.issparse(product) else product
             else:
@@ -61,7 +60,7 @@ class Scorer:
         return Scores(self, self.raw(matrix))
 
     def score_column(
-        self, column: Any, outputs: Mapping[str, Callable[[Scores], Array]]
+        self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
     ) -> pa.StructArray:
         """The outputs by name, of an Arrow feature column; null where the features are null."""
         rows = read_features(column)
@@ -78,9 +77,9 @@ class Scorer:
                 "size, and come one a value. Correct what made it."
             )
         scores = self.scores(rows.keep(valid).matrix(self.features))
-        place = None if valid.all() else np.cumsum(valid) - 1
+        place = None if valid.all() else pa.array(np.cumsum(valid) - 1, mask=~valid)
         return pa.StructArray.from_arrays(
-            [_column(make(scores), valid, place) for make in outputs.values()],
+            [_column(make(scores), place) for make in outputs.values()],
             names=list(outputs),
             mask=None if place is None else pa.array(~valid),
         )
@@ -104,20 +103,20 @@ class Scores:
         return self._scorer.prediction(self.raw, known)
 
 
-def _column(values: Array, valid: Any, place: Any) -> pa.Array:
+def _column(values: Array, place: pa.Array | None) -> pa.Array:
     """Lists of a matrix's rows, or an array's numbers, in the places of the rows scored."""
     if values.ndim == 1:
-        return _spread(pa.array(values), valid, place)
-    return _lists(values, valid, place)
+        return _spread(pa.array(values), place)
+    return _lists(values, place)
 
 
-def _lists(rows: Array, valid: Any, place: Any) -> pa.Array:
+def _lists(rows: Array, place: pa.Array | None) -> pa.Array:
     count, width = rows.shape
     offsets = pa.array(np.arange(0, (count + 1) * width, width, dtype=np.int32))
     lists = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).ravel()))
-    return _spread(lists, valid, place)
+    return _spread(lists, place)
 
 
-def _spread(values: pa.Array, valid: Any, place: Any) -> pa.Array:
+def _spread(values: pa.Array, place: pa.Array | None) -> pa.Array:
     """Back to one entry a row, null where there was nothing to score."""
-    return values if place is None else values.take(pa.array(place, mask=~valid))
+    return values if place is None else values.take(place)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
@@ -123,11 +122,11 @@ def transformed(before: PipelineModel, split: Split, fold: int) -> DataFrame:
     return train.unionByName(held.withColumn(split.column, F.lit(fold)))
 
 
-def is_row_transformer(stage: Any) -> bool:
+def is_row_transformer(stage: object) -> bool:
     return isinstance(stage, Transformer) and _by_row(stage)
 
 
-def _by_row(stage: Any) -> bool:
+def _by_row(stage: object) -> bool:
     if isinstance(stage, PipelineModel):
         return all(_by_row(one) for one in stage.stages)
     known = type(stage).__module__ == "pyspark.ml.feature"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.spark.types import ParamMap
 
 RULES = ("best", "1se")
 
 
 def penalties_of(
-    rule: str, ours: LogisticRegressionEstimator | None, maps: Sequence[Mapping[Any, Any]]
+    rule: str, ours: LogisticRegressionEstimator | None, maps: Sequence[ParamMap]
 ) -> list[tuple[float, float]] | None:
     """For the rule 1se, (regParam, elasticNetParam) of each map; None for the other rule."""
     if rule not in RULES:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import cast
 
-from pyspark.ml import Estimator, Model, Pipeline, PipelineModel
+from pyspark.ml import Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
+from pyspark.ml.feature import StandardScalerModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -30,6 +31,7 @@ from sparklr.scoring.outputs import check_output_columns
 from sparklr.search.folds import Split, check_folds, transformed
 from sparklr.search.held_out import held_out_metrics
 from sparklr.search.scaler import with_scaler
+from sparklr.spark.types import AnyEstimator, ParamMap
 
 # The fold of all rows that are not held out, where one fold alone is.
 OTHERS = -1
@@ -45,7 +47,7 @@ class Trial:
 
     place: Place
     metric: float | None
-    model: Any
+    model: Model | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +66,9 @@ class Search:
     array_evaluators : for each map, what gives the evaluator's metric without a frame, or None
     """
 
-    estimator: Estimator[Any]
+    estimator: AnyEstimator
     ours: LogisticRegressionEstimator
-    maps: Sequence[Mapping[Any, Any]]
+    maps: Sequence[ParamMap]
     copies: Sequence[LogisticRegressionEstimator]
     evaluator: Evaluator
     array_evaluators: Sequence[ArrayEvaluator | None]
@@ -77,9 +79,9 @@ class Search:
         """Whether the user wants a map's models, or an evaluator that only knows frames."""
         return self.keep_models or self.array_evaluators[at] is None
 
-    def stages(self, at: int) -> list[Any]:
+    def stages(self, at: int) -> list[AnyEstimator | Transformer]:
         """The Pipeline's stages, with the Params of a map."""
-        pipeline: Any = self.estimator.copy(dict(self.maps[at]))
+        pipeline = cast(Pipeline, self.estimator.copy(dict(self.maps[at])))
         return list(pipeline.getStages())
 
     def share(
@@ -129,7 +131,9 @@ def before_scaler(
 
     `estimators` fit the scaler's input as those of the search fit its output.
     """
-    frame = PipelineModel(search.stages(next(iter(estimators)))[:-2]).transform(split.frame)
+    frame = PipelineModel(
+        cast("list[Transformer]", search.stages(next(iter(estimators)))[:-2])
+    ).transform(split.frame)
     for group in grouped(estimators, lambda at: data_key(estimators[at])):
         alike = {at: estimators[at] for at in group}
         with search.share(alike, frame, split.fold) as shared:
@@ -172,7 +176,7 @@ def _models(
     shared: SharedFits,
     fits: Mapping[Place, Fit],
     train: Mapping[int, DataFrame],
-) -> dict[Place, Any]:
+) -> dict[Place, Model]:
     """The models that somebody needs, of fits without a fold."""
     return {
         (at, fold): model_of(search.copies[at], fit, shared.facts(at, fold), train[fold])
@@ -182,7 +186,7 @@ def _models(
 
 
 def _trials(
-    fits: Mapping[Place, Fit], metrics: Mapping[Place, float], models: Mapping[Place, Any]
+    fits: Mapping[Place, Fit], metrics: Mapping[Place, float], models: Mapping[Place, Model]
 ) -> list[Trial]:
     return [Trial(place, metrics.get(place), models.get(place)) for place in fits]
 
@@ -200,7 +204,7 @@ def _final_scaled(
     """The Pipeline's model of a map on all rows, from the fit before the scaler."""
     before = Pipeline(stages=search.stages(at)[:-1]).fit(dataset)
     frame, estimator = before.transform(dataset), search.copies[at]
-    scaler: Any = before.stages[-1]
+    scaler = cast(StandardScalerModel, before.stages[-1])
     facts = shared.facts(at)
     scaled, moments = with_scaler(fit, facts.moments, scaler)
     check_output_columns(frame, estimator)

@@ -7,13 +7,13 @@ of these a StandardScaler, the most common one, is done without.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyspark
 from pyspark import inheritable_thread_target
-from pyspark.ml import Estimator, Model, Pipeline
+from pyspark.ml import Model, Pipeline
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.feature import StandardScaler
 from pyspark.ml.wrapper import JavaParams
@@ -27,11 +27,10 @@ from sparklr.scoring.evaluators import ArrayEvaluator, array_evaluator
 from sparklr.search.folds import Split, is_row_transformer, persisted
 from sparklr.search.scaler import without_scaler
 from sparklr.search.strategies import Search, Trial, Tried, alone, before_scaler, per_fold
+from sparklr.spark.types import AnyEstimator, ParamMap
 
-ParamMap: TypeAlias = Mapping[Any, Any]
 
-
-def last_stage(estimator: Estimator[Any]) -> LogisticRegressionEstimator | None:
+def last_stage(estimator: AnyEstimator) -> LogisticRegressionEstimator | None:
     """Ours: the estimator itself, or the last stage of a Pipeline; None if it is another."""
     if isinstance(estimator, LogisticRegressionEstimator):
         return estimator
@@ -42,7 +41,7 @@ def last_stage(estimator: Estimator[Any]) -> LogisticRegressionEstimator | None:
     return None
 
 
-def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
+def can_try(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> bool:
     """Whether trials can share readings: else each is a fit of its own, as Spark does them."""
     if last_stage(estimator) is None:
         return False
@@ -52,7 +51,7 @@ def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
                    for extra in maps for param in extra)  # fmt: skip
 
 
-def _check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
+def _check_owners(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> None:
     """Refuse a Param of a stage that is not there, as its values would all give the same fit."""
     stages = estimator.getStages() if isinstance(estimator, Pipeline) else [estimator]
     if not all(isinstance(one, (JavaParams, LogisticRegressionEstimator)) for one in stages):
@@ -86,7 +85,7 @@ class Trials:
 
     def __init__(
         self,
-        estimator: Estimator[Any],
+        estimator: AnyEstimator,
         maps: Sequence[ParamMap],
         evaluator: Evaluator,
         *,
@@ -141,7 +140,9 @@ class Trials:
         for tried in results:
             self.final |= tried.final
             if self._search.keep_models:
-                self.models |= {trial.place: trial.model for trial in tried.trials}
+                self.models |= {
+                    its.place: its.model for its in tried.trials if its.model is not None
+                }
             found = [trial for trial in tried.trials if trial.metric is not None]
             self.metrics |= {trial.place: float(trial.metric or 0.0) for trial in found}
             self._evaluate([trial for trial in tried.trials if trial.metric is None], split)
@@ -155,6 +156,7 @@ class Trials:
 
         def ask(trial: Trial) -> float:
             at, fold = trial.place
+            assert trial.model is not None  # as there is no metric
             scored = trial.model.transform(split.only(fold), dict(search.maps[at]))
             return float(search.evaluator.evaluate(scored))
 
@@ -172,7 +174,8 @@ def _before_scaler(
     """Estimators for what comes before a StandardScaler, if that is the only stage to fit."""
     if any(search.needs_model(at) for at in group):
         return None  # the scaler of each fold is wanted
-    *before, scaler = search.stages(group[0])[:-1] or [None]
+    before = search.stages(group[0])[:-1]
+    scaler = before.pop() if before else None
     if type(scaler) is not StandardScaler or not all(map(is_row_transformer, before)):
         return None
     found: dict[int, LogisticRegressionEstimator] = {}

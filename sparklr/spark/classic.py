@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.connect import is_remote, parallelism
 from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import JavaObject
 
 log = logging.getLogger("sparklr")
 
@@ -52,7 +53,7 @@ def clone_session(session: SparkSession) -> SparkSession | None:
     `newSession` starts from the defaults, and to copy the settings takes hundreds of calls.
     """
     try:
-        classic: Any = session
+        classic: JavaObject = session
         return SparkSession(classic.sparkContext, classic._jsparkSession.cloneSession())
     except REFUSALS as refusal:
         # As above; and the method is not part of Spark's public interface, so it may go.
@@ -98,7 +99,7 @@ def run_job(session: SparkSession, description: str, action: Callable[[], T]) ->
 
 def _label(session: SparkSession, description: str, tag: str) -> Callable[[], None] | None:
     """What gives a new thread this one's properties, a description and a tag; None: not here."""
-    classic: Any = session
+    classic: JavaObject = session
     try:
         context = classic.sparkContext
     except REFUSALS:  # Connect, which has tags but no descriptions
@@ -121,7 +122,7 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
     return label
 
 
-def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
+def _label_remote(session: SparkSession, tag: str) -> Callable[[], None] | None:
     try:
         tags = {*session.getTags(), tag}
     except REFUSALS as refusal:
@@ -145,7 +146,7 @@ def _do_without(label: Callable[[], None]) -> None:
 
 def _stop_jobs(session: SparkSession, tag: str) -> None:
     """Stop the running jobs that bear the tag, and no others."""
-    classic: Any = session
+    classic: JavaObject = session
     try:
         context = classic.sparkContext
     except REFUSALS:
@@ -166,17 +167,19 @@ class SparkModelCache:
         self, uid: str, coefficients: Matrix, intercepts: Vector, classes: int, multinomial: bool
     ) -> None:
         self._numbers = uid, coefficients, intercepts, classes, multinomial
-        self._made: tuple[Any, Any] | None = None  # the context, and the model in its JVM
+        self._made: tuple[JavaObject, JavaObject] | None = (
+            None  # the context, and the model in its JVM
+        )
 
     def spark_model(self, session: SparkSession) -> SparkModel | None:
         """A model of Spark's own with default Params; None where there is no JVM to be had."""
         java = self.copy_in(session)
         return None if java is None else SparkModel(java)
 
-    def copy_in(self, session: SparkSession) -> Any:
+    def copy_in(self, session: SparkSession) -> JavaObject:
         """The JVM's object of such a model, or None: for `transform_in_jvm`."""
         try:
-            context: Any = session.sparkContext
+            context: JavaObject = session.sparkContext
             if self._made is None or self._made[0] is not context:
                 self._made = context, self._make(context)
             return self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
@@ -185,7 +188,7 @@ class SparkModelCache:
             log.info("no JVM to score in: %s", first_line(refusal))
             return None
 
-    def _make(self, context: Any) -> Any:
+    def _make(self, context: JavaObject) -> Any:
         from pyspark.ml.common import _py2java
 
         uid, coefficients, intercepts, classes, multinomial = self._numbers
@@ -199,7 +202,7 @@ class SparkModelCache:
 
 
 def transform_in_jvm(
-    java: Any,
+    java: JavaObject,
     dataset: DataFrame,
     columns: Mapping[str, str],
     *,
@@ -212,7 +215,7 @@ def transform_in_jvm(
     """
     from pyspark.ml.common import _py2java
 
-    classic = cast(Any, dataset)
+    classic = cast(JavaObject, dataset)
     for param, name in columns.items():
         getattr(java, f"set{param[0].upper()}{param[1:]}")(name)
     if threshold is not None:

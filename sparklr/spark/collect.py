@@ -12,7 +12,7 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from sparklr.arrays import Array
 
 
-def collect_arrow(frame: DataFrame) -> Any:
+def collect_arrow(frame: DataFrame) -> pa.Table:
     """The frame's rows as one Arrow table on the driver."""
     if hasattr(frame, "toArrow"):  # Spark 4.0
         return frame.toArrow()

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 
-def is_remote(session: Any) -> bool:
+def is_remote(session: object) -> bool:
     """Whether this is a session of Spark Connect: some platforms give a class of their own."""
     return any(cls.__module__.startswith("pyspark.sql.connect") for cls in type(session).__mro__)
 

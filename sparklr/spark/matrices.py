@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pyspark.ml.linalg import (
     DenseMatrix,
@@ -104,7 +105,7 @@ def read_matrix(stored: Any) -> Matrix:
     return SparseMatrix(rows, columns, starts, indices, values, bool(by_rows))
 
 
-def _finite_or(numbers: Any, *, infinite: bool) -> Array:
+def _finite_or(numbers: npt.ArrayLike, *, infinite: bool) -> Array:
     """The numbers, of which none may be missing or NaN, nor infinite unless that is allowed."""
     values = np.array(numbers, dtype=np.float64)
     bad = values[np.isnan(values) | (np.isinf(values) & (not infinite))]
@@ -113,7 +114,7 @@ def _finite_or(numbers: Any, *, infinite: bool) -> Array:
     return values
 
 
-def _whole(numbers: Any) -> IntArray:
+def _whole(numbers: npt.ArrayLike) -> IntArray:
     return np.array(numbers, dtype=np.int64).reshape(-1)
 
 
