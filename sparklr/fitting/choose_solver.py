@@ -6,18 +6,16 @@ Knows problems and solvers; neither passes nor rows, but for a sample's.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from scipy.linalg import LinAlgError
-
 from sparklr.arrays import Array
+from sparklr.fitting.preconditioner import FACTORED_SIZE, HESSIAN_LIMIT
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.rows.blocks import Block
-from sparklr.solvers import BlockInverse, Preconditioner, Solver, Stop
+from sparklr.solvers import Preconditioner, Solver, Stop
 from sparklr.solvers.methods import Method, Task, method_for, method_of
 
 log = logging.getLogger("sparklr")
@@ -30,12 +28,6 @@ HESSIAN_SIZE = 500
 # each takes no more than so many multiplications.
 SPARSE_HESSIAN_SIZE = 2_000
 HESSIAN_WORK = 4e9
-# Up to so many coefficients a margin the sample's Hessian is worth its Cholesky factor as a
-# preconditioner; it is summed over so many rows that it takes no more multiplications than this.
-PRECONDITIONER_SIZE = 3_000
-PRECONDITIONER_WORK = 2e10
-# Beyond this a Hessian on the driver would take more than half a gigabyte.
-HESSIAN_LIMIT = 8_000
 # With so many fits at once first derivatives are cheaper, unless a Hessian is as small as this.
 MANY_FITS = 4
 TINY_SIZE = 8
@@ -118,10 +110,10 @@ def state_bytes(problem: Problem, method: Method) -> int:
     """About how much a solver keeps on the driver between passes."""
     size, (margins, width) = problem.size, problem.scaling.shape
     vectors = 32 * size  # ten pairs of L-BFGS, and what is at hand
-    square = size**2 if size <= max(PRECONDITIONER_SIZE, HESSIAN_SIZE) else margins * width**2
+    square = size**2 if size <= max(FACTORED_SIZE, HESSIAN_SIZE) else margins * width**2
     if method.order == 2:
         square = 4 * size**2  # the sums, their scaled copy, the factor
-    elif width > PRECONDITIONER_SIZE:
+    elif width > FACTORED_SIZE:
         square = 0
     return 8 * (vectors + 2 * square)  # the matrix and its factor
 
@@ -134,38 +126,3 @@ def worth_whole(problem: Problem, sample: Block, rows: int, fits: int) -> bool:
     """
     many = fits >= MANY_FITS and problem.penalty.smooth
     return not many or sample.rows * problem.size <= 60 * rows
-
-
-def precondition_for(
-    problem: Problem,
-    method: Method,
-    sample: Block,
-    point: Array,
-    *,
-    whole: bool,
-    known: dict[bytes, Array] | None = None,
-) -> Preconditioner:
-    """The inverse of the sample's Hessian, or of its block for each margin, or of a diagonal.
-
-    The whole costs as many times the blocks as there are margins, and saves passes. OWL-QN
-    factors it anew in every step, which only passes over all rows are worth. What is `known` of
-    the same point, as several fits have one start, is not summed again.
-    """
-    diagonal = problem.start_curvature()
-    width = problem.scaling.shape[1]
-    factored = method.preconditioned and (whole or not method.general)
-    # Sums are of all features, of which but a few may vary.
-    fits = problem.scaling.features < max(
-        PRECONDITIONER_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins)
-    )
-    if factored and fits and width <= PRECONDITIONER_SIZE:
-        whole = whole and problem.size <= PRECONDITIONER_SIZE
-        whole = whole and problem.summed_size <= HESSIAN_LIMIT
-        work = sample.rows * problem.size * (problem.size if whole else width)
-        # The sample's rows lie in the order they came in: every so-many-th is a sample too.
-        rows = sample.take(slice(None, None, max(1, round(work / PRECONDITIONER_WORK))))
-        try:
-            return BlockInverse(problem.curvature_blocks(point, rows, whole=whole, known=known))
-        except LinAlgError:
-            log.info("the sample's curvature is singular: preconditioned by a diagonal")
-    return lambda vector: vector / diagonal

@@ -17,12 +17,12 @@ from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
     make_solver,
-    precondition_for,
     state_bytes,
     stop_beside_others,
     worth_whole,
 )
 from sparklr.fitting.outcome import Fit, Round
+from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.spec import Spec
@@ -193,7 +193,7 @@ class _Members(Generic[Key]):
         events = known - int(np.bincount(sample.labels.astype(int), minlength=1).max())
         local = LocalPasses((sample,), self._passes.moments, sample)
         problems, solvers = {}, {}
-        known_sums: dict[bytes, Array] = {}
+        curvature = SampleCurvature(sample)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
@@ -204,9 +204,7 @@ class _Members(Generic[Key]):
             if enough and plain and spec.maxIter > 0:
                 start, method = problem.start(), self._methods[key]
                 problems[key] = problem.on_weight(sample.total_weight)
-                precondition = precondition_for(
-                    problem, method, sample, start, whole=False, known=known_sums
-                )
+                precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
@@ -240,7 +238,7 @@ class _Members(Generic[Key]):
     def _precondition(self, key: Key, point: Array) -> Preconditioner:
         problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
         whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
-        made = precondition_for(problem, method, sample, point, whole=whole)
+        made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
         self._preconditions[key] = made
         return made
 

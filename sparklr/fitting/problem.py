@@ -173,38 +173,43 @@ class Problem:
                 hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
 
-    def curvature_blocks(
-        self, point: Array, rows: Block, *, whole: bool, known: dict[bytes, Array] | None = None
-    ) -> Array:
-        """The Hessian as some rows show it, (1, n, n), or its block for each margin, (C, q, q).
-
-        What m rows cannot see of the curvature is made up for by a little of the diagonal at
-        the start, so that no block is singular. Sums at a point for each margin are kept in
-        `known`, and taken from there.
-        """
-        here = self.on_weight(rows.total_weight)
-        query = Query(point, 2)
+    def whole_curvature(self, point: Array, rows: Block) -> Array:
+        """The Hessian as some rows show it, (1, n, n), with a little of the diagonal."""
+        here, query = self.on_weight(rows.total_weight), Query(point, 2)
         probe = here.probe(query)
-        unknown = self.size if whole else self.scaling.shape[1]
-        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
-        extra = share * self.start_curvature()
-        origin = self.scaling.origin if np.any(self.scaling.origin) else None
-        if whole:
-            stack = Stack([probe], rows.features, origin)
-            stack.add(rows)
-            hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
-            hessian[np.diag_indices_from(hessian)] += extra
-            return hessian[None]
-        known = {} if known is None else known
-        where = probe.coefficients.tobytes() + probe.offsets.tobytes()
-        if where not in known:
-            known[where] = margin_hessians(probe, rows, origin)
-        sums = known[where]
-        diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
-        blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
-        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.margins, strict=True):
+        stack = Stack([probe], rows.features, self._origin())
+        stack.add(rows)
+        hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+        hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, rows)
+        return hessian[None]
+
+    def margin_curvatures(self, rows: Block, sums: Array) -> Array:
+        """The Hessian's block for each margin, (C, q, q), with a little of the diagonal.
+
+        `sums` are what `margin_sums` makes of the rows.
+        """
+        unseen = self._unseen(self.scaling.shape[1], rows)
+        diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
+        diagonal += self.gauge / self.scaling.margins
+        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / rows.total_weight
+        for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
-        return np.array(blocks)
+        return blocks
+
+    def margin_sums(self, probe: Probe, rows: Block) -> Array:
+        """The sums of each margin's block of the Hessian over some rows, without a penalty."""
+        return margin_hessians(probe, rows, self._origin())
+
+    def _unseen(self, unknown: int, rows: Block) -> Array:
+        """What rows cannot show of the curvature of so many numbers: a share of the start's.
+
+        With it no block is singular.
+        """
+        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
+        return share * self.start_curvature()
+
+    def _origin(self) -> Array | None:
+        return self.scaling.origin if np.any(self.scaling.origin) else None
 
     def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
         """The objective, l1 included, and the largest violation of the optimality conditions."""
