@@ -12,6 +12,7 @@ from scipy.linalg import LinAlgError
 
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
+from sparklr.objective.moments import moments_of
 from sparklr.rows.blocks import Block
 from sparklr.solvers import BlockInverse, Preconditioner, Query
 from sparklr.solvers.methods import Method
@@ -61,10 +62,11 @@ class SampleCurvature:
         every = max(1, round(work / SUMMED_WORK))
         # The sample's rows lie in the order they came in: every so-many-th is a sample too.
         rows = self._sample.take(slice(None, None, every))
+        seen = moments_of(rows)
         if whole:
-            return problem.whole_curvature(point, rows)
+            return problem.whole_curvature(point, rows, seen)
         probe = problem.probe(Query(point, 2))
         key = every, probe.coefficients.tobytes(), probe.offsets.tobytes()
         if key not in self._sums:
             self._sums[key] = problem.margin_sums(probe, rows)
-        return problem.margin_curvatures(rows, self._sums[key])
+        return problem.margin_curvatures(self._sums[key], seen)

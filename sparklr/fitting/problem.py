@@ -31,7 +31,7 @@ class Problem:
     scaling: Scaling
     penalty: Penalty
     gauge: Array  # strength per coordinate of one margin; zero where nothing is free to move
-    squares: Array  # mean square of each scaled coordinate of one margin
+    squares: Array  # mean square of each scaled feature
     weight: float
     class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
@@ -74,13 +74,12 @@ class Problem:
             if box is not None:  # nor can a bounded coefficient follow the others
                 bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
                 gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
-        away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
         return Problem(
             spec,
             scaling,
             penalty,
             gauge,
-            np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
+            scaling.mean_squares(moments),
             moments.weight,
             moments.histogram(spec.family.classes(margins)),
             box,
@@ -140,14 +139,15 @@ class Problem:
 
         There every row has the same probabilities, so the loss's part is their variance
         times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
-        by which unbiased variances and log1p of the class weights differ from that.
+        by which log1p of the class weights differs from that.
         """
         classes = len(self.class_weights)
         shares = np.full(classes, 1.0 / max(classes, 2))  # of a single class: not flat either
         if self.spec.fitIntercept:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
         spread = self.spec.family.shared_curvatures(shares)
-        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.margins
+        squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
+        matrix = np.outer(spread, squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
     def probe(self, query: Query) -> Probe:
@@ -173,25 +173,28 @@ class Problem:
                 hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
 
-    def whole_curvature(self, point: Array, rows: Block) -> Array:
-        """The Hessian as some rows show it, (1, n, n), with a little of the diagonal."""
+    def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
+        """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.
+
+        `seen` are the moments of these rows.
+        """
         here, query = self.on_weight(rows.total_weight), Query(point, 2)
         probe = here.probe(query)
         stack = Stack([probe], rows.features, self._origin())
         stack.add(rows)
         hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
-        hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, rows)
+        hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, seen)
         return hessian[None]
 
-    def margin_curvatures(self, rows: Block, sums: Array) -> Array:
-        """The Hessian's block for each margin, (C, q, q), with a little of the diagonal.
+    def margin_curvatures(self, sums: Array, seen: Moments) -> Array:
+        """As `whole_curvature`, but the Hessian's block for each margin, (C, q, q).
 
         `sums` are what `margin_sums` makes of the rows.
         """
-        unseen = self._unseen(self.scaling.shape[1], rows)
+        unseen = self._unseen(self.scaling.shape[1], seen)
         diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
         diagonal += self.gauge / self.scaling.margins
-        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / rows.total_weight
+        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / seen.weight
         for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
         return blocks
@@ -200,13 +203,18 @@ class Problem:
         """The sums of each margin's block of the Hessian over some rows, without a penalty."""
         return margin_hessians(probe, rows, self._origin())
 
-    def _unseen(self, unknown: int, rows: Block) -> Array:
-        """What rows cannot show of the curvature of so many numbers: a share of the start's.
+    def _unseen(self, unknown: int, seen: Moments) -> Array:
+        """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
 
-        With it no block is singular.
+        A level that is too rare to be among them has no curvature there, and would be sent far
+        out: it gets all of the start's, and a feature of which they have less than all rows do,
+        what is lacking. The others get as much as keeps the Hessian of so many unknown numbers
+        from being singular.
         """
-        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
-        return share * self.start_curvature()
+        share = min(1.0, unknown / max(seen.rows, 1)) * 1e-2 + 1e-8
+        lacking = np.zeros(self.scaling.shape)
+        lacking[:, : len(self.squares)] = 1 - self.scaling.mean_squares(seen) / self.squares
+        return (share + np.clip(lacking.ravel(), 0, 1)) * self.start_curvature()
 
     def _origin(self) -> Array | None:
         return self.scaling.origin if np.any(self.scaling.origin) else None

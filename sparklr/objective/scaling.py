@@ -72,6 +72,12 @@ class Scaling:
         """A point as a matrix: one row a margin, its active features and then its intercept."""
         return self.margins, len(self.active) + self.intercept
 
+    def mean_squares(self, moments: Moments) -> Array:
+        """The mean square of each scaled feature, of rows with these moments."""
+        away = moments.mean - self.centre
+        spread = moments.spread / max(moments.weight, np.finfo(float).tiny)
+        return np.asarray((spread + away**2)[self.active] / self.deviation**2)
+
     def to_rows(self, point: Array) -> tuple[Array, Array]:
         """Coefficients (C, p) and offsets (C,) as the pass counts them, from its origin."""
         coefficients, intercepts = self._unscale(point)
