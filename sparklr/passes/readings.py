@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from sparklr.arrays import Array, Buffer
 from sparklr.objective.sums import Probe, Stack, Sums
@@ -215,8 +214,7 @@ class ScoredBlocks:
     def add(self, block: Block) -> None:
         """Score a block's rows."""
         margins = held_out_margins(block, self._probes, self._origin)
-        weights = None if block.weights is None else block.weights.copy()
-        self._blocks.append(Block(margins, block.labels.copy(), weights, block.fold))
+        self._blocks.append(block.with_matrix(margins).detached())
 
     def part(self) -> list[Block]:
         """The blocks so far."""
@@ -229,7 +227,7 @@ def _join_columns(blocks: Sequence[Block]) -> Block:
     if len(blocks) == 1:
         return first
     margins = np.concatenate([block.matrix for block in blocks], axis=1)
-    return Block(margins, first.labels, first.weights, first.fold)
+    return first.with_matrix(margins)
 
 
 def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None) -> Array:
@@ -240,7 +238,7 @@ def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None
     coefficients = np.concatenate([probe.coefficients for probe in judged]).T
     offsets = np.concatenate([probe.offsets for probe in judged])
     matrix = block.matrix
-    if origin is not None and sp.issparse(matrix):  # sparse rows stay where they are
+    if origin is not None and block.sparse:  # sparse rows stay where they are
         offsets = offsets - origin @ coefficients
     elif origin is not None:
         matrix = matrix - origin

@@ -80,6 +80,11 @@ class Block:
         """The same rows with other features, or what else is said of each in a matrix (n, q)."""
         return replace(self, matrix=matrix)
 
+    def detached(self) -> Block:
+        """The same matrix, with labels and weights that are not views of a buffer."""
+        weights = None if self.weights is None else self.weights.copy()
+        return replace(self, labels=self.labels.copy(), weights=weights)
+
     def to_dense(self) -> Block:
         """The same rows, their matrix dense."""
         return self.with_matrix(self.matrix.toarray()) if is_sparse(self.matrix) else self
