@@ -25,7 +25,7 @@ def lbfgs(
     start: Array,
     *,
     precondition: Preconditioner = identity,
-    memory: int = 10,
+    memory: int = 20,
     stop: Stop = Stop(),
 ) -> Solver:
     """Minimise a smooth f from first derivatives."""
@@ -45,7 +45,7 @@ def lbfgs(
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
         first = 1.0
-        if curvature.empty and precondition is identity:
+        if curvature.empty and not curvature.dense:
             first = min(1.0, 1.0 / float(np.linalg.norm(step)))
         accepted = yield from _weak_wolfe(point, here, step, slope, first)
         if accepted is None and not curvature.empty:
