@@ -109,7 +109,7 @@ def stop_beside_others(
 def state_bytes(problem: Problem, method: Method) -> int:
     """About how much a solver keeps on the driver between passes."""
     size, (margins, width) = problem.size, problem.scaling.shape
-    vectors = 32 * size  # ten pairs of L-BFGS, and what is at hand
+    vectors = 52 * size  # twenty pairs of L-BFGS, and what is at hand
     square = size**2 if size <= max(FACTORED_SIZE, HESSIAN_SIZE) else margins * width**2
     if method.order == 2:
         square = 4 * size**2  # the sums, their scaled copy, the factor

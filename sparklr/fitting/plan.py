@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -135,15 +136,20 @@ class _Members(Generic[Key]):
         if known is not None:
             self.fits[key] = known
             return
-        whole = self._passes.moments
-        problem = Problem.of(spec, moments, classes, whole=whole, without=without)
+        pose = partial(
+            Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
+        )
+        problem = pose()
         value = problem.start_value()
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
             return
-        self._problems[key] = problem
+        method = choose_solver(problem, moments.rows, self._members)
+        # The products of a Hessian would cancel in rare features, were these centred; for first
+        # derivatives an intercept that each feature pulls at is the worse.
+        self._problems[key] = problem if method.order == 2 else pose(centred=True)
+        self._methods[key] = method
         self._later += 1
-        self._methods[key] = choose_solver(problem, moments.rows, self._members)
 
     def waves(self) -> Iterator[list[Key]]:
         """The fits to be run, as many at a time as the driver's memory should hold."""

@@ -17,7 +17,7 @@ from sparklr.arrays import Array
 from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
-from sparklr.objective.scaling import Scaling
+from sparklr.objective.scaling import NEAR, Scaling
 from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
@@ -45,15 +45,22 @@ class Problem:
         *,
         whole: Moments | None = None,
         without: int | None = None,
+        centred: bool = False,
     ) -> Problem:
         """The problem a spec poses on rows with these moments.
 
-        These are all rows, or, `without` one fold, the others of the `whole`.
+        These are all rows, or, `without` one fold, the others of the `whole`. With `centred` every
+        feature is counted from its mean, else those whose mean is near zero are left alone.
         """
         margins = spec.family.margins(classes)
         bounds, origin = spec.bounds, (whole or moments).origin
         scaling = Scaling.of(
-            moments, margins, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+            moments,
+            margins,
+            intercept=spec.fitIntercept,
+            bounds=bounds,
+            origin=origin,
+            near=0.0 if centred else NEAR,
         )
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
@@ -141,14 +148,23 @@ class Problem:
         times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
         by which log1p of the class weights differs from that.
         """
+        squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
+        matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
+        return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
+
+    def loss_curvature(self) -> Array:
+        """The part of `start_curvature` that features have by the loss alone, (n,)."""
+        matrix = np.zeros(self.scaling.shape)
+        matrix[:, : len(self.squares)] = np.outer(self._margin_curvatures(), self.squares)
+        return matrix.ravel()
+
+    def _margin_curvatures(self) -> Array:
+        """The loss's second derivative by each margin at the start, the same for all rows, (C,)."""
         classes = len(self.class_weights)
         shares = np.full(classes, 1.0 / max(classes, 2))  # of a single class: not flat either
         if self.spec.fitIntercept:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
-        spread = self.spec.family.shared_curvatures(shares)
-        squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
-        matrix = np.outer(spread, squares) + self.gauge / self.scaling.margins
-        return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
+        return self.spec.family.shared_curvatures(shares)
 
     def probe(self, query: Query) -> Probe:
         """What a pass must sum to answer the query."""

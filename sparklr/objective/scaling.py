@@ -8,10 +8,11 @@ at the bound nearest to it. Centring only moves the intercept, so the rows are n
 without an intercept there is no centre, nor where an intercept has a bound, which would bound
 a sum of coordinates. Knows nothing of losses and penalties.
 
-A feature whose mean is within a third of a deviation from zero is not centred. It gains nothing
-by that, and rare levels of a category lose: where all rows of a level are predicted for certain,
-its curvature is tiny but exact as it is; centred, it is the difference of two large numbers,
-and the level looks like a copy of the intercept.
+For second derivatives a feature whose mean is within a third of a deviation from zero is not
+centred. It gains nothing by that, and rare levels of a category lose: where all rows of a level
+are predicted for certain, its curvature is tiny but exact as it is; centred, it is the difference
+of two large numbers, and the level looks like a copy of the intercept. First derivatives need
+the centring: else all features pull at the intercept, each a little, in the same direction.
 """
 
 from __future__ import annotations
@@ -49,12 +50,16 @@ class Scaling:
         intercept: bool,
         bounds: Bounds | None = None,
         origin: Array | None = None,
+        near: float = NEAR,
     ) -> Scaling:
-        """The scaling that these moments ask for, in a pass that counts from this origin."""
+        """The scaling that these moments ask for, in a pass that counts from this origin.
+
+        Features whose mean is no more than `near` deviations from zero are not centred.
+        """
         deviation = np.sqrt(moments.variance)
         active = np.flatnonzero(deviation > 0)
         nowhere = np.zeros(moments.features)
-        far = np.abs(moments.mean) > NEAR * deviation
+        far = np.abs(moments.mean) > near * deviation
         centred = intercept and not (bounds is not None and bounds.on_intercepts)
         return Scaling(
             features=moments.features,
