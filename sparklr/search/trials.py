@@ -1,8 +1,8 @@
 """Trials of param maps on held-out rows, run by the two validators of `tuning`.
 
 If the estimator is ours, all folds and maps share one packing of the rows. If ours is the last
-stage of a Pipeline, the stages before it are fitted once per fold and per setting of these stages,
-except a StandardScaler, the most common of them, which is not fitted per fold at all.
+stage of a Pipeline, the stages before it are fitted once per fold and per setting of these stages;
+for a StandardScaler, the most common such stage, `scaler` avoids this where possible.
 """
 
 from __future__ import annotations
