@@ -67,7 +67,7 @@ class ParamsWriter(OverwritingWriter):
         self._instance = instance
 
     def saveImpl(self, path: str) -> None:
-        """Write the metadata; `save` calls this after it has removed what is overwritten."""
+        """Write the metadata; `save` calls this after it has removed files to overwrite."""
         _write_metadata(self._instance, path, self.sparkSession)
 
 
@@ -79,7 +79,7 @@ class ModelWriter(OverwritingWriter):
         self._instance, self._numbers = instance, numbers
 
     def saveImpl(self, path: str) -> None:
-        """Write metadata and data; `save` calls this after it has removed what is overwritten."""
+        """Write metadata and data; `save` calls this after it has removed files to overwrite."""
         numbers, session = self._numbers, self.sparkSession
         names = None if numbers.names is None else list(numbers.names)
         _write_metadata(self._instance, path, session, {"featureNames": names})
@@ -156,7 +156,7 @@ def check_sizes(
     family = family_of_flag(many)
     margins = family.margins(classes)
     if classes < 1 or features < 1 or not family.allows(classes):
-        raise ValueError(f"numClasses={classes} and numFeatures={features} are not valid here")
+        raise ValueError(f"numClasses={classes} and numFeatures={features} are out of range")
     if shape != (margins, features):
         raise ValueError(f"coefficients have shape {shape}, but must have {(margins, features)}")
     if intercepts != margins:
@@ -270,9 +270,7 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
     check_class(metadata, cls, where)
     number = metadata.get("sparklrFormat")
     if type(number) is not int or number < 1:
-        raise ValueError(
-            f"{where} has no valid 'sparklrFormat': it is damaged. Save it again."
-        )
+        raise ValueError(f"{where} has no valid 'sparklrFormat': it is damaged. Save it again.")
     if number > FORMAT:
         raise ValueError(
             f"{where} was saved in format {number} by a newer sparklr; this one reads up to "

@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """The trials of one packing, and functions that make its maps' models of all rows."""
+    """The trials of one packing, and for each map a function that makes its model on all rows."""
 
     trials: Sequence[Trial]
     final: Mapping[int, Callable[[], Model]] = field(default_factory=dict)
@@ -143,7 +143,7 @@ def before_scaler(
 
 
 def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tried]:
-    """Fit the stages before ours once per fold, for maps with the same settings of them."""
+    """Fit the stages before ours once per fold, for maps with equal settings of these stages."""
     for fold in split.held:
         search.progress.stage(f"fitting the preceding stages, fold {fold}")
         before = Pipeline(stages=search.stages(group[0])[:-1]).fit(split.without(fold))
