@@ -832,11 +832,11 @@ def test_a_validator_comes_back_from_its_file(two: Any, tmp_path: Any, kind: Any
     ("change", "message"),
     [
         ({"class": "sparklr.model.LogisticRegressionModel"}, "holds sparklr.model.Log"),
-        ({"uid": 3}, "is damaged: ValueError: its uid is no text"),
+        ({"uid": 3}, "is damaged: ValueError: uid must be a string"),
         ({"paramMap": {}}, "is damaged: KeyError: 'estimatorParamMaps'"),
         ({"paramMap": {"estimatorParamMaps": [[{"parent": "nobody"}]]}}, "KeyError: 'nobody'"),
         ({"paramMap": {"estimatorParamMaps": [], "numFolds": 0.5}}, "is damaged: TypeError: "),
-        (None, "holds something that names no class, not sparklr.tuning.CrossValidator"),
+        (None, "holds something without a class name, not sparklr.tuning.CrossValidator"),
     ],
 )
 def test_a_damaged_validator_is_refused(
@@ -920,7 +920,7 @@ def test_maps_that_would_change_nothing(two: Any, piped: bool) -> None:
     for kind in (CrossValidator, TrainValidationSplit):
         with pytest.raises(ValueError, match=f"name regParam of {another.uid}, which is neither"):
             searched(kind, estimator, [{another.regParam: 0.1}], area(), two)
-        with pytest.raises(TypeError, match="has the key 'regParam', which is no Param"):
+        with pytest.raises(TypeError, match="Param map keys must be Params, but got 'regParam'"):
             searched(kind, estimator, [{"regParam": 0.1}], area(), two)
 
 
@@ -956,5 +956,5 @@ def test_a_map_that_cannot_be_fitted(two: Any) -> None:
 def test_a_map_without_a_metric_is_not_the_best() -> None:
     assert best_map(np.array([np.nan, 0.1, 0.3, np.nan])) == 2
     assert simplest_map(np.array([np.nan, 0.29, 0.3]), 0.02, [(3, 0), (2, 0), (1, 0)]) == 1
-    with pytest.raises(ValueError, match="gave no map a metric"):
+    with pytest.raises(ValueError, match="metrics of all maps are NaN"):
         best_map(np.array([np.nan, np.nan]))

@@ -1,4 +1,4 @@
-"""Rows that a user has at hand, as vectors, sequences, arrays or scipy matrices."""
+"""Rows in a user's memory, as vectors, sequences, arrays or scipy matrices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparklr.arrays import Matrix
 
 
 def read_rows(value: object, features: int) -> Matrix:
-    """A matrix (n, p) of one row, which may be a vector or a sequence, or of many."""
+    """Return a matrix (n, p) of many rows, or of one row given as a vector or sequence."""
     if isinstance(value, SparseVector):
         pointers = [0, len(value.indices)]
         rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
@@ -21,7 +21,7 @@ def read_rows(value: object, features: int) -> Matrix:
         rows = np.atleast_2d(rows.astype(np.float64))
     if rows.ndim != 2:
         raise ValueError(
-            f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
+            f"Rows must be a matrix of shape (rows, features), but have shape {rows.shape}."
         )
     if rows.shape[1] != features:
         raise ValueError(
@@ -31,7 +31,7 @@ def read_rows(value: object, features: int) -> Matrix:
 
 
 def is_table(value: object) -> bool:
-    """Whether rows came as a matrix, not as one row."""
+    """Whether the value is a matrix of rows, not one row."""
     if isinstance(value, (DenseVector, SparseVector)):
         return False
     return sp.issparse(value) or np.asarray(value).ndim > 1

@@ -1,10 +1,11 @@
-"""Three ways to fit every map without every fold, from the fewest readings of the rows.
+"""Three strategies to fit every map without each fold, in as few passes as possible.
 
-alone          the estimator is ours: all folds and maps share one packing
-before_scaler  a StandardScaler is all that is fitted before ours: they share a packing of its input
-per_fold       other stages are fitted before ours: once for each fold, and each fold is packed
+alone          our estimator without a Pipeline: all folds and maps share one packing
+before_scaler  a StandardScaler is the only stage to fit before ours: they share a packing of its
+               input
+per_fold       other stages are fitted before ours: once per fold, with a packing of each fold
 
-Each gives its trials as it goes, one `Tried` per packing.
+Each strategy yields one `Tried` per packing.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from sparklr.search.held_out import held_out_metrics
 from sparklr.search.scaler import with_scaler
 from sparklr.spark.types import AnyEstimator, ParamMap
 
-# The fold of all rows that are not held out, where one fold alone is.
+# The fold number of all training rows, where a packing holds out only one fold.
 OTHERS = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A map without a fold: its metric on that fold's rows, and its model.
+    """A map fitted without a fold, with its metric on that fold and its model.
 
-    metric : None where only the evaluator can tell, from the model's predictions
-    model : None where nobody needs it
+    metric : None where only the evaluator can compute it, from the model's predictions
+    model : None where it is not needed
     """
 
     place: Place
@@ -52,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """The trials of one packing, and what makes the models of its maps on all rows."""
+    """The trials of one packing, and for each map a function that makes its model on all rows."""
 
     trials: Sequence[Trial]
     final: Mapping[int, Callable[[], Model]] = field(default_factory=dict)
@@ -60,10 +61,10 @@ class Tried:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Search:
-    """What is to be tried: `ours`, alone or as the last stage of `estimator`, with each map.
+    """A search over maps: `ours` is `estimator` itself, or the last stage of a Pipeline.
 
-    copies : ours with the Params of each map
-    array_evaluators : for each map, what gives the evaluator's metric without a frame, or None
+    copies : for each map, a copy of `ours` with its Params
+    array_evaluators : for each map, the in-memory equivalent of the evaluator, or None
     """
 
     estimator: AnyEstimator
@@ -76,18 +77,18 @@ class Search:
     progress: Progress
 
     def needs_model(self, at: int) -> bool:
-        """Whether the user wants a map's models, or an evaluator that only knows frames."""
+        """Whether a map's models are needed: to be kept, or for an evaluator that needs frames."""
         return self.keep_models or self.array_evaluators[at] is None
 
     def stages(self, at: int) -> list[AnyEstimator | Transformer]:
-        """The Pipeline's stages, with the Params of a map."""
+        """Return the Pipeline's stages with the Params of a map."""
         pipeline = cast(Pipeline, self.estimator.copy(dict(self.maps[at])))
         return list(pipeline.getStages())
 
     def share(
         self, estimators: Mapping[int, LogisticRegressionEstimator], frame: DataFrame, fold: Column
     ) -> AbstractContextManager[SharedFits]:
-        """One packing of a frame, for estimators by their map."""
+        """Open one packing of a frame for estimators, which are keyed by map."""
         return open_shared_fits(
             {at: request_of(its) for at, its in estimators.items()},
             frame,
@@ -97,7 +98,7 @@ class Search:
         )
 
     def metrics(self, shared: SharedFits, fits: Mapping[Place, Fit]) -> dict[Place, float]:
-        """The metrics of fits on their folds, as far as the packed rows can tell."""
+        """Return the metrics of fits on their folds, where they can be computed in memory."""
         found: dict[Place, float] = {}
         for evaluator in dict.fromkeys(self.array_evaluators):
             its = {at: fit for at, fit in fits.items() if self.array_evaluators[at[0]] == evaluator}
@@ -107,7 +108,7 @@ class Search:
 
 
 def alone(search: Search, split: Split, dataset: DataFrame) -> Iterator[Tried]:
-    """Maps that take the same columns share a packing of all folds."""
+    """Fit our estimator itself: maps with the same columns share a packing of all folds."""
     for group in grouped(range(len(search.maps)), lambda at: data_key(search.copies[at])):
         estimators = {at: search.copies[at] for at in group}
         with search.share(estimators, split.frame, split.fold) as shared:
@@ -127,9 +128,9 @@ def before_scaler(
     split: Split,
     dataset: DataFrame,
 ) -> Iterator[Tried]:
-    """Folds and maps share a packing of the rows before they are scaled.
+    """Fit on the input of a StandardScaler, so that folds and maps share a packing.
 
-    `estimators` fit the scaler's input as those of the search fit its output.
+    `estimators` are equivalent, on the scaler's input, to the search's copies on its output.
     """
     frame = PipelineModel(
         cast("list[Transformer]", search.stages(next(iter(estimators)))[:-2])
@@ -146,9 +147,9 @@ def before_scaler(
 
 
 def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tried]:
-    """The stages before ours are fitted once for each fold, for maps that set them alike."""
+    """Fit the stages before ours once per fold, for maps with equal settings of these stages."""
     for fold in split.held:
-        search.progress.stage(f"fitting the stages before, fold {fold}")
+        search.progress.stage(f"fitting the preceding stages, fold {fold}")
         before = Pipeline(stages=search.stages(group[0])[:-1]).fit(split.without(fold))
         frame = transformed(before, split, fold)
         column = F.when(split.fold == fold, fold).otherwise(OTHERS)
@@ -165,7 +166,7 @@ def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tri
 
 
 def _fit_folds(shared: SharedFits, held: Sequence[int]) -> tuple[dict[int, Fit], dict[Place, Fit]]:
-    """Fits of all maps on all rows, and from there without each fold."""
+    """Fit all maps on all rows and then, with these fits as warm starts, without each fold."""
     check_folds(shared.folds, held)
     whole = shared.fit()
     return whole, shared.fit_without([(at, fold) for at in whole for fold in held], whole)
@@ -177,7 +178,7 @@ def _models(
     fits: Mapping[Place, Fit],
     train: Mapping[int, DataFrame],
 ) -> dict[Place, Model]:
-    """The models that somebody needs, of fits without a fold."""
+    """Return the models of fits without a fold, for maps whose models are needed."""
     return {
         (at, fold): model_of(search.copies[at], fit, shared.facts(at, fold), train[fold])
         for (at, fold), fit in fits.items()
@@ -194,14 +195,14 @@ def _trials(
 def _final_alone(
     search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
 ) -> Model:
-    """The model of a map on all rows."""
+    """Return the model of a map on all rows."""
     return model_of(search.copies[at], fit, shared.facts(at), dataset)
 
 
 def _final_scaled(
     search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
 ) -> PipelineModel:
-    """The Pipeline's model of a map on all rows, from the fit before the scaler."""
+    """Return the Pipeline's model of a map on all rows, from a fit on the scaler's input."""
     before = Pipeline(stages=search.stages(at)[:-1]).fit(dataset)
     frame, estimator = before.transform(dataset), search.copies[at]
     scaler = cast(StandardScalerModel, before.stages[-1])
