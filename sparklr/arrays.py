@@ -1,4 +1,4 @@
-"""The array types and units that all layers share. Knows nothing else."""
+"""The array types and units that all layers share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-# An Array of two dimensions or scipy's csr_matrix, which comes without types.
+# A two-dimensional Array or scipy's csr_matrix, which has no type annotations.
 Matrix: TypeAlias = Any
 
 MEGABYTE = 2**20
