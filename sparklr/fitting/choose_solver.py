@@ -168,5 +168,5 @@ def precondition_for(
         try:
             return BlockInverse(problem.curvature_blocks(point, rows, whole=whole, known=known))
         except LinAlgError:
-            log.info("The sample's Hessian is singular: a diagonal preconditioner is used.")
+            log.info("the sample's Hessian is singular: a diagonal preconditioner is used")
     return lambda vector: vector / diagonal

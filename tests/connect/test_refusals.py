@@ -83,8 +83,8 @@ def test_fits_go_on_and_each_refusal_is_told_once(
         "cannot persist the packed rows",
         "the default of spark.sparklr.localMB is taken",
         "the default of spark.sparklr.roundMB is taken",
-        "the rows are packed again for each pass. To save them once a fit instead, set the "
-        f"environment variable {packing.TEMPORARY_PATH} to a path that all of Spark can write to.",
+        "the rows are packed again for each pass. To save them once per fit instead, set the "
+        f"environment variable {packing.TEMPORARY_PATH} to a path that the cluster can write to.",
     ]
     assert not any("java" in text for text in told)
 
