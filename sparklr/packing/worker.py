@@ -86,7 +86,7 @@ def pack_partition(
 def _peel(blocks: Iterator[Block], most: int) -> tuple[list[Block], Iterator[Block]]:
     """Split blocks into small and other: all are small if together they take at most `most` bytes.
 
-    Else all are other.
+    Otherwise no block is small.
     """
     held: deque[Block] = deque()
     size = 0
