@@ -61,9 +61,7 @@ def print_table(train: DataFrame, models: list[Any], **more: list[Any]) -> None:
     for title, values in more.items():
         line(title.replace("_", " "), ".4f", values)
     apart = float(np.abs((columns[0] - columns[1]) * deviations).max())
-    print(
-        f"\nThe {FEATURES} coefficients, per standard deviation, differ by {apart:.0e} at most."
-    )
+    print(f"\nThe {FEATURES} coefficients, per standard deviation, differ by {apart:.0e} at most.")
 
 
 def draw_roc(ours: Any, spark: Any) -> str:
