@@ -1,4 +1,4 @@
-"""The array types and units that all layers share. Knows nothing else."""
+"""The array types and units that all layers share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import scipy.sparse as sp
 Array: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-# Of two dimensions.
+# Two-dimensional.
 Matrix: TypeAlias = Array | sp.csr_matrix
-# Bytes to be read in place; pyarrow's buffers too, which come without types.
+# Bytes that are read in place; also pyarrow's buffers, which have no type annotations.
 Buffer: TypeAlias = bytes | memoryview | mmap
 
 MEGABYTE = 2**20

@@ -1,4 +1,4 @@
-"""What a sample of the rows tells of a problem's curvature, as an approximate inverse Hessian.
+"""The curvature of a problem on a sample of its rows, as an approximate inverse Hessian.
 
 Knows problems and the sample's rows; no passes.
 """
@@ -19,11 +19,12 @@ from sparklr.solvers.methods import Method
 
 log = logging.getLogger("sparklr")
 
-# Up to so many coefficients per margin the sample's Hessian is worth its Cholesky factor; it is
-# summed over so many rows that it takes no more multiplications than this.
+# Up to this many coefficients per margin, the Cholesky factor of the sample's Hessian pays as a
+# preconditioner. The rows are thinned out so that summing it takes at most this many
+# multiplications.
 FACTORED_SIZE = 3_000
 SUMMED_WORK = 2e10
-# Beyond this a Hessian on the driver would take more than half a gigabyte.
+# A larger Hessian would take more than half a gigabyte on the driver.
 HESSIAN_LIMIT = 8_000
 # A gradient points where many features agree, and there the loss is steeper than along any of
 # them, but not in the intercept: about so many times on text and on hashed categories. OWL-QN,
@@ -41,13 +42,13 @@ class SampleCurvature:
     def precondition(
         self, problem: Problem, method: Method, point: Array, *, whole: bool
     ) -> Preconditioner:
-        """The inverse of the sample's Hessian, or of its block per margin, or of a diagonal.
+        """Return the inverse of the sample's Hessian, of its block per margin, or of a diagonal.
 
-        The whole costs as many times the blocks as there are margins, and saves passes. OWL-QN
-        factors it anew in every step, which only passes over all rows are worth.
+        With C margins, the whole Hessian costs C times as much as its blocks, and saves passes.
+        OWL-QN factors it anew in every step, which pays only where a pass reads all rows.
         """
         width = problem.scaling.shape[1]
-        # Sums are of all features, of which but a few may vary.
+        # The sums include all features, even if only a few of them vary.
         most = max(FACTORED_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins))
         affordable = width <= FACTORED_SIZE and problem.scaling.features < most
         if affordable and method.preconditioned and (whole or not method.general):
@@ -56,18 +57,18 @@ class SampleCurvature:
             try:
                 return BlockInverse(self._blocks(problem, point, whole=whole))
             except LinAlgError:
-                log.info("the sample's curvature is singular: preconditioned by a diagonal")
+                log.info("the sample's Hessian is singular: a diagonal preconditioner is used")
         diagonal = problem.start_curvature()
         if not method.general:
             diagonal = diagonal + (STEEP - 1) * problem.loss_curvature()
         return lambda vector: vector / diagonal
 
     def _blocks(self, problem: Problem, point: Array, *, whole: bool) -> Array:
-        """The Hessian as the sample shows it, (1, n, n), or its block per margin, (C, q, q)."""
+        """Return the sample's Hessian, (1, n, n), or its block per margin, (C, q, q)."""
         width = problem.size if whole else problem.scaling.shape[1]
         work = self._sample.rows * problem.size * width
         every = max(1, round(work / SUMMED_WORK))
-        # The sample's rows lie in the order they came in: every so-many-th is a sample too.
+        # The sample's rows are in their order of arrival, so every k-th of them is a sample too.
         rows = self._sample.take(slice(None, None, every))
         seen = moments_of(rows)
         if whole:

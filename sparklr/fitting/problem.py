@@ -1,10 +1,11 @@
-"""One fit as a problem for a solver: what to probe for a query, and what sums answer it.
+"""One fit as a problem for a solver: from queries to probes, and from sums to answers.
 
 With weights w_i of total W, in the coordinates of `Scaling`,
 
     f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
 
-and the solver adds the l1 part. Penalty and scaling live here, on the driver; workers only sum.
+and the solver adds the l1 part. Penalty and scaling are applied here, on the driver; workers only
+compute sums over rows.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Problem:
     weight: float
     class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
-    without: int | None = None  # the fold whose rows do not count
+    without: int | None = None  # the fold whose rows are left out
 
     @staticmethod
     def of(
@@ -47,10 +48,10 @@ class Problem:
         without: int | None = None,
         centred: bool = False,
     ) -> Problem:
-        """The problem a spec poses on rows with these moments.
+        """Return the problem of a spec on rows with these moments.
 
-        These are all rows, or, `without` one fold, the others of the `whole`. With `centred` every
-        feature is counted from its mean, else those whose mean is near zero are left alone.
+        `moments` are those of all rows, or of all rows outside the fold `without`; in that case
+        `whole` are the moments of all rows.
         """
         margins = spec.family.margins(classes)
         bounds, origin = spec.bounds, (whole or moments).origin
@@ -71,14 +72,14 @@ class Problem:
         gauge = np.zeros(scaling.shape[1])
         if margins > 1:
             # Adding one number to all classes' coefficients of a feature changes no
-            # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
-            # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
-            # With an L2 penalty it is there too, and helps where the penalty is very weak; an
-            # L1 term has its minimum elsewhere.
+            # probability. Unpenalised, this freedom makes the Hessian singular. So the gauge
+            # pulls the sum over classes to zero: where Spark centres it, at no cost to the loss.
+            # With an L2 penalty the gauge does no harm, and helps if the penalty is very weak.
+            # With an L1 term it is left out, because that term's minimum is elsewhere.
             gauge[:] = 1.0 / margins
             if not penalty.smooth:
                 gauge[: len(scaling.active)] = 0.0
-            if box is not None:  # nor can a bounded coefficient follow the others
+            if box is not None:  # a bounded coefficient cannot move with the others
                 bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
                 gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
         return Problem(
@@ -95,20 +96,20 @@ class Problem:
 
     @property
     def size(self) -> int:
-        """How many numbers the solver looks for."""
+        """The number of coordinates that the solver seeks."""
         return self.scaling.shape[0] * self.scaling.shape[1]
 
     @property
     def summed_size(self) -> int:
-        """The side of a Hessian as it is summed: of all features, whether they vary or not."""
+        """The side length of the summed Hessian, which includes features that do not vary."""
         return self.scaling.margins * (self.scaling.features + 1)
 
     def on_weight(self, weight: float) -> Problem:
-        """The same problem for rows, a sample of these, whose weights add up to `weight`."""
+        """Return the same problem for a sample of the rows, of total weight `weight`."""
         return replace(self, weight=weight)
 
     def start(self) -> Array:
-        """The point to start at, within the bounds: the initial model's, or else the plain one."""
+        """Return the starting point, within the bounds: the initial model's, or else the plain."""
         if self.spec.initial is None:
             point = self._plain_start()
         else:
@@ -116,22 +117,25 @@ class Problem:
         return point if self.box is None else self.box.clip(point)
 
     def _plain_start(self) -> Array:
-        """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
+        """Return zero coefficients, and intercepts that give the class shares, as in Spark."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            # Infinite where one label occurs alone: then a bound is finite.
+            # Infinite if only one label occurs; then a finite bound clips it.
             point[:, -1] = self.spec.family.start_intercepts(self.class_weights)
         return point.ravel()
 
     def null_point(self) -> Array:
-        """The optimum where all coefficients are zero: intercepts that give the classes' shares."""
+        """Return the optimum with zero coefficients: intercepts that give the class shares."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
             point[:, -1] = self.spec.family.null_intercepts(self.class_weights / self.weight)
         return point.ravel()
 
     def start_value(self) -> float | None:
-        """The objective at `start`, if known without a pass: where every row has equal margins."""
+        """Return the objective at `start`, or None if that needs a pass.
+
+        It needs none where all rows have the same margins.
+        """
         start = self.start()
         matrix = start.reshape(self.scaling.shape)
         if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
@@ -142,11 +146,11 @@ class Problem:
         return float(-(shares @ logs)) + self._gauge_at(start)[1]
 
     def start_curvature(self) -> Array:
-        """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
+        """Return the Hessian's diagonal at `start`, without a pass: the simplest preconditioner.
 
-        There every row has the same probabilities, so the loss's part is their variance
-        times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
-        by which log1p of the class weights differs from that.
+        There every row has the same probabilities, so the loss contributes their variance times
+        the mean square of the (scaled, centred) feature. This is exact up to a relative error of
+        about 1/rows, from unbiased variances and from log1p of the class weights.
         """
         squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
         matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
@@ -161,18 +165,18 @@ class Problem:
     def _margin_curvatures(self) -> Array:
         """The loss's second derivative by each margin at the start, the same for all rows, (C,)."""
         classes = len(self.class_weights)
-        shares = np.full(classes, 1.0 / max(classes, 2))  # of a single class: not flat either
+        shares = np.full(classes, 1.0 / max(classes, 2))  # 1/2 for one class: positive curvature
         if self.spec.fitIntercept:
             shares = np.maximum(self.class_weights / self.weight, 1e-6)
         return self.spec.family.shared_curvatures(shares)
 
     def probe(self, query: Query) -> Probe:
-        """What a pass must sum to answer the query."""
+        """Return the probe whose sums answer the query."""
         coefficients, offsets = self.scaling.to_rows(query.point)
         return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
-        """The answer that these sums give."""
+        """Return the answer to a query from its sums."""
         point, order = query.point, query.order
         value = float(sums.value[0]) / self.weight + 0.5 * float(self.penalty.l2 @ point**2)
         pull, pulled = self._gauge_at(point)
@@ -236,7 +240,7 @@ class Problem:
         return self.scaling.origin if np.any(self.scaling.origin) else None
 
     def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
-        """The objective, l1 included, and the largest violation of the optimality conditions."""
+        """Return the objective, l1 included, and the largest KKT residual."""
         l1, point = self.penalty.l1, query.point
         objective = answer.value + float(l1 @ np.abs(point))
         if answer.gradient is None:
@@ -245,19 +249,19 @@ class Problem:
         return objective, float(np.abs(residual).max(initial=0))
 
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
-        """The gauge's gradient for one margin, the same for all, and its value."""
+        """Return the gauge's gradient for one margin (equal for all margins) and its value."""
         drift = point.reshape(self.scaling.shape).sum(axis=0)
         pull = self.gauge / self.scaling.margins * drift
         return pull, 0.5 * float(pull @ drift)
 
     def loss(self, point: Array, objective: float) -> float:
-        """The mean loss alone, at a point with this objective."""
+        """Return the mean loss without penalty, at a point with this objective."""
         return objective - self.penalty.value(point) - self._gauge_at(point)[1]
 
     def coefficients(self, point: Array) -> tuple[Array, Array]:
-        """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
+        """Return coefficients (C, p) and intercepts (C,) in user units, centred as in Spark."""
         coefficients, intercepts = self.scaling.to_coefficients(point)
-        if self.spec.bounds is not None:  # never centred; scaling back may round across a bound
+        if self.spec.bounds is not None:  # never centred; rounding may cross a bound
             return self.spec.bounds.clip(coefficients, intercepts)
         return self.spec.family.centre(
             coefficients,

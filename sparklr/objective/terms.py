@@ -1,7 +1,7 @@
 """The loss of rows at the margins of some probes, with its derivatives by these margins.
 
-Shapes: n rows, q probes side by side, C margins of each probe; C = 1 for the binomial loss and the
-number of classes K for the multinomial one. The formulas by row are in `losses`, the sums over
+Shapes: n rows, q probes side by side, C margins per probe; C = 1 for the binomial loss, and C = K
+classes for the multinomial loss. The formulas per row are in `losses`, and the sums over
 [x_i, 1] [x_i, 1]' in `hessians`.
 """
 
@@ -30,10 +30,10 @@ class Terms(Protocol):
 
     @property
     def slopes(self) -> Array:
-        """d_ik = d loss_i / d margin_ik, (n, q C): one probe's margins after the other's."""
+        """d_ik = d loss_i / d margin_ik, (n, q C): the margins probe by probe."""
 
     def curvatures(self, probe: int) -> Array:
-        """h_ikk = d^2 loss_i / d margin_ik^2 at one of the probes, (n, C)."""
+        """Return h_ikk = d^2 loss_i / d margin_ik^2 at one of the probes, (n, C)."""
 
     def add_hessian(
         self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
@@ -96,6 +96,6 @@ class MultinomialTerms:
         rows.add_multinomial(hessian, self._chances(probe), weights)
 
     def _chances(self, probe: int) -> Array:
-        """p (n, K): made only where it is asked for, which gradients do not."""
-        multipliers = self.each[:, probe : probe + 1].copy()  # for it is overwritten
+        """Return p (n, K), computed only on demand, because gradients do not need it."""
+        multipliers = self.each[:, probe : probe + 1].copy()  # it will be overwritten
         return softmax_from_multipliers(multipliers, self.labels)[:, 0]

@@ -1,10 +1,10 @@
-"""Blocks: rows as one matrix with their labels and weights, and the bytes they travel as.
+"""Blocks: rows as one matrix with their labels and weights, and their binary format.
 
-A dense block is a C-ordered float64 matrix, a sparse one CSR. On the wire a block is a
-header of eight int64 and its buffers one after another, each padded to 64 bytes, so that a
+A dense block has a C-ordered float64 matrix, a sparse block a CSR matrix. The binary format is a
+header of eight int64 and the buffers one after another, each padded to 64 bytes, so that a
 block is read in place, without a copy, from an Arrow buffer or a memory-mapped file.
 
-Knows nothing of Spark, nor of what is done with rows.
+Depends neither on Spark nor on what the rows are used for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sparklr.arrays import Array, Buffer, IntArray, Matrix, is_sparse
 
 Number = TypeVar("Number", bound=np.generic)
 
-# Below this share of values that are not zero, CSR is smaller than dense and its products faster.
+# Below this share of nonzero values, CSR is smaller than dense, and its products are faster.
 SPARSE_BELOW = 0.2
 ALIGNMENT = 64
 MAGIC = 0x53504C5231  # "SPLR1"
@@ -30,7 +30,7 @@ HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fol
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows of one fold: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None if all 1."""
+    """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1."""
 
     matrix: Matrix
     labels: Array
@@ -64,12 +64,12 @@ class Block:
         return float(self.rows) if self.weights is None else float(self.weights.sum())
 
     def take(self, rows: IntArray | slice) -> Block:
-        """The rows of an index array or slice."""
+        """Return the rows of an index array or slice."""
         weights = None if self.weights is None else self.weights[rows]
         return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
 
     def part(self, begin: int, end: int) -> Block:
-        """Neighbouring rows, as views of the block's arrays."""
+        """Return neighbouring rows, as views of the block's arrays."""
         part = slice(begin, end)
         weights = None if self.weights is None else self.weights[part]
         matrix = self.matrix
@@ -77,7 +77,7 @@ class Block:
         return Block(matrix, self.labels[part], weights, self.fold)
 
     def with_matrix(self, matrix: Matrix) -> Block:
-        """The same rows with other features, or what else is said of each in a matrix (n, q)."""
+        """Return the same rows with another matrix (n, q) of features or other values."""
         return replace(self, matrix=matrix)
 
     def detached(self) -> Block:
@@ -86,15 +86,15 @@ class Block:
         return replace(self, labels=self.labels.copy(), weights=weights)
 
     def to_dense(self) -> Block:
-        """The same rows, their matrix dense."""
+        """Return the same rows with a dense matrix."""
         return self.with_matrix(self.matrix.toarray()) if is_sparse(self.matrix) else self
 
     def to_bytes(self) -> bytes:
-        """The block as it travels."""
+        """Return the block in its binary format."""
         return b"".join(self.pieces())
 
     def pieces(self) -> list[memoryview]:
-        """The bytes it travels as, in pieces that are views of its arrays."""
+        """Return the bytes of the binary format, in pieces that are views of the arrays."""
         header = np.zeros(HEADER, dtype=np.int64)
         header[:7] = (
             MAGIC, self.sparse, self.rows, self.features, self.stored, self.weights is not None,
@@ -117,12 +117,12 @@ class Block:
 
     @staticmethod
     def from_buffer(buffer: Buffer) -> Block:
-        """The inverse of `to_bytes`, without a copy: the arrays are views of the buffer."""
+        """Read a block without a copy, as views of the buffer: the inverse of `to_bytes`."""
         magic, sparse, rows, features, stored, weighted, fold, _ = (
             int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
         )
         if magic != MAGIC:
-            raise ValueError("these bytes are not a block: the header does not match")
+            raise ValueError("these bytes are not a block: their header is wrong")
         at = HEADER * 8
 
         def take(kind: type[Number], count: int) -> npt.NDArray[Number]:
@@ -143,14 +143,14 @@ class Block:
 def csr(
     data: Array, columns: npt.NDArray[np.int32], pointers: npt.NDArray[np.int32], features: int
 ) -> sp.csr_matrix:
-    """A CSR matrix of these very arrays: scipy's constructor would copy or check them."""
+    """Return a CSR matrix of these arrays themselves: scipy's constructor may copy or check."""
     matrix = sp.csr_matrix((len(pointers) - 1, features), dtype=np.float64)
     matrix.data, matrix.indices, matrix.indptr = data, columns, pointers
     return matrix
 
 
 def _csr_rows(matrix: sp.csr_matrix, rows: slice) -> sp.csr_matrix:
-    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
+    """Return rows as views of the matrix's arrays: scipy's own slices are copies."""
     pointers = matrix.indptr[rows.start : rows.stop + 1]
     stored = slice(pointers[0], pointers[-1])
     from_zero = pointers - pointers[0]
@@ -158,7 +158,7 @@ def _csr_rows(matrix: sp.csr_matrix, rows: slice) -> sp.csr_matrix:
 
 
 def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
-    """The rows of all pieces, dense or CSR by the share of values that are not zero."""
+    """Return the rows of all pieces as one matrix, dense or CSR by the share of nonzero values."""
     if not any(sp.issparse(piece) for piece in pieces):
         dense = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         share = np.count_nonzero(dense) / max(dense.size, 1)

@@ -1,4 +1,4 @@
-"""What to say where a platform refuses something."""
+"""Log messages for operations that a platform refuses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ JAVA_CLASS = re.compile(r"\b(?:[a-z]\w*\.)+[A-Z]\w*: ?")
 
 
 def first_line(reason: BaseException) -> str:
-    """What an error says, without the pages and names of Java that some bring along."""
+    """Return the first line of an error, without stack traces and Java class names."""
     return JAVA_CLASS.sub("", str(reason).split("\n", 1)[0]).rstrip(" :")
 
 
 @cache
 def warn_once(text: str) -> None:
-    """Log that the platform refuses something: once a process, as it will do so each time."""
+    """Log a refusal of the platform once per process, because it will recur each time."""
     log.warning(text)

@@ -82,10 +82,10 @@ def test_fits_go_on_and_each_refusal_is_told_once(
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sorted(text.split(":")[0] for text in told) == [
         "cannot persist the packed rows",
-        "the default of spark.sparklr.localMB is taken",
-        "the default of spark.sparklr.roundMB is taken",
-        "the rows are packed again for each pass. To save them once a fit instead, set the "
-        f"environment variable {packing.TEMPORARY_PATH} to a path that all of Spark can write to.",
+        "the default of spark.sparklr.localMB is used",
+        "the default of spark.sparklr.roundMB is used",
+        "the rows are packed again for each pass. To save them once per fit instead, set the "
+        f"environment variable {packing.TEMPORARY_PATH} to a path that the cluster can write to.",
     ]
     assert not any("java" in text for text in told)
 
