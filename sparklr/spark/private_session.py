@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.classic import clone_session
 from sparklr.spark.connect import is_remote
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
 
 log = logging.getLogger("sparklr")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 
 from sparklr.arrays import MEGABYTE
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
