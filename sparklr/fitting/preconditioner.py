@@ -27,8 +27,8 @@ SUMMED_WORK = 2e10
 # A larger Hessian would take more than half a gigabyte on the driver.
 HESSIAN_LIMIT = 8_000
 # A gradient points where many features agree, and there the loss is steeper than along any of
-# them, but not in the intercept: about so many times on text and on hashed categories. OWL-QN,
-# which goes from one set of features to another, gains nothing by it.
+# them, but not in the intercept: about so many times on text and on hashed categories. Models of
+# several classes gain nothing by it, nor does OWL-QN, whose set of features changes.
 STEEP = 10.0
 
 
@@ -51,7 +51,9 @@ class SampleCurvature:
         # The sums include all features, even if only a few of them vary.
         most = max(FACTORED_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins))
         affordable = width <= FACTORED_SIZE and problem.scaling.features < most
-        if affordable and method.preconditioned and (whole or not method.general):
+        # Fewer rows than features leave most directions without curvature.
+        telling = self._sample.rows >= width
+        if affordable and telling and method.preconditioned and (whole or not method.general):
             whole = whole and problem.size <= FACTORED_SIZE
             whole = whole and problem.summed_size <= HESSIAN_LIMIT
             try:
@@ -59,7 +61,7 @@ class SampleCurvature:
             except LinAlgError:
                 log.info("the sample's Hessian is singular: a diagonal preconditioner is used")
         diagonal = problem.start_curvature()
-        if not method.general:
+        if not method.general and problem.scaling.margins == 1:
             diagonal = diagonal + (STEEP - 1) * problem.loss_curvature()
         return lambda vector: vector / diagonal
 
