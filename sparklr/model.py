@@ -221,17 +221,17 @@ class LogisticRegressionModel(
 
     def predictRaw(self, value: Any) -> Any:
         """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""
-        raw = self._scorer.raw(read_rows(value, self.numFeatures))
+        raw = self._scorer.raw(read_rows(value, self._numbers))
         return raw if is_table(value) else DenseVector(raw[0])
 
     def predictProbability(self, value: Any) -> Any:
         """Return probabilities: a vector for one row, an array (n, classes) for a matrix."""
-        probability = self._scorer.scores(read_rows(value, self.numFeatures)).probability
+        probability = self._scorer.scores(read_rows(value, self._numbers)).probability
         return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
         """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
-        prediction = self._scorer.scores(read_rows(value, self.numFeatures)).prediction
+        prediction = self._scorer.scores(read_rows(value, self._numbers)).prediction
         return prediction if is_table(value) else float(prediction[0])
 
     @cached_property

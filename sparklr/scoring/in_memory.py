@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from pyspark.ml.linalg import DenseVector, SparseVector
 
-from sparklr.arrays import Matrix
+from sparklr.arrays import Array, Matrix
+from sparklr.scoring.numbers import ModelNumbers
 
 
-def read_rows(value: object, features: int) -> Matrix:
-    """Return a matrix (n, p) of many rows, or of one row given as a vector or sequence."""
+def read_rows(value: object, numbers: ModelNumbers) -> Matrix:
+    """Return a matrix (n, p) of many rows, or of one row given as a vector or sequence.
+
+    The columns of a pandas frame are found by the names of the features.
+    """
+    if isinstance(value, (pd.DataFrame, pd.Series)):
+        value = _by_name(value, numbers.names)
     if isinstance(value, SparseVector):
         pointers = [0, len(value.indices)]
         rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
@@ -23,11 +32,36 @@ def read_rows(value: object, features: int) -> Matrix:
         raise ValueError(
             f"Rows must be a matrix of shape (rows, features), but have shape {rows.shape}."
         )
-    if rows.shape[1] != features:
+    if rows.shape[1] != numbers.features:
         raise ValueError(
-            f"The row has {rows.shape[-1]} features, but the model was fitted on {features}."
+            f"The row has {rows.shape[-1]} features, but the model was fitted on "
+            f"{numbers.features}."
         )
     return rows
+
+
+def _by_name(value: pd.DataFrame | pd.Series, names: Sequence[str] | None) -> Array:
+    """Return the features of a pandas frame, or of one row of it, in the model's order.
+
+    Their order in the frame is not relied on: with another one every score would be wrong.
+    """
+    kind, labels = type(value).__name__, value.axes[-1]
+    if not any(isinstance(label, str) for label in labels):  # made of an array, by its places
+        return np.asarray(value, dtype=np.float64)
+    if names is None:
+        raise ValueError(
+            f"The features of this model have no names, so the labels of a {kind} cannot be "
+            "matched to them. Pass the array value.to_numpy(), in the order of the features."
+        )
+    lacking = [name for name in names if name not in labels]
+    if lacking or not labels.is_unique:
+        what = f"has no {lacking[0]!r}" if lacking else "has a label twice"
+        raise ValueError(
+            f"The {kind} {what}, but its numbers are found by the names of the features: "
+            f"{', '.join(names[:10])}{', …' if len(names) > 10 else ''}. Rename its labels, or "
+            "pass an array in this order."
+        )
+    return np.asarray(value[list(names)].to_numpy(dtype=np.float64))
 
 
 def is_table(value: object) -> bool:
