@@ -1,6 +1,7 @@
 """sparklr: logistic regression for Spark in Python, with the same API as Spark's own."""
 
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.model import LogisticRegressionModel
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
@@ -15,6 +16,7 @@ LogisticRegression = LogisticRegressionEstimator
 __all__ = [
     "BinaryLogisticRegressionSummary",
     "BinaryLogisticRegressionTrainingSummary",
+    "ConvergenceWarning",
     "LogisticRegression",
     "LogisticRegressionEstimator",
     "LogisticRegressionModel",

@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from pyspark.sql import Column, DataFrame
 
+from sparklr.fitting.cautions import warn_of_labels, warn_of_stops
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -123,6 +124,9 @@ class SharedFits:
         specs = {at: spec_of(its, classes, features) for at, its in self.requests.items()}
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
+        declared, column = self._rows.classes is not None, self._rows.names.label
+        warn_of_labels(self.passes.moments, classes, column, declared=declared)
+        warn_of_stops(fits.values())
         return fits
 
     def fit_without(
@@ -142,6 +146,7 @@ class SharedFits:
             members, self.passes, budget=self.budget, watch=self._watch
         )
         self._readings += readings
+        warn_of_stops(fits.values())
         return fits
 
     def facts(self, at: int, fold: int | None = None) -> RowFacts:
