@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sparklr.fitting.outcome import FitReport
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds
-from sparklr.rows.columns import find_features
+from sparklr.rows.columns import check_frame, find_features
 from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.to_sklearn import sklearn_model
@@ -215,6 +215,7 @@ class LogisticRegressionModel(
 
     def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
         """Return a lazy summary of how well this model predicts the labels of a frame."""
+        check_frame(dataset)
         if self.numClasses > 2:
             return LogisticRegressionSummary(self, dataset)
         return BinaryLogisticRegressionSummary(self, dataset)

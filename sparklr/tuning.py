@@ -11,6 +11,7 @@ from pyspark.ml import Model
 from pyspark.ml import tuning as spark
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.tuning import CrossValidatorModel, ParamGridBuilder, TrainValidationSplitModel
 from pyspark.ml.util import DefaultParamsReader, MLWriter
 from pyspark.sql import DataFrame
 
@@ -25,7 +26,14 @@ from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
 from sparklr.spark.types import AnyEstimator, ParamMap
 
-__all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
+__all__ = [
+    "CrossValidator",
+    "CrossValidatorModel",
+    "ParamGridBuilder",
+    "TrainValidationSplit",
+    "TrainValidationSplitModel",
+    "regParamGrid",
+]
 
 
 class _ValidatorMixin(HasVerbose):
@@ -127,7 +135,7 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         """Return the value of `selectionRule`."""
         return str(self.getOrDefault(self.selectionRule))
 
-    def _fit(self, dataset: DataFrame) -> spark.CrossValidatorModel:
+    def _fit(self, dataset: DataFrame) -> CrossValidatorModel:
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
         penalties = penalties_of(self.getSelectionRule(), last_stage(estimator), maps)
         if not can_try(estimator, maps):
@@ -148,7 +156,7 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         subs: Any = None
         if self.getCollectSubModels():
             subs = [[trials.models[at, fold] for at in range(len(maps))] for fold in split.held]
-        return self._copyValues(spark.CrossValidatorModel(model, means, subs, deviations))
+        return self._copyValues(CrossValidatorModel(model, means, subs, deviations))
 
     def _split(self, dataset: DataFrame) -> Split:
         return cross_validation_split(
@@ -205,7 +213,7 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
         self._set(**{name: value for name, value in given.items() if value is not None})
         return self
 
-    def _fit(self, dataset: DataFrame) -> spark.TrainValidationSplitModel:
+    def _fit(self, dataset: DataFrame) -> TrainValidationSplitModel:
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
         if not can_try(estimator, maps):
             return super()._fit(dataset)
@@ -220,7 +228,7 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
         subs: Any = None
         if self.getCollectSubModels():
             subs = [trials.models[at, 1] for at in range(len(maps))]
-        return self._copyValues(spark.TrainValidationSplitModel(model, metrics, subs))
+        return self._copyValues(TrainValidationSplitModel(model, metrics, subs))
 
     def _split(self, dataset: DataFrame) -> Split:
         return train_validation_split(dataset, self.uid, self.getTrainRatio(), self.getSeed())

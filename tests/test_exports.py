@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from pyspark.ml import tuning as spark_tuning
+
 import sparklr
 import sparklr.solvers
+from sparklr import tuning
 
 
 def test_the_package_exports_these_names_and_no_others() -> None:
     assert sparklr.__all__ == [
         "BinaryLogisticRegressionSummary",
         "BinaryLogisticRegressionTrainingSummary",
+        "ConvergenceWarning",
         "LogisticRegression",
         "LogisticRegressionEstimator",
         "LogisticRegressionModel",
         "LogisticRegressionSummary",
         "LogisticRegressionTrainingSummary",
     ]
+
+
+def test_spark_s_classes_for_searches_are_at_hand() -> None:
+    for name in ("CrossValidatorModel", "ParamGridBuilder", "TrainValidationSplitModel"):
+        assert getattr(tuning, name) is getattr(spark_tuning, name)
+        assert name in tuning.__all__
 
 
 def test_spark_s_own_name_is_another_of_the_estimator() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.params import LogisticRegressionParams
+from sparklr.spark.errors import InvalidValueError
 
 SIZES = "(1, features) for binomial or (classes, features) for multinomial regression"
 
@@ -107,17 +108,23 @@ def _intercepts(params: LogisticRegressionParams, name: str, impossible: float) 
         return None
     values = _values(params, name, impossible)
     if not params.getFitIntercept():
-        raise ValueError(f"{name} is set, but fitIntercept=False. Clear it, or fit an intercept.")
+        raise InvalidValueError(
+            f"{name} is set, but fitIntercept=False. Clear it, or fit an intercept."
+        )
     return values.reshape(-1, 1)
 
 
 def _values(params: LogisticRegressionParams, name: str, impossible: float) -> Array:
     values = np.array(params.getOrDefault(name).toArray(), dtype=np.float64)
     if values.size == 0:
-        raise ValueError(f"{name} is empty. It must have shape {SIZES}. Set it, or clear it.")
+        raise InvalidValueError(
+            f"{name} is empty. It must have shape {SIZES}. Set it, or clear it."
+        )
     bad = values[np.isnan(values) | (values == impossible)]
     if len(bad):
-        raise ValueError(f"{name} holds {bad[0]}, and no number satisfies this bound. Correct it.")
+        raise InvalidValueError(
+            f"{name} holds {bad[0]}, and no number satisfies this bound. Correct it."
+        )
     return values
 
 
@@ -127,14 +134,14 @@ def _check_matrix(name: str, values: Array | None, margins: int, features: int |
     rows, columns = values.shape
     if rows != margins or (features is not None and columns != features):
         width = "any number" if features is None else features
-        raise ValueError(
+        raise InvalidValueError(
             f"{name} is {rows} x {columns}, but must be {margins} x {width}: its shape is {SIZES}."
         )
 
 
 def _check_vector(name: str, values: Array | None, margins: int) -> None:
     if values is not None and len(values) != margins:
-        raise ValueError(
+        raise InvalidValueError(
             f"{name} has {len(values)} values, but must have {margins}: one for binomial, or one "
             "per class for multinomial regression."
         )
@@ -146,7 +153,7 @@ def _check_feasible(lower: Array, upper: Array) -> None:
     if len(bad):
         row, at = bad[0]
         what = f"Coefficients[{row}, {at}]" if at < lower.shape[1] - 1 else f"Intercepts[{row}]"
-        raise ValueError(
+        raise InvalidValueError(
             f"lowerBoundsOn{what}={lower[row, at]:g} is above "
             f"upperBoundsOn{what}={upper[row, at]:g}. Reduce the lower bound or raise the upper."
         )
@@ -162,18 +169,18 @@ def check_initial(
     coefficients, intercepts = initial
     has = coefficients.shape
     if (margins or has[0]) != has[0] or (features or has[1]) != has[1]:
-        raise ValueError(
+        raise InvalidValueError(
             f"initialModel has coefficients of {has[0]} x {has[1]}, but this fit has "
             f"{margins or has[0]} x {features or has[1]}: the shape is {SIZES}. Clear "
             "initialModel, or give a model of the same family, classes and features."
         )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
-        raise ValueError(
+        raise InvalidValueError(
             "initialModel has a coefficient or intercept that is not finite (a fit on rows of one "
             "label gives such an intercept). A fit cannot start there. Clear initialModel."
         )
     if not params.getFitIntercept() and intercepts.any():
-        raise ValueError(
+        raise InvalidValueError(
             "initialModel has an intercept, but fitIntercept=False. Fit an intercept, or give a "
             "model without one."
         )

@@ -21,6 +21,7 @@ from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.methods import SolverName
 from sparklr.spark import classic
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.settings import local_bytes
 
 
@@ -83,7 +84,7 @@ def family_of(params: LogisticRegressionParams, classes: int) -> Family:
         return family_for(classes)
     family = family_named(name)
     if not family.allows(classes):
-        raise ValueError(
+        raise InvalidValueError(
             f"family='{family}' allows at most 2 classes, but column '{params.getLabelCol()}' "
             f"has {classes} classes. Use family='{family_for(classes)}' or 'auto'."
         )
@@ -94,7 +95,7 @@ def classes_of(params: LogisticRegressionParams, rows: TrainingRows, moments: Mo
     """Return the number of classes: from the column metadata, or else the largest label plus 1."""
     classes = rows.classes or int(moments.labels[-1]) + 1
     if classes * (moments.features + 1) > MOST_COEFFICIENTS:
-        raise ValueError(
+        raise InvalidValueError(
             f"Column '{params.getLabelCol()}': the largest label is {classes - 1:.10g}, so there "
             f"are {classes:.10g} classes of {moments.features} features. The limit is "
             f"{MOST_COEFFICIENTS} coefficients. Index the labels 0, 1, 2, ... with "
@@ -107,7 +108,7 @@ def _check_thresholds(params: LogisticRegressionParams, classes: int) -> None:
     """Refuse thresholds unless there is one per class."""
     count = len(params.getOrDefault("thresholds")) if params.isSet(params.thresholds) else classes
     if count != classes:
-        raise ValueError(
+        raise InvalidValueError(
             f"thresholds has {count} values, but column '{params.getLabelCol()}' has {classes} "
             "classes. Give one threshold per class."
         )

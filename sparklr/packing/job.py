@@ -31,6 +31,7 @@ from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.private_session import PrivateFrame
 from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
@@ -155,7 +156,10 @@ class Packing:
             else:
                 blocks.append(Block.from_buffer(payload))
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
-        folds, sample = check_and_merge(summaries, self._source.names)
+        try:
+            folds, sample = check_and_merge(summaries, self._source.names)
+        except ValueError as fault:
+            raise InvalidValueError(str(fault)) from None
         moments = merge_all(folds.values())
         count = sum(its.blocks for its in summaries)
         log.info(

@@ -37,6 +37,7 @@ from sparklr.params.rules import (
     one_of,
 )
 from sparklr.solvers.methods import SOLVERS
+from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 D = TypeVar("D", bound="DeclaredParams")
 
@@ -143,7 +144,7 @@ class DeclaredParams(
         """Like Spark's `set`, but errors name the Param."""
         self._shouldOwn(param)
         if value is None:
-            raise TypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
+            raise InvalidTypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
 
     def copy(self: D, extra: dict[Param[Any], Any] | None = None) -> D:
@@ -167,7 +168,7 @@ class DeclaredParams(
         try:
             super()._set(**{name: value})
         except (ArithmeticError, ValueError) as reason:  # a TypeError names the Param
-            raise ValueError(f"{name} cannot be set to the given value: {reason}") from None
+            raise InvalidValueError(f"{name} cannot be set to the given value: {reason}") from None
         check_value(name, self.getOrDefault(name))
 
 
@@ -212,7 +213,7 @@ def check_map(values: Iterable[object]) -> None:
     """Refuse a param map with a key that is not a Param: Spark ignores such keys."""
     for key in values:
         if not isinstance(key, Param):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"Param map keys must be Params, but got {key!r}. Write estimator.regParam, "
                 "not 'regParam'."
             )

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparklr.spark.errors import InvalidValueError
+
 
 @dataclass(frozen=True)
 class Range:
@@ -38,9 +40,11 @@ class ParamRule:
             return
         words = self.range.words
         if isinstance(value, float) and (math.isnan(value) or math.isinf(value)):
-            raise ValueError(f"{name}={value} is not allowed: it must be a finite number, {words}.")
+            raise InvalidValueError(
+                f"{name}={value} is not allowed: it must be a finite number, {words}."
+            )
         if not self.range.holds(value):
-            raise ValueError(f"{name}={value!r} is not allowed: it must be {words}.")
+            raise InvalidValueError(f"{name}={value!r} is not allowed: it must be {words}.")
 
 
 def one_of(names: tuple[str, ...]) -> Range:

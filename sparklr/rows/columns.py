@@ -22,6 +22,7 @@ from pyspark.sql.types import (
 
 from sparklr.params import LogisticRegressionParams, check_features
 from sparklr.rows.checks import ColumnNames
+from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,17 @@ def training_rows(
     return TrainingRows(frame, names, features.width, classes, fold is not None)
 
 
+def check_frame(dataset: object) -> None:
+    """Refuse what is not a frame of Spark's, of either kind."""
+    if hasattr(dataset, "sparkSession"):
+        return
+    kind = f"{type(dataset).__module__.split('.')[0]}.{type(dataset).__name__}"
+    raise InvalidTypeError(
+        f"The data set must be a DataFrame of Spark, but got a {kind.removeprefix('builtins.')}. "
+        "Make one with spark.createDataFrame(...)."
+    )
+
+
 def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
     """Return the weight column, or None if weightCol is not set."""
     if not (params.isSet(params.weightCol) and params.getWeightCol()):
@@ -115,7 +127,7 @@ def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Featu
         present = F.forall(found.column, lambda value: value.isNotNull())
         column = found.column.cast("array<double>")
         return Features(found.name, column, present, False, None, None)
-    raise TypeError(
+    raise InvalidTypeError(
         f"Column '{found.name}' is of type {kind.simpleString()}, but featuresCol must be a "
         "vector or an array of numbers. For numeric columns, use featuresCols instead."
     )
@@ -127,7 +139,7 @@ def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
         found = _find_field(schema, name, "featuresCols")
         kind = found.field.dataType
         if not isinstance(kind, BooleanType) and not _numeric(kind):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"Column '{name}' is of type {kind.simpleString()}, but featuresCols must be "
                 "numeric. Cast it, encode text, or use featuresCol for a vector column."
             )
@@ -157,7 +169,7 @@ def _find_field(schema: StructType, name: str, param: str) -> FoundColumn:
         for part in parts[1:]:
             field = None if field is None else _field(field.dataType, part)
     if field is None:
-        raise ValueError(
+        raise InvalidValueError(
             f"Column '{name}' does not exist. The columns are: {', '.join(schema.names)}. "
             f"Set {param} to one of them."
         )
@@ -177,7 +189,7 @@ def _field(kind: DataType, name: str) -> StructField | None:
 
 def _check_numeric(found: FoundColumn, param: str) -> None:
     if not _numeric(found.field.dataType):
-        raise TypeError(
+        raise InvalidTypeError(
             f"Column '{found.name}' is of type {found.field.dataType.simpleString()}, but {param} "
             "must be numeric. Cast it, or index text with pyspark.ml.feature.StringIndexer."
         )

@@ -26,6 +26,7 @@ from sparklr.rows.columns import Features
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind, Output
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.types import JavaObject
 
 # This output is never NaN, so that it is null only where the row was not scored.
@@ -54,7 +55,7 @@ def scorer_of(
         return Scorer(coefficients, intercepts, family, (params.getThreshold(),))
     thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
     if thresholds is not None and len(thresholds) != classes:
-        raise ValueError(
+        raise InvalidValueError(
             f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
             f"{classes} classes. Give one threshold per class."
         )
@@ -138,7 +139,7 @@ def check_width(features: Features, width: int) -> None:
     """Refuse features if their number is known and differs from the model's."""
     if features.width is not None and features.width != width:
         name = features.name if isinstance(features.name, str) else ", ".join(features.name)
-        raise ValueError(f"'{name}' has {features.width}{_wanted(width)}")
+        raise InvalidValueError(f"'{name}' has {features.width}{_wanted(width)}")
 
 
 def _wanted(width: int) -> str:

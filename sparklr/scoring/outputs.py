@@ -11,7 +11,9 @@ from pyspark.sql import Column, DataFrame
 
 from sparklr.arrays import Array
 from sparklr.params import LogisticRegressionParams
+from sparklr.rows.columns import check_frame
 from sparklr.scoring.scorer import Scores
+from sparklr.spark.errors import InvalidValueError
 
 Kind: TypeAlias = Literal["vector", "double"]
 SQL_TYPES: dict[Kind, str] = {"vector": "array<double>", "double": "double"}  # from Python
@@ -63,12 +65,13 @@ def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
 
 def check_output_columns(dataset: DataFrame, params: LogisticRegressionParams) -> None:
     """Refuse output columns that exist already or share a name."""
+    check_frame(dataset)
     names = output_columns(params)
     taken = [f"{param}='{name}'" for param, name in names.items() if name in dataset.columns]
     if taken:
-        raise ValueError(
+        raise InvalidValueError(
             f"The data set already has the output column {' and '.join(taken)}. Drop it, or "
             "set another name. An empty name omits the column."
         )
     if len(set(names.values())) < len(names):
-        raise ValueError(f"Output columns share a name: {names}. Give each its own name.")
+        raise InvalidValueError(f"Output columns share a name: {names}. Give each its own name.")
