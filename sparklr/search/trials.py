@@ -27,6 +27,7 @@ from sparklr.scoring.evaluators import ArrayEvaluator, array_evaluator
 from sparklr.search.folds import Split, is_row_transformer, persisted
 from sparklr.search.scaler import without_scaler
 from sparklr.search.strategies import Search, Trial, Tried, alone, before_scaler, per_fold
+from sparklr.spark.refusals import warn_once
 from sparklr.spark.types import AnyEstimator, ParamMap
 
 
@@ -47,8 +48,17 @@ def can_try(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> bool:
         return False
     for extra in maps:
         check_map(extra)
-    return not any(param.parent == estimator.uid and param.name == "stages"
-                   for extra in maps for param in extra)  # fmt: skip
+    if any(
+        param.parent == estimator.uid and param.name == "stages"
+        for extra in maps
+        for param in extra
+    ):
+        warn_once(
+            "estimatorParamMaps change the stages of the Pipeline, so Spark's own search runs, "
+            "and fits each model separately"
+        )
+        return False
+    return True
 
 
 def _check_owners(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> None:
@@ -152,6 +162,10 @@ class Trials:
         if not trials:
             return
         search = self._search
+        warn_once(
+            f"{type(search.evaluator).__name__} with these Params needs a frame of predictions, so "
+            "each model scores the held-out rows of its fold in Spark jobs"
+        )
         search.progress.stage("evaluating")
 
         def ask(trial: Trial) -> float:
