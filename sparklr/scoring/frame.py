@@ -17,7 +17,7 @@ from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructField, StructType, UserDefinedType
 
 from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
@@ -71,7 +71,7 @@ def score_by_arrow(
     made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}
     column = F.when(features.present, features.for_arrow)
     udf = _score_udf(scorer, made, vectors=features.vectors)
-    scored = dataset.select("*", udf(column).alias(scores))
+    scored = _row_by_row(dataset, features).select("*", udf(column).alias(scores))
     columns = {param: F.col(f"{scores}.{param}") for param in made}
     known = columns[ALWAYS_KNOWN]
     outputs = {
@@ -81,6 +81,21 @@ def score_by_arrow(
         for param in wanted
     }
     return Scored(scored, (scores,), outputs)
+
+
+LEAST_HASH = -(2**31)
+
+
+def _row_by_row(dataset: DataFrame, features: Features) -> DataFrame:
+    """Return the same rows from a plan that passes rows on, not batches of columns.
+
+    In Spark 4.3 a Python function takes batches of columns where a scan gives them, and fails if
+    one of the columns has vectors, as in a Parquet file. A filter takes rows, and every row passes
+    this one, which the optimiser does not know.
+    """
+    if not any(isinstance(field.dataType, UserDefinedType) for field in dataset.schema):
+        return dataset
+    return dataset.where(F.hash(features.present) >= LEAST_HASH)
 
 
 def _from_python(column: Column, kind: Kind) -> Column:
