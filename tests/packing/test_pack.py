@@ -19,7 +19,7 @@ from sparklr.packing.summaries import PartitionSummary, smallest_keys, stack_blo
 from sparklr.packing.worker import SCHEMA, SUMMARY, PackPlan, pack_partition
 from sparklr.rows.blocks import Block
 from sparklr.rows.checks import RULES, ColumnNames, RowFaults
-from tests.test_arrow import dense_row, sparse_row, vector_column
+from tests.rows.test_arrow import dense_row, sparse_row, vector_column
 
 NAN, INF = float("nan"), float("inf")
 
