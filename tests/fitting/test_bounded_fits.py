@@ -19,7 +19,7 @@ from sparklr.objective.bounds import Bounds
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
-from tests.fitting.test_plan import pass_over
+from tests.fitting.fits import pass_over
 from tests.fitting.test_problem import classes_of, make_block, plain_objective
 from tests.parity.objective import deviations
 

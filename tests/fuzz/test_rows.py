@@ -27,7 +27,7 @@ from sparklr.rows.blocks import Block
 from sparklr.rows.checks import RULES, ColumnNames
 from sparklr.scoring.scorer import Scorer
 from tests.fuzz.reference import fuzzed, outcome, slopes
-from tests.packing.test_pack import pack
+from tests.packing.batches import pack
 from tests.rows.test_arrow import VECTOR, dense_row, sparse_row
 
 WIDTH = 3
