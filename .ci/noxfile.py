@@ -49,12 +49,12 @@ CONTRACT_AND_PARITY = (
     "tests/rows/test_arrow.py",
     "tests/saving",
     *SCORING,
+    "tests/search",
     "tests/spark/test_private_session.py",
     "tests/test_cleanup.py",
     "tests/test_estimator.py",
     "tests/test_model.py",
     "tests/test_summary.py",
-    "tests/test_tuning.py",
 )
 
 
