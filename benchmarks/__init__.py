@@ -1,1 +1,1 @@
-"""Measurements against Spark's own estimator: no part of the package."""
+"""Measurements against Spark's own estimator; not a part of the package."""

@@ -1,9 +1,9 @@
-"""Our estimator as another checkout has it, in a process and a session of its own.
+"""The estimator of another checkout, in its own process and session.
 
     python -m benchmarks.run --only well --beside FOLDER
 
-The other process runs these benchmarks with FOLDER's `sparklr`: a line in asks for a run, a line
-of JSON is the answer. While one process runs, the other waits.
+The other process runs these benchmarks with FOLDER's `sparklr`: each line of input starts a run,
+and the result is a line of JSON. While one process runs, the other waits.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from benchmarks.workloads import chosen
 
 
 class Beside:
-    """The rival that passes each job on to the other process."""
+    """The rival that runs each job in the other process."""
 
     name = "beside"
 
     def __init__(self, folder: Path, workload: str, scale: float) -> None:
-        # A folder with nothing but FOLDER's sparklr is first on the other's path.
+        # A folder that has only FOLDER's sparklr is first on the other process's path.
         path = BUILD / "beside"
         path.mkdir(parents=True, exist_ok=True)
         (path / "sparklr").unlink(missing_ok=True)
@@ -40,7 +40,7 @@ class Beside:
         )
 
     def fit(self, _: Rows, /, *, warm_up: bool = False) -> Side:
-        """Return what the other process took."""
+        """Return the result of the other process."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print("warm up" if warm_up else "fit", file=self.process.stdin, flush=True)
@@ -52,7 +52,7 @@ class Beside:
 
 
 def main(name: str, scale: str) -> None:
-    """The other process; it ends with its input."""
+    """Run the other process, which ends when its input ends."""
     (workload,) = chosen([name])
     with quiet_session(heap_for(float(scale), 2), "beside.log") as spark:
         rows = Rows(workload.dataset, spark, float(scale))

@@ -1,7 +1,7 @@
 """Rows to fit, made inside Spark from fixed seeds, with labels drawn from a true model.
 
-The unit is a chunk of rows whose seed is its number, so that rows depend neither on partitions
-nor on the sizes of batches.
+Rows are made in chunks, and the seed of a chunk is its number, so that rows depend neither on
+partitions nor on the sizes of batches.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from pyspark.sql import functions as F
 from benchmarks.judge import Array
 
 Generator: TypeAlias = np.random.Generator
-# Draws the features of so many rows, (rows, p).
+# Draws the features of this many rows, (rows, p).
 Features: TypeAlias = Callable[[Generator, int], Array]
 
 SEED = 2024
 CHUNK = 1_000  # rows
 PARTITION_BYTES = 100e6
-# The deviation of the true margins: the true model's area under the ROC curve is then 0.85.
+# The standard deviation of the true margins, for an area under the ROC curve of 0.85.
 MARGIN = 2.0
 
 TOKENS = 50  # per row of text
-RANKS = 10_000  # tokens to choose from, for each place in a row
+RANKS = 10_000  # tokens to choose from, per position in a row
 
 LEVELS = (3, 5, 8, 12, 20, 40, 81, 200)  # of the categorical columns
-AMOUNTS = 4  # lognormal columns beside them
+AMOUNTS = 4  # further columns, lognormal
 ZIPF = 1.3  # level r has a probability in proportion to r^-ZIPF
-# With this seed of the true model, some rare levels have positives that a sample misses: the
-# optimum on the sample is then far from that on all rows, which makes the start a hard one.
+# With this seed of the true model, some rare levels have positives that are not in the sample. The
+# optimum on the sample is then far from the optimum on all rows, which makes the start difficult.
 LEVELS_SEED = 3
 RARE = -8.9  # the true intercept, for about 1% positives
 
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    """Normal features; with a mixing matrix (p, p), correlated ones."""
+    """Normal features; correlated if there is a mixing matrix (p, p)."""
 
     features: int
     mixing: Array | None = None
@@ -55,7 +55,7 @@ class Normal:
 
 
 def correlated(features: int, condition: float) -> Normal:
-    """Normal features whose matrix has this condition number, in no special directions."""
+    """Return normal features whose matrix has this condition number, in random directions."""
     generator = np.random.default_rng(SEED)
     turn = np.linalg.qr(generator.standard_normal((features, features)))[0]
     values = np.logspace(0, -np.log10(condition), features)
@@ -63,7 +63,7 @@ def correlated(features: int, condition: float) -> Normal:
 
 
 def mixed_kinds(generator: Generator, rows: int) -> Array:
-    """50 features: measurements in units from 0.01 to 100, flags, counts and skewed amounts."""
+    """Draw 50 features: measurements in units from 0.01 to 100, flags, counts, skewed amounts."""
     common = generator.standard_normal((rows, 1))
     measured = 0.5 * common + generator.standard_normal((rows, 20)) + np.linspace(-3, 3, 20)
     flags = generator.random((rows, 10)) < np.linspace(0.05, 0.5, 10)
@@ -74,13 +74,13 @@ def mixed_kinds(generator: Generator, rows: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The model that labels are drawn from: coefficients (p, K), intercepts (K,)."""
+    """The true model from which labels are drawn: coefficients (p, K), intercepts (K,)."""
 
     coefficients: Array
     intercepts: Array
 
     def labels(self, generator: Generator, features: Array) -> Array:
-        """A label for each row; K = 1 makes two classes."""
+        """Draw one label per row; K = 1 gives two classes."""
         margins = features @ self.coefficients + self.intercepts
         if margins.shape[1] == 1:
             return np.asarray(margins[:, 0] > generator.logistic(size=len(margins)), dtype=float)
@@ -88,14 +88,14 @@ class Truth:
 
 
 def true_model(draw: Features, columns: int, share: float) -> Truth:
-    """A truth that uses this share of the features, with margins of deviation MARGIN."""
+    """Return a true model with this share of the features and margins of deviation MARGIN."""
     generator = np.random.default_rng(SEED)
     pilot = draw(generator, 5_000)
     used = generator.random((pilot.shape[1], 1)) < share
     coefficients = generator.standard_normal((pilot.shape[1], columns)) * used
     coefficients /= pilot.std(axis=0)[:, None]
     coefficients *= MARGIN / (pilot @ coefficients).std(axis=0)
-    # Minus a half: classes of unequal size, so that the intercept has work to do.
+    # Minus a half: classes of unequal size, so that the intercept matters.
     shift = -0.5 if columns == 1 else np.linspace(-0.5, 0.5, columns)
     return Truth(coefficients, shift - pilot.mean(axis=0) @ coefficients)
 
@@ -103,7 +103,7 @@ def true_model(draw: Features, columns: int, share: float) -> Truth:
 def dense_frame(
     spark: SparkSession, rows: int, draw: Features, *, columns: int = 1, share: float = 1.0
 ) -> DataFrame:
-    """Dense vectors with labels."""
+    """Return a frame of dense vectors with labels."""
     truth = true_model(draw, columns, share)
     task = partial(_dense_chunks, draw=draw, truth=truth)
     row_bytes = 8 * len(truth.coefficients)
@@ -120,7 +120,7 @@ def _dense_chunks(
 
 
 def sparse_frame(spark: SparkSession, rows: int, features: int) -> DataFrame:
-    """Sparse vectors: 50 tokens per row, hashed by Spark."""
+    """Return a frame of sparse vectors with labels: 50 tokens per row, hashed by Spark."""
     made = _chunks(spark, rows, 12 * TOKENS).mapInArrow(
         _token_chunks, "label double, tokens array<int>"
     )
@@ -135,7 +135,7 @@ def _token_weights() -> Array:
 
 
 def _token_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of tokens, none of them twice in a row, few of them common."""
+    """Make rows of distinct tokens, of which few are common."""
     for generator in _generators(batches):
         ranks = (RANKS * generator.random((CHUNK, TOKENS)) ** 3).astype(np.int32)
         tokens = ranks * TOKENS + np.arange(TOKENS, dtype=np.int32)
@@ -145,11 +145,11 @@ def _token_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def onehot_frame(spark: SparkSession, rows: int) -> DataFrame:
-    """Sparse vectors: categorical columns one-hot without their last level, then amounts."""
+    """Return a frame of sparse vectors: one-hot columns without their last level, then amounts."""
     made = _chunks(spark, rows, 12 * (len(LEVELS) + AMOUNTS)).mapInArrow(
         _level_chunks, "label double, levels array<double>, amounts array<double>"
     )
-    # The encoder takes the number of levels from here: few rows may not have all of them.
+    # The encoder reads the number of levels from here: few rows may not have all levels.
     nominal = [{"ml_attr": {"type": "nominal", "num_vals": size}} for size in LEVELS]
     columns = [
         F.col("levels")[at].alias(f"level{at}", metadata=its) for at, its in enumerate(nominal)
@@ -164,7 +164,7 @@ def onehot_frame(spark: SparkSession, rows: int) -> DataFrame:
 
 
 def _level_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of levels, counted from zero, and amounts, with few positives."""
+    """Make rows of levels, numbered from zero, and amounts, with few positives."""
     truth = np.random.default_rng(LEVELS_SEED)
     effects = [truth.normal(size=size) for size in LEVELS]
     slopes = 0.3 * truth.normal(size=AMOUNTS)
@@ -179,7 +179,7 @@ def _level_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def _chunks(spark: SparkSession, rows: int, row_bytes: float) -> DataFrame:
-    """The numbers of chunks, over as many partitions as Spark would have files of such rows."""
+    """Return the numbers of chunks, with as many partitions as Spark would have for such files."""
     chunks = max(1, rows // CHUNK)
     cores = spark.sparkContext.defaultParallelism
     partitions = cores * max(1, round(rows * row_bytes / PARTITION_BYTES / cores))
@@ -187,14 +187,14 @@ def _chunks(spark: SparkSession, rows: int, row_bytes: float) -> DataFrame:
 
 
 def _generators(batches: Iterator[pa.RecordBatch]) -> Iterator[Generator]:
-    """The generator of each chunk."""
+    """Yield the generator of each chunk."""
     for batch in batches:
         for chunk in batch.column(0).to_pylist():
             yield np.random.default_rng([SEED, chunk])
 
 
 def _batch(**columns: np.ndarray) -> pa.RecordBatch:
-    """A batch with these columns; matrices become lists."""
+    """Return a batch with these columns; matrices become lists."""
     arrays = []
     for values in columns.values():
         array = pa.array(values.ravel())

@@ -1,4 +1,4 @@
-"""Our estimator and Spark's own, fitted on the same rows and shown side by side: `make demo`."""
+"""Our estimator and Spark's own, fitted on the same rows and compared: `make demo`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEED = 7
 
 
 def fit_in_turn(train: DataFrame) -> tuple[list[Any], list[float]]:
-    """Both models and median seconds; in turns, so that a machine that slows down slows both."""
+    """Return both models and median seconds; fits run in turn, so a slow machine affects both."""
     strength = PENALTY.regParam
     rivals = [LogisticRegressionEstimator(regParam=strength), LogisticRegression(regParam=strength)]
     models: list[Any] = [rival.fit(train.sample(0.05, SEED)) for rival in rivals]  # to warm up
@@ -38,7 +38,7 @@ def fit_in_turn(train: DataFrame) -> tuple[list[Any], list[float]]:
 
 
 def print_table(train: DataFrame, models: list[Any], **more: list[Any]) -> None:
-    """Both models beside the one that the labels were drawn from, and more lines of figures."""
+    """Print both models and the true model of the labels, and more lines of figures."""
     matrices = [(its.coefficientMatrix.toArray(), its.interceptVector.toArray()) for its in models]
     found = {
         name: judge.Coefficients(*its)
@@ -61,14 +61,12 @@ def print_table(train: DataFrame, models: list[Any], **more: list[Any]) -> None:
     for title, values in more.items():
         line(title.replace("_", " "), ".4f", values)
     apart = float(np.abs((columns[0] - columns[1]) * deviations).max())
-    print(
-        f"\nOf {FEATURES} coefficients, per standard deviation, none differs by over {apart:.0e}."
-    )
+    print(f"\nThe {FEATURES} coefficients, per standard deviation, differ by {apart:.0e} at most.")
 
 
 def draw_roc(ours: Any, spark: Any) -> str:
-    """Our summary draws its curve, and Spark's is drawn over it; the name of the file."""
-    # A bare Figure draws with Agg: no display, and no backend chosen for the whole process.
+    """Draw the curves of our summary and of Spark's, and return the name of the file."""
+    # A bare Figure draws with Agg: it needs no display and sets no backend for the process.
     figure = Figure(figsize=(6.0, 6.0), layout="constrained")
     axes = ours.plot_roc(figure.add_subplot())
     curve = np.array(spark.roc.collect()).T
@@ -85,8 +83,8 @@ def main() -> None:
         frame = data.dense_frame(spark, ROWS, DRAW)
         train, test = (part.cache() for part in frame.randomSplit([0.8, 0.2], SEED))
         print(
-            f"Logistic regression by sparklr and by Spark itself: {train.count():,} rows to fit, "
-            f"{test.count():,} to test, {FEATURES} features, regParam {PENALTY.regParam}.\n"
+            f"Logistic regression by sparklr and by Spark itself: {train.count():,} training rows, "
+            f"{test.count():,} test rows, {FEATURES} features, regParam {PENALTY.regParam}.\n"
         )
         models, seconds = fit_in_turn(train)
         summaries = [model.evaluate(test) for model in models]

@@ -1,11 +1,11 @@
-"""What measurements are held against: the objective from a pass of its own, without sparklr's code.
+"""The criteria for measurements: the objective from a separate pass, without sparklr's code.
 
     f(B, c) = 1/n sum_i loss_i + regParam ((1 - a)/2 sum_kj (s_j B_kj)^2 + a sum_kj |s_j B_kj|)
 
     two classes   m_i = B x_i + c,    loss_i = log(1 + exp(-+m_i)), minus for label 1
     more          m_i = B x_i + c,    loss_i = log sum_k exp(m_ik - m_iy)
 
-with s_j the unbiased standard deviation of feature j, as Spark's Summarizer finds it.
+where s_j is the unbiased standard deviation of feature j, computed by Spark's Summarizer.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from scipy.special import logsumexp
 
 Array: TypeAlias = NDArray[np.float64]
 
-# Worse by more than this share of Spark's objective is a failure.
+# A run fails if our objective is worse by more than this share of Spark's objective.
 WORST_GAP = 1e-8
-# Areas under ROC of Spark's evaluator scatter by some 1e-6 from call to call.
+# Areas under ROC of Spark's evaluator differ by about 1e-6 from call to call.
 SCATTER = 1e-4
 DENSE = 1  # in the field "type" of an unwrapped vector
 OURS, SPARK, SKLEARN = "sparklr", "Spark", "scikit-learn"
@@ -37,7 +37,7 @@ OURS, SPARK, SKLEARN = "sparklr", "Spark", "scikit-learn"
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """What a fit found: coefficients (K, p) and intercepts (K,), K = 1 for two classes."""
+    """The result of a fit: coefficients (K, p) and intercepts (K,), K = 1 for two classes."""
 
     matrix: Array
     intercepts: Array
@@ -45,13 +45,13 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class Penalty:
-    """How much coefficients cost, by the names of the Params."""
+    """The penalty on coefficients; the fields are named as the Params."""
 
     regParam: float = 0.0
     elasticNetParam: float = 0.0
 
     def of(self, matrix: Array, deviations: Array) -> float:
-        """The penalty of coefficients (K, p) of features with these standard deviations."""
+        """Return the penalty of coefficients (K, p), for these deviations of the features."""
         scaled = matrix * deviations
         ridge = (1 - self.elasticNetParam) / 2 * float((scaled**2).sum())
         return self.regParam * (ridge + self.elasticNetParam * float(np.abs(scaled).sum()))
@@ -59,7 +59,7 @@ class Penalty:
 
 @dataclass
 class Side:
-    """What one rival took and found; what does not apply to it is None."""
+    """The measurements and results of one rival; values that do not apply are None."""
 
     seconds: list[float] = field(default_factory=list)
     gigabytes: float | None = None
@@ -67,15 +67,15 @@ class Side:
     iterations: int | None = None
     passes: int | None = None
     objective: float | None = None
-    metrics: list[float] | None = None  # of a search, one per map
+    metrics: list[float] | None = None  # of a search, one metric per map
     note: str = ""
 
     def median(self) -> float | None:
-        """The median of the seconds."""
+        """Return the median of the seconds."""
         return statistics.median(self.seconds) if self.seconds else None
 
     def then(self, later: Side) -> Side:
-        """All seconds, the larger memory, and what was found last."""
+        """Return all seconds, the larger memory, and the later results."""
         held = [its for its in (self.gigabytes, later.gigabytes) if its is not None]
         seconds = [*self.seconds, *later.seconds]
         return replace(later, seconds=seconds, gigabytes=max(held, default=None))
@@ -94,34 +94,34 @@ class Outcome:
 
     @classmethod
     def of(cls, line: dict[str, Any]) -> Outcome:
-        """From what `asdict` made."""
+        """Return an outcome from the dict of `asdict`."""
         return cls(**{**line, "sides": {name: Side(**its) for name, its in line["sides"].items()}})
 
     def ratio(self, rival: str = SPARK) -> float:
-        """The median of the ratios of neighbouring runs: what slows a pair down slows both."""
+        """Return the median ratio over pairs of runs: a slow machine affects both of a pair."""
         pairs = zip(self.sides[OURS].seconds, self.sides[rival].seconds, strict=True)
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
     def gap(self, name: str) -> float | None:
-        """By which share of Spark's objective a rival's is worse; below zero it is better."""
+        """Return how much worse a rival's objective is, as a share of Spark's; < 0 is better."""
         found, spark = self.sides.get(name, Side()).objective, self.sides[SPARK].objective
         return None if found is None or spark is None else (found - spark) / abs(spark)
 
     def trouble(self) -> str:
-        """What makes the run fail, if anything. Time never does."""
+        """Return why the run fails, or an empty text. A run never fails because of time."""
         gap = self.gap(OURS)
-        if gap is not None and not gap <= WORST_GAP:  # one that is not a number fails too
-            return f"the objective is worse than Spark's by {gap:.1e} of it, above {WORST_GAP:g}"
+        if gap is not None and not gap <= WORST_GAP:  # NaN fails too
+            return f"the objective is worse than Spark's: the gap {gap:.1e} is above {WORST_GAP:g}"
         ours, theirs = self.sides[OURS].metrics, self.sides[SPARK].metrics
         if ours is not None and theirs is not None:
             apart = float(np.abs(np.subtract(ours, theirs)).max())
             if not apart <= SCATTER:
-                return f"the searches' mean metrics are {apart:.1e} apart, above {SCATTER:g}"
+                return f"the mean metrics of the searches are {apart:.1e} apart, above {SCATTER:g}"
         return ""
 
 
 def row_losses(margins: Array, labels: Array) -> Array:
-    """The loss of each row, from its margins (n, K)."""
+    """Return the loss of each row, for margins (n, K)."""
     if margins.shape[1] == 1:
         return np.logaddexp(0.0, np.where(labels == 1, -1.0, 1.0) * margins[:, 0])
     own = margins[np.arange(len(labels)), labels.astype(int)]
@@ -131,7 +131,7 @@ def row_losses(margins: Array, labels: Array) -> Array:
 def objectives(
     frame: DataFrame, found: Mapping[str, Coefficients], penalty: Penalty, deviations: Array
 ) -> dict[str, float]:
-    """The objective at each rival's coefficients, in one reading of the rows."""
+    """Return the objective at each rival's coefficients, from one reading of the rows."""
     task = partial(_sum_losses, found=list(found.values()))
     parts = plain_rows(frame).mapInArrow(task, "rows bigint, losses array<double>").collect()
     rows = sum(part["rows"] for part in parts)
@@ -143,19 +143,19 @@ def objectives(
 
 
 def standard_deviations(frame: DataFrame) -> Array:
-    """The standard deviation of each feature, by Spark's Summarizer."""
+    """Return the standard deviation of each feature, by Spark's Summarizer."""
     row = frame.select(Summarizer.metrics("std").summary(F.col("features")).alias("all")).head()
     assert row is not None
     return np.asarray(row["all"]["std"].toArray(), dtype=np.float64)
 
 
 def plain_rows(frame: DataFrame) -> DataFrame:
-    """Label and features as `read_batch` takes them."""
+    """Return label and features in the form that `read_batch` needs."""
     return frame.select("label", F.unwrap_udt("features").alias("features"))
 
 
 def read_batch(batch: pa.RecordBatch) -> tuple[Any, Array]:
-    """The features of a batch, as an array or as a CSR matrix, and its labels."""
+    """Return the features of a batch, as an array or a CSR matrix, and its labels."""
     labels = batch.column(0).to_numpy(zero_copy_only=False)
     kinds, sizes, indices, values = batch.column(1).flatten()
     numbers = values.flatten().to_numpy(zero_copy_only=False)
@@ -173,7 +173,7 @@ def read_batch(batch: pa.RecordBatch) -> tuple[Any, Array]:
 def _sum_losses(
     batches: Iterator[pa.RecordBatch], found: list[Coefficients]
 ) -> Iterator[pa.RecordBatch]:
-    """Each candidate's losses, summed over the rows of a partition."""
+    """Sum each rival's losses over the rows of a partition."""
     rows, sums = 0, np.zeros(len(found))
     for batch in batches:
         if not batch.num_rows:

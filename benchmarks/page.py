@@ -1,4 +1,4 @@
-"""The table of outcomes, the part of docs/benchmarks.md that is measured, and its picture."""
+"""The table of outcomes, the measured part of docs/benchmarks.md, and its picture."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ASKED = {one.name: one for one in WORKLOADS}
 
 FASTER, SLOWER = "#0072B2", "#D55E00"
 DARK, RULE = "#4a4f58", "#e6e8eb"
-WIDTH, AROUND, BAR = 8.0, 1.0, 0.27  # inches: the picture, what is around the bars, a bar
+WIDTH, AROUND, BAR = 8.0, 1.0, 0.27  # inches: picture width, height around the bars, one bar
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A table in Markdown that a terminal shows well: numbers to the right."""
+    """Return a table in Markdown that is also readable in a terminal, with right-aligned cells."""
     lines = [HEADINGS, *map(cells, outcomes)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, [f"{'-' * (width - 1)}:" for width in widths])
@@ -33,7 +33,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def cells(outcome: Outcome) -> list[str]:
-    """A line of the table."""
+    """Return a line of the table."""
     asked = ASKED[outcome.name]
     ours, spark = outcome.sides[OURS], outcome.sides[SPARK]
     sides = [ours, spark, outcome.sides.get(SKLEARN, Side())]
@@ -60,7 +60,7 @@ def _form(value: float | None, form: str, otherwise: str = "") -> str:
 def write_page(outcomes: Sequence[Outcome], root: Path) -> Path:
     """Write the latest outcome of each workload into the page and its picture.
 
-    The page is docs/ only with all workloads at full scale: nobody refers to other figures.
+    The page in docs/ is written only with all workloads at full scale, else one in build/.
     """
     latest = {one.name: one for one in outcomes}
     shown = [latest[name] for name in ASKED if name in latest]
@@ -77,13 +77,13 @@ def write_page(outcomes: Sequence[Outcome], root: Path) -> Path:
 def _measured(outcomes: Sequence[Outcome]) -> str:
     state = f"{len(outcomes)} of {len(ASKED)} workloads measured"
     if any(one.scale != 1 for one in outcomes):
-        state += f", with {outcomes[0].scale:g} times the rows: too few to judge speed by"
+        state += f", with {outcomes[0].scale:g} times the rows: too few to compare speeds"
     machine = "\n".join(f"- {name}: {value}" for name, value in outcomes[-1].machine.items())
     return f"{state}.\n\n{table(outcomes)}\n\n{machine}\n"
 
 
 def bars_of(outcomes: Sequence[Outcome]) -> list[tuple[float, str]]:
-    """The ratio and the label of each workload whose rival is Spark's own, shortest first."""
+    """Return ratio and label of each workload with Spark's own as rival, smallest ratio first."""
     return sorted(
         (one.ratio(), f"{asked.says}  ·  {one.rows / 1000:,.0f}k × {one.features:,}")
         for one in outcomes
@@ -92,10 +92,10 @@ def bars_of(outcomes: Sequence[Outcome]) -> list[tuple[float, str]]:
 
 
 def draw(outcomes: Sequence[Outcome], file: Path) -> None:
-    """Draw a bar for each workload that was measured beside Spark's own."""
+    """Draw one bar per workload that was measured with Spark's own as rival."""
     bars = bars_of(outcomes)
     ratios = [ratio for ratio, _ in bars]
-    # A bare Figure draws with Agg: no display, and no backend chosen for the whole process.
+    # A bare Figure draws with Agg: it needs no display and sets no backend for the process.
     figure = Figure(figsize=(WIDTH, AROUND + BAR * max(1, len(bars))), layout="constrained")
     axes = figure.add_subplot()
     colors = [FASTER if ratio <= 1 else SLOWER for ratio in ratios]

@@ -1,4 +1,4 @@
-"""The rivals, an adapter each: sparklr and Spark's own in the session, scikit-learn beside it."""
+"""The rivals, with one adapter each: sparklr, Spark's own, and scikit-learn outside the session."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from sparklr.tuning import CrossValidator
 Job: TypeAlias = Callable[[DataFrame], Any]
 
 WARM_UP_ROWS = 2_000
-TIME_LIMIT = 30.0  # seconds for a fit of scikit-learn
+TIME_LIMIT = 30.0  # seconds, for a fit by scikit-learn
 
 
 class Rows:
-    """A dataset's rows, cached in Spark, and what is made of them once for all rivals."""
+    """A dataset's rows, cached in Spark, and values computed from them once for all rivals."""
 
     def __init__(self, dataset: Dataset, spark: SparkSession, scale: float) -> None:
         self.dataset = dataset
@@ -48,7 +48,7 @@ class Rows:
 
     @cached_property
     def sample(self) -> DataFrame:
-        """A few rows to warm up on."""
+        """A few rows for warming up."""
         share = min(1.0, max(0.02, WARM_UP_ROWS / self.count))
         return self.frame.sample(fraction=share, seed=1)
 
@@ -66,13 +66,13 @@ class Rows:
         return file
 
     def close(self) -> None:
-        """Give memory and disk back."""
+        """Free memory and disk."""
         self.frame.unpersist(blocking=True)
         shutil.rmtree(BUILD / "rows", ignore_errors=True)
 
 
 class Rival(Protocol):
-    """An adapter: does a workload's job on all rows, or on a sample to warm up."""
+    """An adapter that runs a workload's job on all rows, or on a sample to warm up."""
 
     @property
     def name(self) -> str: ...
@@ -81,13 +81,13 @@ class Rival(Protocol):
 
 @dataclass(frozen=True)
 class InSession:
-    """A job of this process and its session: sparklr's or Spark's own."""
+    """A job in this process and its session: sparklr's or Spark's own."""
 
     name: str
     job: Job
 
     def fit(self, rows: Rows, *, warm_up: bool = False) -> Side:
-        """Return the seconds of the job alone; garbage that others left is collected before."""
+        """Return the seconds of the job alone; garbage of other jobs is collected before."""
         gc.collect()
         jvm_of(rows.frame.sparkSession).java.lang.System.gc()
         forget_peaks()
@@ -112,12 +112,12 @@ def _found_by(model: Any) -> dict[str, Any]:
 
 
 def rivals_in_session(workload: Workload, rows: Rows) -> tuple[InSession, InSession]:
-    """Return ours and Spark's, or what stands in Spark's place."""
+    """Return our job and Spark's, or the job that replaces Spark's."""
     params = asdict(workload.penalty)
     ours: Job = LogisticRegressionEstimator(**params).fit
     theirs: Job = LogisticRegression(**params).fit
     if workload.kind == "transform":
-        # Both score with the same numbers, those of Spark's model of a few rows.
+        # Both score with the same numbers, from Spark's model on a few rows.
         model = LogisticRegression(**params).fit(rows.sample)
         ours, theirs = _scoring(LogisticRegressionModel.fromSpark(model)), _scoring(model)
     elif workload.kind == "many":
@@ -141,7 +141,7 @@ def _scoring(model: Any) -> Job:
 
 
 def _search(validator: Any, estimator: Any, folds: int, **grid: Any) -> Job:
-    """The fit of a validator; an estimator of scaled features gets a scaler before it."""
+    """Return the fit of a validator; an estimator on scaled features gets a scaler before it."""
     maps = ParamGridBuilder()
     for name, values in grid.items():
         maps.addGrid(getattr(estimator, name), [float(value) for value in values])
@@ -160,21 +160,21 @@ def _search(validator: Any, estimator: Any, folds: int, **grid: Any) -> Job:
 
 @dataclass(frozen=True)
 class ScikitLearn:
-    """scikit-learn on the same rows in memory: what one machine without Spark would take."""
+    """scikit-learn on the same rows in memory, as on one machine without Spark."""
 
     penalty: Penalty
     name: str = SKLEARN
 
     def fit(self, rows: Rows, *, warm_up: bool = False) -> Side:
-        """Return what a process of its own sends, which is ended when its time is over."""
-        assert not warm_up, "a new process each time"
+        """Return the result of a new process, which is ended after the time limit."""
+        assert not warm_up, "each fit has a new process"
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_fit_apart, args=(rows.file, self.penalty, sender))
         process.start()
-        sender.close()  # so that the end of the process is the end of what comes
+        sender.close()  # so that receiving ends when the process ends
         try:
-            receiver.recv()  # it has read its rows
+            receiver.recv()  # the process has read the rows
             slow = Side(note=f"> {TIME_LIMIT:g}")
             return receiver.recv() if receiver.poll(TIME_LIMIT) else slow
         except EOFError:
@@ -197,8 +197,8 @@ def _fit_apart(file: Path, penalty: Penalty, sender: Connection) -> None:
 def fit_in_memory(X: Any, y: Array, penalty: Penalty) -> tuple[Coefficients, int]:
     """Return coefficients on the scale of the data, for Spark's objective, and the iterations.
 
-    scikit-learn minimises C·Σ loss + penalty, hence C = 1/(regParam·n). It knows of no scaling,
-    so that the features are standardised here; sparse ones are not centred.
+    scikit-learn minimises C·Σ loss + penalty, so C = 1/(regParam·n). It does not scale features,
+    so they are standardised here; sparse features are not centred.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -210,14 +210,14 @@ def fit_in_memory(X: Any, y: Array, penalty: Penalty) -> tuple[Coefficients, int
     scaled = (X - mean) / scale if centred else sparse.csr_matrix(X @ sparse.diags(1 / scale))
     model = _sklearn_model(penalty, rows)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the iterations ran out: the objective will tell
+        warnings.simplefilter("ignore")  # about the iteration limit: the objective shows it
         model.fit(scaled, y)
     matrix = model.coef_ / scale
     return Coefficients(matrix, model.intercept_ - matrix @ mean), int(np.max(model.n_iter_))
 
 
 def _sklearn_model(penalty: Penalty, rows: int) -> Any:
-    """The estimator with its own tol and max_iter: lbfgs for smooth penalties, saga for others."""
+    """Return the estimator with default tol and max_iter: lbfgs for smooth penalties, else saga."""
     import sklearn
     from sklearn.linear_model import LogisticRegression
 

@@ -1,7 +1,7 @@
-"""All workloads measured beside Spark's own estimator and scikit-learn: `make bench`.
+"""Measure all workloads with sparklr, Spark's own estimator and scikit-learn: `make bench`.
 
-Fails on an objective that is worse than Spark's, never on time. What each workload took and found
-is a line of JSON at the end of build/bench.jsonl.
+Fails if an objective is worse than Spark's, never because of time. The seconds and results of each
+workload are a line of JSON at the end of build/bench.jsonl.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from benchmarks.workloads import QUICK, Workload, chosen
 LINES = BUILD / "bench.jsonl"
 QUICK_SCALE = 0.02
 PAIRS = 3
-# Short runs are repeated until all turns together have taken so long, or are so many.
+# Short runs are repeated until all turns together have taken this long, or there are this many.
 ENOUGH_SECONDS = 15.0
 MOST_PAIRS = 15
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for; 1 if an objective is worse than Spark's."""
+    """Measure the chosen workloads; return 1 if a run fails, else 0."""
     options = _options(arguments)
     heap, load = heap_for(options.scale, 2 if options.beside else 1), os.getloadavg()[0]
     outcomes = []
@@ -60,9 +60,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", help="names or patterns of workloads, such as 'tiny corr*'")
     parser.add_argument("--scale", type=float, help="multiplies the rows; 1 if not given")
     parser.add_argument(
-        "--quick", action="store_true", help="some workloads, few rows, one run of each"
+        "--quick", action="store_true", help="some workloads, few rows, one run each"
     )
-    parser.add_argument("--beside", type=Path, help="another checkout, whose sparklr runs too")
+    parser.add_argument("--beside", type=Path, help="another checkout, to measure its sparklr too")
     options = parser.parse_args(arguments)
     if options.scale is None:
         options.scale = QUICK_SCALE if options.quick else 1.0
@@ -77,7 +77,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict[str, Side]:
-    """What each rival took and found, and the objective of what it found."""
+    """Return the measurements and results of each rival, with the recomputed objective."""
     rivals: list[Rival] = [*rivals_in_session(workload, rows)]
     pairs = 1 if options.quick else PAIRS
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict
         values = objectives(rows.frame, found, workload.penalty, rows.deviations)
         for name, value in values.items():
             sides[name].objective = value
-    if options.beside:  # its process is below this one: what each holds cannot be told apart
+    if options.beside:  # its process is a child of this one, so the memories cannot be separated
         sides = {name: replace(side, gigabytes=None) for name, side in sides.items()}
     return {name: replace(side, found=None) for name, side in sides.items()}
 
@@ -101,8 +101,8 @@ def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict
 def take_turns(
     workload: Workload, rivals: Sequence[Rival], rows: Rows, pairs: int
 ) -> dict[str, Side]:
-    """All seconds, the largest memory and the last findings of each rival: A B A B A B."""
-    if workload.kind in ("fit", "transform"):  # a search is long enough to need no warming up
+    """Run the rivals in turn, A B A B A B; return all seconds and the last results."""
+    if workload.kind in ("fit", "transform"):  # a search is so long that it needs no warm-up
         for rival in rivals:
             rival.fit(rows, warm_up=True)
     sides = {rival.name: Side() for rival in rivals}
@@ -125,7 +125,7 @@ def keep(outcome: Outcome, file: Path) -> None:
 
 
 def known(file: Path, scale: float) -> list[Outcome]:
-    """All outcomes at a scale, in the order of their measurement; not those beside a checkout."""
+    """Return all outcomes at a scale, in order of measurement, without those with a checkout."""
     lines = file.read_text(encoding="utf-8").splitlines()
     outcomes = map(Outcome.of, map(json.loads, lines))
     return [one for one in outcomes if one.scale == scale and Beside.name not in one.sides]

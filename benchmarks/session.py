@@ -1,4 +1,4 @@
-"""The Spark session that is measured in, what it runs on, and how much memory it takes."""
+"""The Spark session for measurements, the machine that it runs on, and its memory."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CORES = 2
 
 @contextmanager
 def quiet_session(heap: str = "2g", log: str = "spark.log") -> Iterator[SparkSession]:
-    """A session on two local cores, whose JVM may take so much memory and prints only errors."""
+    """Open a session on two local cores, whose JVM has this heap and prints only errors."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    # The tasks unpickle what this package defines.
+    # The tasks unpickle objects of this package.
     paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     settings = Path(__file__).with_name("log4j2.properties").as_uri()
@@ -49,10 +49,10 @@ def quiet_session(heap: str = "2g", log: str = "spark.log") -> Iterator[SparkSes
 
 @contextmanager
 def _launching(file: Path) -> Iterator[None]:
-    """For the JVM that starts here: its stderr is a file, and its BLAS has one thread.
+    """Write the stderr of a JVM that starts here to a file, and limit it to one BLAS thread.
 
-    On stderr stands what the JVM and its libraries say beside the log. One thread, as Spark's
-    guide says: the JVM's tasks share the cores already.
+    The JVM and its libraries write messages outside the log to stderr. Spark's guide recommends one
+    BLAS thread, because the JVM's tasks already use all cores.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     stderr, threads = os.dup(2), os.environ.get("OPENBLAS_NUM_THREADS")
@@ -73,7 +73,7 @@ def _launching(file: Path) -> Iterator[None]:
 
 
 def heap_for(scale: float, sessions: int = 1) -> str:
-    """A JVM's heap: 12 GB at full scale, but all together never more than half of the memory."""
+    """Return a JVM's heap: 12 GB at full scale, but for all JVMs at most half of the memory."""
     wanted = 3 if scale <= 0.1 else 12
     return f"{max(1, round(min(wanted, _memory_gb() / 2 / sessions)))}g"
 
@@ -83,14 +83,14 @@ def _memory_gb() -> float:
 
 
 def jvm_of(spark: SparkSession) -> Any:
-    """The session's JVM."""
+    """Return the session's JVM."""
     return cast(Any, spark.sparkContext)._jvm
 
 
 def describe(spark: SparkSession, heap: str, load: float) -> dict[str, str]:
-    """Hardware, versions and settings, as the page names them; `load` is what was going on."""
+    """Return hardware, versions and settings for the page; `load` is the machine's load before."""
     jvm = jvm_of(spark)
-    # The library that Spark's own estimator multiplies with: JNIBLAS is the native one.
+    # The BLAS of Spark's own estimator; JNIBLAS is native.
     blas = jvm.dev.ludovic.netlib.blas.BLAS.getInstance().getClass().getSimpleName()
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores, {CORES} of them for Spark",
@@ -113,14 +113,14 @@ def _processor() -> str:
 
 
 def forget_peaks() -> None:
-    """Start anew what `peak_gigabytes` returns."""
+    """Reset the peaks of `peak_gigabytes`."""
     for process in _tree(os.getpid()):
         with suppress(OSError):  # it has ended, or there is no /proc
             (process / "clear_refs").write_text("5")
 
 
 def peak_gigabytes() -> float | None:
-    """Return the memory that driver, JVM and Python workers held at most, each by itself."""
+    """Return the sum of the peak memories of the driver, the JVM and the Python workers."""
     kilobytes = 0
     for process in _tree(os.getpid()):
         with suppress(OSError):
@@ -130,7 +130,7 @@ def peak_gigabytes() -> float | None:
 
 
 def _tree(process: int) -> list[Path]:
-    """A process's directory in /proc, and those of all processes below it."""
+    """Return the directories in /proc of a process and of all its descendants."""
     here, below = Path(f"/proc/{process}"), ""
     with suppress(OSError):
         below = " ".join(file.read_text() for file in here.glob("task/*/children"))

@@ -1,4 +1,4 @@
-"""What is measured: frames, the Params fitted on them, and how fast we mean to be."""
+"""The workloads: frames, the Params for fits on them, and target ratios."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from benchmarks import data
 from benchmarks.judge import Penalty
 
-# transform: scores instead of fits. The others are grid searches; validator: ours beside Spark's;
-# estimator: ours in Spark's validator; pipeline: as validator, behind a scaler; many: a large grid
-# beside a single fit.
+# fit: a fit; transform: scores; the others are grid searches. validator: our validator against
+# Spark's; estimator: our estimator in Spark's validator; pipeline: as validator, after a scaler;
+# many: a large grid against a single fit.
 Kind: TypeAlias = Literal["fit", "transform", "validator", "estimator", "pipeline", "many"]
 
 NO_PENALTY, L2, L1 = Penalty(), Penalty(1e-4), Penalty(1e-4, 1.0)
@@ -28,16 +28,16 @@ class Dataset:
     rows: int  # at full scale
     features: int
     make: Callable[[SparkSession, int], DataFrame]
-    fewest: int = 2_000  # rows: fewer would measure nothing but the start of jobs
+    fewest: int = 2_000  # rows; with fewer rows only the start of jobs would be measured
 
     def rows_at(self, scale: float) -> int:
-        """The number of rows at a scale: whole chunks."""
+        """Return the number of rows at a scale, in whole chunks."""
         return max(self.fewest, round(self.rows * scale)) // data.CHUNK * data.CHUNK
 
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """One line of the table. The target is a ratio of seconds: ours to Spark's."""
+    """One line of the table. The target is the ratio of our seconds to Spark's."""
 
     name: str
     says: str
@@ -61,7 +61,7 @@ CORRELATED = _dense(500_000, 200, data.correlated(200, 1e3), share=0.25)
 MIXED = _dense(500_000, 50, data.mixed_kinds)
 MULTI = _dense(200_000, 200, data.correlated(200, 10.0), columns=10, share=0.5)
 SPARSE = Dataset(500_000, 100_000, partial(data.sparse_frame, features=100_000))
-# With fewer rows no fit starts from a sample, which is what makes these rows hard.
+# With fewer rows no fit starts from a sample, and that start makes these rows difficult.
 ONEHOT = Dataset(300_000, sum(data.LEVELS) - 4, data.onehot_frame, fewest=60_000)
 GRID = _independent(200_000, 100)
 GRID_50 = _independent(100_000, 50)
@@ -97,12 +97,12 @@ QUICK = ("tiny", "well", "corr-l1", "unpenalised", "multi", "onehot*")
 
 
 def chosen(patterns: Iterable[str]) -> list[Workload]:
-    """The workloads that any of the patterns matches, in their order; an error for one in vain."""
+    """Return the workloads that match a pattern, in their order; refuse a pattern without match."""
     found = []
     for pattern in patterns:
         matching = [one for one in WORKLOADS if fnmatch(one.name, pattern)]
         if not matching:
             names = ", ".join(one.name for one in WORKLOADS)
-            raise ValueError(f"No workload is called '{pattern}'. There are: {names}.")
+            raise ValueError(f"No workload is called '{pattern}'. The workloads are: {names}.")
         found += matching
     return [one for one in WORKLOADS if one in found]

@@ -1,6 +1,7 @@
-"""sparklr: logistic regression for Spark, in Python: same API as Spark's own."""
+"""sparklr: logistic regression for Spark in Python, with the same API as Spark's own."""
 
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.model import LogisticRegressionModel
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
@@ -9,12 +10,13 @@ from sparklr.summary import (
     LogisticRegressionTrainingSummary,
 )
 
-# The name of Spark's own, so that a program changes its import and nothing else.
+# Spark's name for it, so that a program only has to change its import.
 LogisticRegression = LogisticRegressionEstimator
 
 __all__ = [
     "BinaryLogisticRegressionSummary",
     "BinaryLogisticRegressionTrainingSummary",
+    "ConvergenceWarning",
     "LogisticRegression",
     "LogisticRegressionEstimator",
     "LogisticRegressionModel",

@@ -1,4 +1,4 @@
-"""The estimator: Params and a frame in, a model out."""
+"""The estimator: it fits a model to a frame, as its Params specify."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparklr.scoring.numbers import ModelNumbers
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
-    """A model of ours from one, from one of Spark's own, or from the text of `toJson`."""
+    """Return a sparklr model from a sparklr model, a Spark model, or the text of `toJson`."""
     if isinstance(value, LogisticRegressionModel):
         return value
     if isinstance(value, SparkModel):
@@ -34,7 +34,7 @@ def as_model(value: Any) -> LogisticRegressionModel:
     if isinstance(value, str):
         return LogisticRegressionModel.fromJson(value)
     raise TypeError(
-        f"initialModel must be a LogisticRegressionModel, of sparklr or of Spark, but got a "
+        f"initialModel must be a LogisticRegressionModel of sparklr or of Spark, but got a "
         f"{type(value).__name__}."
     )
 
@@ -47,14 +47,15 @@ class LogisticRegressionEstimator(
 ):
     """Logistic regression, binomial or multinomial, with L2, L1 or elastic net penalty.
 
-    The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same
-    names, defaults and meaning, and `solver` and `verbose`. It minimises
+    The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
+    defaults and meaning, plus `featuresCols`, `initialModel`, `solver` and `verbose`. A fit
+    minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
-    where W is the sum of the weights and b the coefficients of features scaled to unit
-    standard deviation (of the features as they are, with standardization=False). The
-    intercept is not penalised.
+    where W is the sum of the weights and b are the coefficients of the features scaled to unit
+    standard deviation (with standardization=False, of the unscaled features). The intercept is
+    not penalised.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class LogisticRegressionEstimator(
     initialModel: Param[LogisticRegressionModel] = Param(
         Params._dummy(),
         "initialModel",
-        "A model to start the optimisation from: one of sparklr's or of Spark's own.",
+        "The model that the optimisation starts from, a model of sparklr or of Spark.",
         typeConverter=as_model,
     )
 
@@ -148,20 +149,20 @@ class LogisticRegressionEstimator(
     def setInitialModel(
         self, value: LogisticRegressionModel | SparkModel
     ) -> LogisticRegressionEstimator:
-        """Set the model to start from; a warm start changes the passes needed, not the optimum."""
+        """Set the model for a warm start, which changes the passes needed but not the optimum."""
         return self._set(initialModel=value)
 
     def getInitialModel(self) -> LogisticRegressionModel:
-        """The value of `initialModel`; an error if it is not set."""
+        """Return the value of `initialModel`; raise if it is not set."""
         return as_model(self.getOrDefault(self.initialModel))
 
     def write(self) -> MLWriter:
-        """A writer of this estimator's Params."""
+        """Return a writer of this estimator's Params."""
         return ParamsWriter(self)
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionEstimator]:
-        """A reader of what `write` wrote."""
+        """Return a reader of saved estimators."""
         return ParamsReader(cls)
 
     def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
@@ -172,26 +173,27 @@ class LogisticRegressionEstimator(
     ) -> Iterator[tuple[int, LogisticRegressionModel]]:
         """Fit a model for each param map, all in the same passes over the same packed rows.
 
-        Maps that name other columns (features, label, weight) are packed apart.
+        Maps with different columns (features, label, weight) are packed separately.
 
         Parameters
         ----------
         dataset : DataFrame
             The rows to fit.
         paramMaps : sequence of param maps
-            What each fit changes of this estimator's Params.
+            For each fit, the Params to change.
 
         Returns
         -------
         iterator of (int, LogisticRegressionModel)
-            Index of the param map, and its model. Threads may share it; the first call fits all.
+            The index of each param map and its model. Threads may share the iterator; the first
+            call of `next` fits all models.
         """
         estimators = [self.copy(extra) for extra in paramMaps]
         return FitsInOrder(lambda: fit_each(estimators, dataset), len(estimators))
 
 
 def request_of(estimator: LogisticRegressionEstimator) -> Request:
-    """What the estimator asks of a fit."""
+    """Return the request for a fit with this estimator's Params and warm start."""
     if not estimator.isSet(estimator.initialModel):
         return Request(estimator)
     return Request(estimator, estimator.getInitialModel().numbers.arrays)
@@ -200,7 +202,7 @@ def request_of(estimator: LogisticRegressionEstimator) -> Request:
 def model_of(
     estimator: LogisticRegressionEstimator, fit: Fit, facts: RowFacts, dataset: DataFrame
 ) -> LogisticRegressionModel:
-    """The model of a fit, with the estimator's Params and a summary of the data set."""
+    """Return the model of a fit, with the estimator's Params and a training summary."""
     moments, names = facts.moments, facts.names
     known = names is not None and len(names) == moments.features
     numbers = ModelNumbers.of(
@@ -208,7 +210,7 @@ def model_of(
         fit.intercepts,
         facts.classes,
         family=facts.family,
-        names=names if known else None,  # else the metadata were of other features
+        names=names if known else None,  # else the metadata describe other features
     )
     report = FitReport(
         history=fit.history,
@@ -227,7 +229,7 @@ def model_of(
 def fit_each(
     estimators: Sequence[LogisticRegressionEstimator], dataset: DataFrame
 ) -> list[LogisticRegressionModel]:
-    """A model for each estimator; those that take the same columns are fitted together."""
+    """Return a model per estimator; estimators of the same columns are fitted together."""
     models: dict[int, LogisticRegressionModel] = {}
     for group in grouped(range(len(estimators)), lambda at: data_key(estimators[at])):
         alike = {at: estimators[at] for at in group}
@@ -244,7 +246,7 @@ def fit_each(
 
 
 class FitsInOrder:
-    """An iterator of (index, model) that threads may share; all are fitted at the first call."""
+    """An iterator of (index, model) that threads may share; the first call fits all models."""
 
     def __init__(self, fit: Callable[[], Sequence[LogisticRegressionModel]], count: int) -> None:
         self._fit, self._count, self._next = fit, count, 0

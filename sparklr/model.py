@@ -1,4 +1,4 @@
-"""The model: coefficients that score rows, in Spark and out of it."""
+"""The fitted model: it scores rows with its coefficients, with or without Spark."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LogisticRegressionModel(
     MLWritable,
     MLReadable["LogisticRegressionModel"],
 ):
-    """A fitted logistic regression; made by `LogisticRegressionEstimator.fit` or `load`.
+    """A fitted logistic regression, from `LogisticRegressionEstimator.fit` or `load`.
 
     `transform` scores a frame. `predict`, `predictProbability` and `predictRaw` score one row, or
     a numpy array or scipy matrix of rows, without a Spark session.
@@ -87,7 +87,7 @@ class LogisticRegressionModel(
 
     @classmethod
     def _of(cls, numbers: ModelNumbers) -> LogisticRegressionModel:
-        """A model of these numbers, the features' names among them."""
+        """Return a model of these numbers, which include the feature names."""
         many = numbers.family.per_class
         made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, many)
         made._numbers = numbers
@@ -95,14 +95,14 @@ class LogisticRegressionModel(
 
     @classmethod
     def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
-        """A model with the numbers and Params of one of Spark's own."""
+        """Return a model with the numbers and Params of a Spark model."""
         if not isinstance(model, SparkModel):
             raise TypeError(
                 f"fromSpark takes a pyspark.ml.classification.LogisticRegressionModel, but got a "
                 f"{type(model).__name__}."
             )
         matrix = model.coefficientMatrix
-        # A multinomial model of a single class has one row, as a binomial one.
+        # A multinomial model of a single class has one row, like a binomial model.
         multinomial = matrix.numRows > 1 or model.getFamily().lower() == MULTINOMIAL.name
         ours = cls(matrix, model.interceptVector, model.numClasses, multinomial)
         ours._resetUid(model.uid)
@@ -112,15 +112,15 @@ class LogisticRegressionModel(
         return ours
 
     def toSpark(self) -> SparkModel:
-        """Spark's own model with the same numbers and Params, for tools that ask for one.
+        """Return a Spark model with the same numbers and Params, for tools that need one.
 
-        It takes a vector column. Params that Spark does not have are left behind.
+        It takes a vector column. Params that Spark does not have are dropped.
         """
         twin = self._cache.spark_model(SparkSession.builder.getOrCreate())
         if twin is None:
             raise RuntimeError(
-                "toSpark makes a model in Spark's JVM, and this session has none within reach "
-                "(as on Spark Connect). Call it in a classic session."
+                "toSpark makes a model in Spark's JVM, but this session has no JVM (for example, "
+                "Spark Connect). Call toSpark in a classic session."
             )
         for param in self.params:
             if self.isSet(param) and twin.hasParam(param.name):
@@ -129,34 +129,34 @@ class LogisticRegressionModel(
         return twin
 
     def toSklearn(self) -> Any:
-        """A scikit-learn LogisticRegression with the same probabilities.
+        """Return a scikit-learn LogisticRegression with the same probabilities.
 
-        Its `predict` takes the most probable class: thresholds are left behind.
+        Its `predict` returns the most probable class: thresholds are dropped.
         """
         return sklearn_model(self._numbers)
 
     def toJson(self) -> str:
-        """The model as JSON text: numbers, Params and names, to be read without Spark."""
+        """Return the model as JSON text (numbers, Params and names), readable without Spark."""
         return model_json(self, self._numbers)
 
     @classmethod
     def fromJson(cls, text: str) -> LogisticRegressionModel:
-        """The model that `toJson` wrote; needs no Spark session, and runs no code of the text."""
+        """Return the model of a `toJson` text; needs no Spark session and runs no code from it."""
         return json_model(cls, text, cls._of)
 
     @property
     def coefficientMatrix(self) -> Matrix:
-        """Coefficients: (1, features) for binomial, (classes, features) for multinomial models."""
+        """Coefficients: shape (1, features) if binomial, (classes, features) if multinomial."""
         return self._numbers.coefficients
 
     @property
     def interceptVector(self) -> Vector:
-        """Intercepts: one for binomial, one a class for multinomial models."""
+        """Intercepts: one for binomial models, one per class for multinomial models."""
         return self._numbers.intercepts
 
     @property
     def coefficients(self) -> Vector:
-        """Coefficients of a binomial model."""
+        """The coefficients of a binomial model."""
         self._refuse_multinomial("coefficients", "coefficientMatrix")
         matrix = self._numbers.coefficients
         values = dense_matrix(matrix)[0]
@@ -167,15 +167,15 @@ class LogisticRegressionModel(
 
     @property
     def intercept(self) -> float:
-        """Intercept of a binomial model."""
+        """The intercept of a binomial model."""
         self._refuse_multinomial("intercept", "interceptVector")
         return float(dense_vector(self._numbers.intercepts)[0])
 
     def _refuse_multinomial(self, name: str, other: str) -> None:
         if self._numbers.family.per_class:
             raise ValueError(
-                f"This model is {self._numbers.family} and has a row of numbers for each of its "
-                f"{self.numClasses} classes, so it has no '{name}'. Use '{other}'."
+                f"'{name}' is for binomial models, but this model is {self._numbers.family}, with "
+                f"numbers for each of its {self.numClasses} classes. Use '{other}'."
             )
 
     @property
@@ -190,48 +190,48 @@ class LogisticRegressionModel(
 
     @property
     def featureNames(self) -> list[str]:
-        """The features' names: from the columns or their metadata, else made from a number."""
+        """The feature names: from the columns or their metadata, else made from the index."""
         return self._numbers.feature_names(self.getFeaturesCol())
 
     @property
     def numbers(self) -> ModelNumbers:
-        """Coefficients, intercepts, classes and the features' names, as one frozen record."""
+        """Coefficients, intercepts, classes and feature names, as one frozen record."""
         return self._numbers
 
     @property
     def hasSummary(self) -> bool:
-        """Whether there is a training summary: not for a loaded model."""
+        """Whether there is a training summary; a loaded model has none."""
         return self._summary is not None
 
     @property
     def summary(self) -> LogisticRegressionTrainingSummary:
-        """How this model was fitted."""
+        """The training summary: how this model was fitted."""
         if self._summary is None:
             raise RuntimeError(
                 f"No training summary available for this {type(self).__name__}: only a model "
-                "that was fitted in this program has one."
+                "that was fitted in this program has a summary."
             )
         return self._summary
 
     def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
-        """How well this model predicts the labels of a frame; computed as it is read."""
+        """Return a lazy summary of how well this model predicts the labels of a frame."""
         if self.numClasses > 2:
             return LogisticRegressionSummary(self, dataset)
         return BinaryLogisticRegressionSummary(self, dataset)
 
     def predictRaw(self, value: Any) -> Any:
-        """Raw predictions: a vector for one row, an array (n, classes) for a matrix of rows."""
-        raw = self._scorer.raw(read_rows(value, self.numFeatures))
+        """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""
+        raw = self._scorer.raw(read_rows(value, self._numbers))
         return raw if is_table(value) else DenseVector(raw[0])
 
     def predictProbability(self, value: Any) -> Any:
-        """Probabilities: a vector for one row, an array (n, classes) for a matrix of rows."""
-        probability = self._scorer.scores(read_rows(value, self.numFeatures)).probability
+        """Return probabilities: a vector for one row, an array (n, classes) for a matrix."""
+        probability = self._scorer.scores(read_rows(value, self._numbers)).probability
         return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
-        """The predicted label of one row, or an array (n,) of labels for a matrix of rows."""
-        prediction = self._scorer.scores(read_rows(value, self.numFeatures)).prediction
+        """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
+        prediction = self._scorer.scores(read_rows(value, self._numbers)).prediction
         return prediction if is_table(value) else float(prediction[0])
 
     @cached_property
@@ -248,7 +248,7 @@ class LogisticRegressionModel(
 
     @property
     def _scorer(self) -> Scorer:
-        """Made anew at each use, so that a changed threshold counts at once."""
+        """The scorer, made anew at each use, so that a changed threshold takes effect at once."""
         numbers = self._numbers
         return scorer_of(
             self,
@@ -272,7 +272,7 @@ class LogisticRegressionModel(
         return scored.frame.select("*", *outputs).drop(*scored.helpers)
 
     def _score(self, dataset: DataFrame, wanted: Collection[str]) -> Scored:
-        """By the way that is fastest where the frame lives; both ways give the same."""
+        """Score in the fastest way for the frame's session; both ways give the same result."""
         scorer = self._scorer
         features = find_features(dataset, self)
         check_width(features, self.numFeatures)
@@ -282,23 +282,23 @@ class LogisticRegressionModel(
         return score_by_twin(dataset, features, twin, scorer, wanted)
 
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
-        """A copy with its summary, and with the values of `extra`."""
+        """Return a copy with the same summary and the values of `extra`."""
         copied = super().copy(extra)
         copied._summary, copied._cache = self._summary, self._cache
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        """What pickle takes, for use in workers: neither frames nor handles of the JVM."""
+        """Return the state to pickle, for use in workers: no frames and no JVM handles."""
         kept = {name: value for name, value in self.__dict__.items() if name != "_cache"}
         return {**kept, "_summary": None}
 
     def write(self) -> MLWriter:
-        """A writer of this model."""
+        """Return a writer of this model."""
         return ModelWriter(self, self._numbers)
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionModel]:
-        """A reader of what `write` wrote."""
+        """Return a reader of saved models."""
         return ModelReader(cls, cls._of)
 
     def __repr__(self) -> str:
@@ -314,7 +314,7 @@ def fitted_model(
     dataset: DataFrame,
     report: FitReport,
 ) -> LogisticRegressionModel:
-    """The model that an estimator's fit of a data set gave, with the estimator's Params."""
+    """Return the model of an estimator's fit, with the estimator's Params and a summary."""
     model = LogisticRegressionModel._of(numbers)
     model._resetUid(estimator.uid)
     estimator._copyValues(model)

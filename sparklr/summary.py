@@ -1,8 +1,8 @@
-"""What a fit tells about itself, and how well a model predicts: Spark's summaries.
+"""Summaries with Spark's interface: how a model was fitted, and how well it predicts.
 
-All is computed where it is read, and kept: one Spark job sums weights by label and prediction,
-which serves every measure by label and every mean, and another sums them by score, which serves
-the curves. The data set is never persisted.
+Values are computed on first use and kept. One Spark job sums weights by label and prediction, for
+all measures by label and their means; another job sums weights by score, for the curves. The data
+set is never persisted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Predictor(FittedParams, Protocol):
-    """What a summary needs of a model: its Params, its numbers and its predictions."""
+    """The parts of a model that a summary uses: its Params, numbers and predictions."""
 
     @property
     def numbers(self) -> ModelNumbers: ...
@@ -46,10 +46,10 @@ class Predictor(FittedParams, Protocol):
 class LogisticRegressionSummary:
     """How well a model predicts the labels of a data set; made by the model's `evaluate`.
 
-    Nothing is computed before it is read. A row whose features or label are missing is not
-    counted; where the data set lacks the weight column, each row counts one. Lists by label are
-    in the order of `labels`. `print` shows the measures as tables, and runs the Spark jobs it
-    needs.
+    Values are computed on first use. A row with missing features or a missing label is not
+    counted; if the data set lacks the weight column, each row has weight 1. Lists by label are
+    in the order of `labels`. `print` shows the measures as tables, and runs the Spark jobs that
+    they need.
 
     Examples
     --------
@@ -66,10 +66,10 @@ class LogisticRegressionSummary:
     def __init__(self, model: Predictor, dataset: DataFrame) -> None:
         generated = {
             model.getParam(param): f"{param.removesuffix('Col')}_{uuid4().hex}"
-            for param in ("probabilityCol", "predictionCol")  # what the jobs below read
+            for param in ("probabilityCol", "predictionCol")  # the columns that the jobs below read
             if not model.getOrDefault(param)
         }
-        # A copy: what is set on the model later, as a threshold, must not change this summary.
+        # A copy: a Param set on the model later, such as a threshold, must not change this summary.
         self._model = model.copy(generated)
         self._dataset = dataset
 
@@ -80,27 +80,27 @@ class LogisticRegressionSummary:
 
     @property
     def predictionCol(self) -> str:
-        """The column of `predictions` with the predicted label."""
+        """The name of the column of `predictions` with the predicted label."""
         return self._model.getPredictionCol()
 
     @property
     def probabilityCol(self) -> str:
-        """The column of `predictions` with the probability of each class, as a vector."""
+        """The name of the column of `predictions` with the vector of class probabilities."""
         return self._model.getProbabilityCol()
 
     @property
     def labelCol(self) -> str:
-        """The column of `predictions` with the true label."""
+        """The name of the column of `predictions` with the true label."""
         return self._model.getLabelCol()
 
     @property
     def featuresCol(self) -> str:
-        """The column of `predictions` with the features."""
+        """The name of the column of `predictions` with the features."""
         return self._model.getFeaturesCol()
 
     @property
     def weightCol(self) -> str:
-        """The column of `predictions` with the weights; Spark says 'weightCol' if none is set."""
+        """The name of the column of weights; 'weightCol' if no column is set, as in Spark."""
         model = self._model
         return model.getWeightCol() if model.isDefined("weightCol") else "weightCol"
 
@@ -111,55 +111,55 @@ class LogisticRegressionSummary:
 
     @property
     def truePositiveRateByLabel(self) -> list[float]:
-        """By label: the share of its weight that was predicted right."""
+        """For each label, the share of its weight that was predicted correctly."""
         return self.recallByLabel
 
     @property
     def falsePositiveRateByLabel(self) -> list[float]:
-        """By label: the share of all other labels' weight that was taken for this label."""
+        """For each label, the share of all other labels' weight that was given this label."""
         return _floats(self._confusion.false_positive_rate)
 
     @property
     def precisionByLabel(self) -> list[float]:
-        """By label: the share that is right of what was taken for this label; 0 if nothing was."""
+        """For each label, the correct share of the weight predicted as this label; 0 if none."""
         return _floats(self._confusion.precision)
 
     @property
     def recallByLabel(self) -> list[float]:
-        """By label: the share of its weight that was predicted right."""
+        """For each label, the share of its weight that was predicted correctly."""
         return _floats(self._confusion.recall)
 
     def fMeasureByLabel(self, beta: float = 1.0) -> list[float]:
-        """By label: the harmonic mean of precision and recall, recall counting `beta` times."""
+        """For each label, the harmonic mean of precision and recall; recall counts `beta` times."""
         return _floats(self._confusion.f_measure(beta))
 
     @property
     def accuracy(self) -> float:
-        """The share of the weight that was predicted right."""
+        """The share of the weight that was predicted correctly."""
         return self._confusion.accuracy
 
     @property
     def weightedTruePositiveRate(self) -> float:
-        """The mean of `truePositiveRateByLabel` by weight, which is the accuracy."""
+        """The weighted mean of `truePositiveRateByLabel`, which equals the accuracy."""
         return self.weightedRecall
 
     @property
     def weightedFalsePositiveRate(self) -> float:
-        """The mean of `falsePositiveRateByLabel` by weight."""
+        """The weighted mean of `falsePositiveRateByLabel`."""
         return self._confusion.mean(self._confusion.false_positive_rate)
 
     @property
     def weightedRecall(self) -> float:
-        """The mean of `recallByLabel` by weight, which is the accuracy."""
+        """The weighted mean of `recallByLabel`, which equals the accuracy."""
         return self._confusion.mean(self._confusion.recall)
 
     @property
     def weightedPrecision(self) -> float:
-        """The mean of `precisionByLabel` by weight."""
+        """The weighted mean of `precisionByLabel`."""
         return self._confusion.mean(self._confusion.precision)
 
     def weightedFMeasure(self, beta: float = 1.0) -> float:
-        """The mean of `fMeasureByLabel` by weight."""
+        """Return the weighted mean of `fMeasureByLabel`."""
         return self._confusion.mean(self._confusion.f_measure(beta))
 
     @cached_property
@@ -188,32 +188,32 @@ class LogisticRegressionSummary:
 
 
 class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
-    """How well a model of two classes predicts: also its curves over all thresholds.
+    """How well a model of two classes predicts, with curves over all thresholds.
 
-    Curves are exact, with a point for each distinct score. Beyond 4 million distinct scores
-    those within 2^-15 of each other on the log odds scale share a point.
+    Curves are exact, with a point for each distinct score. Beyond 4 million distinct scores,
+    scores within 2^-15 of each other on the log odds scale share a point.
     """
 
     @property
     def scoreCol(self) -> str:
-        """The column of `predictions` with the score: the probability of each class, a vector."""
+        """The name of the column of scores: the vector of class probabilities."""
         return self.probabilityCol
 
     @cached_property
     def roc(self) -> DataFrame:
-        """The ROC curve: FPR and TPR from (0, 0) to (1, 1), by falling threshold."""
+        """The ROC curve: FPR and TPR from (0, 0) to (1, 1), by descending threshold."""
         rates, recall = self._curve.roc
         return as_frame(self._dataset, {"FPR": rates, "TPR": recall})
 
     @cached_property
     def pr(self) -> DataFrame:
-        """The precision-recall curve: recall and precision, by falling threshold."""
+        """The precision-recall curve: recall and precision, by descending threshold."""
         recall, precision = self._curve.pr
         return as_frame(self._dataset, {"recall": recall, "precision": precision})
 
     @property
     def areaUnderROC(self) -> float:
-        """The area under the ROC curve: the chance that a positive row scores above a negative."""
+        """The area under the ROC curve: how often a positive row scores above a negative row."""
         return self._curve.area_under_roc
 
     @property
@@ -223,17 +223,17 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
 
     @cached_property
     def fMeasureByThreshold(self) -> DataFrame:
-        """The F1 measure for each distinct score as the threshold, falling."""
+        """The F1 measure at each distinct score as the threshold, in descending order."""
         return self._by_threshold("F-Measure", self._curve.f_measure())
 
     @cached_property
     def precisionByThreshold(self) -> DataFrame:
-        """The precision for each distinct score as the threshold, falling."""
+        """The precision at each distinct score as the threshold, in descending order."""
         return self._by_threshold("precision", self._curve.precision)
 
     @cached_property
     def recallByThreshold(self) -> DataFrame:
-        """The recall for each distinct score as the threshold, falling."""
+        """The recall at each distinct score as the threshold, in descending order."""
         return self._by_threshold("recall", self._curve.recall)
 
     def plot_roc(self, ax: Axes | None = None) -> Axes:
@@ -242,12 +242,12 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; by default on a new figure.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------
         matplotlib Axes
-            What was drawn on.
+            The axes with the curve.
         """
         return plots.plot_roc(plots.axes(ax), self._curve)
 
@@ -257,12 +257,12 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; by default on a new figure.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------
         matplotlib Axes
-            What was drawn on.
+            The axes with the curve.
         """
         return plots.plot_pr(plots.axes(ax), self._curve)
 
@@ -280,8 +280,8 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
 class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
     """How a model was fitted, and how well it predicts the rows it was fitted on.
 
-    `print` shows what the fit found out and the coefficients; it runs no Spark job. There are no
-    p-values: those of a penalised fit would not be honest.
+    `print` shows the outcome of the fit and the coefficients, and runs no Spark job. There are no
+    p-values: the usual p-values are not valid for a penalised fit.
     """
 
     def __init__(self, model: Predictor, dataset: DataFrame, report: FitReport) -> None:
@@ -290,22 +290,22 @@ class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
 
     @property
     def objectiveHistory(self) -> list[float]:
-        """The objective, penalty included, at the start and after each iteration; never rises."""
+        """The objective with penalty at the start and after each iteration; it never increases."""
         return list(self._report.history)
 
     @property
     def totalIterations(self) -> int:
-        """The number of iterations: the length of the history less one."""
+        """The number of iterations: the length of `objectiveHistory` minus one."""
         return len(self._report.history) - 1
 
     @property
     def solver(self) -> str:
-        """The method that was used."""
+        """The name of the solver that was used."""
         return self._report.solver
 
     @property
     def stopReason(self) -> str:
-        """Why it stopped, in a sentence."""
+        """The reason why the solver stopped, as a sentence."""
         return self._report.reason
 
     @property
@@ -315,17 +315,17 @@ class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
 
     @property
     def passes(self) -> int:
-        """How often all rows were read, packing not counted."""
+        """The number of passes over the data, excluding packing."""
         return self._report.passes
 
     @property
     def deviance(self) -> float:
-        """Twice the loss, summed by weight, penalty excluded."""
+        """Twice the weighted sum of the loss, without the penalty."""
         return 2 * float(self._report.label_weights.sum()) * self._report.loss
 
     @property
     def nullDeviance(self) -> float:
-        """The deviance of a model with no features: with an intercept, if this one has it."""
+        """The deviance of a model without features, with an intercept if this model has one."""
         intercept = self._model.getFitIntercept()
         return null_deviance(self._report.label_weights, intercept=intercept)
 

@@ -1,4 +1,4 @@
-"""Grid search: Spark's validators, with all folds and maps in the same readings of the rows."""
+"""Grid search: Spark's validators, with all folds and maps in the same passes over the rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from pyspark import keyword_only
-from pyspark.ml import Estimator
+from pyspark.ml import Model
 from pyspark.ml import tuning as spark
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -23,12 +23,13 @@ from sparklr.search.folds import Split, cross_validation_split, train_validation
 from sparklr.search.select import best_map, penalties_of, simplest_map
 from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
+from sparklr.spark.types import AnyEstimator, ParamMap
 
 __all__ = ["CrossValidator", "TrainValidationSplit", "regParamGrid"]
 
 
 class _ValidatorMixin(HasVerbose):
-    """What both validators do alike."""
+    """The code that both validators share."""
 
     def _trials(self, progress: Progress) -> Trials:
         validator: Any = self
@@ -43,14 +44,14 @@ class _ValidatorMixin(HasVerbose):
 
 
 class CrossValidator(spark.CrossValidator, _ValidatorMixin):
-    """Spark's CrossValidator, much faster where the estimator is ours.
+    """Spark's CrossValidator, much faster for a LogisticRegressionEstimator.
 
-    Params, folds and metrics are Spark's own. With a LogisticRegressionEstimator the rows are
-    packed once for all folds and maps; with a Pipeline that ends in one, the stages before it are
-    fitted once a fold. Any other estimator is left to Spark.
+    Params, folds and metrics are Spark's own. For a LogisticRegressionEstimator, the rows are
+    packed once for all folds and maps; for a Pipeline that ends in such an estimator, the stages
+    before it are fitted once per fold. Spark runs the search for any other estimator.
 
-    `selectionRule` chooses the map that is fitted on all rows: `"best"`, as Spark does, or
-    `"1se"`: the largest regParam whose mean metric is within one standard error of the best.
+    `selectionRule` chooses the map that is fitted on all rows: `"best"` as in Spark, or `"1se"`,
+    the largest regParam whose mean metric is within one standard error of the best.
 
     Examples
     --------
@@ -70,19 +71,19 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
     selectionRule: Param[str] = Param(
         Params._dummy(),
         "selectionRule",
-        "Which map is fitted on all rows: best (mean metric), or 1se (the largest regParam within "
-        "one standard error of it).",
+        "Which map is fitted on all rows: best (best mean metric), or 1se (the largest regParam "
+        "within one standard error of the best).",
         typeConverter=TypeConverters.toString,
     )
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: dict[str, object]
 
     @keyword_only
     def __init__(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         numFolds: int = 3,
         seed: int | None = None,
@@ -101,8 +102,8 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
     def setParams(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         numFolds: int = 3,
         seed: int | None = None,
@@ -118,12 +119,12 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         return self
 
     def setSelectionRule(self, value: str) -> CrossValidator:
-        """Set how the map to be fitted on all rows is chosen: best or 1se."""
+        """Set the rule that chooses the map to fit on all rows: best or 1se."""
         self._set(selectionRule=value)
         return self
 
     def getSelectionRule(self) -> str:
-        """The value of `selectionRule`."""
+        """Return the value of `selectionRule`."""
         return str(self.getOrDefault(self.selectionRule))
 
     def _fit(self, dataset: DataFrame) -> spark.CrossValidatorModel:
@@ -155,26 +156,26 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         )
 
     def write(self) -> MLWriter:
-        """A writer of this validator."""
+        """Return a writer of this validator."""
         return _CrossValidatorWriter(self)
 
     @classmethod
     def read(cls) -> spark.CrossValidatorReader:
-        """A reader of what `write` wrote."""
+        """Return a reader of saved validators."""
         return _CrossValidatorReader(cls)
 
 
 class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
-    """Spark's TrainValidationSplit, much faster where the estimator is ours; see CrossValidator."""
+    """Spark's TrainValidationSplit, faster in the same cases as our CrossValidator."""
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: dict[str, object]
 
     @keyword_only
     def __init__(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         trainRatio: float = 0.75,
         parallelism: int = 1,
@@ -190,8 +191,8 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
     def setParams(
         self,
         *,
-        estimator: Estimator[Any] | None = None,
-        estimatorParamMaps: Sequence[Any] | None = None,
+        estimator: AnyEstimator | None = None,
+        estimatorParamMaps: Sequence[ParamMap] | None = None,
         evaluator: Evaluator | None = None,
         trainRatio: float = 0.75,
         parallelism: int = 1,
@@ -225,21 +226,21 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
         return train_validation_split(dataset, self.uid, self.getTrainRatio(), self.getSeed())
 
     def write(self) -> MLWriter:
-        """A writer of this validator."""
+        """Return a writer of this validator."""
         return _TrainValidationSplitWriter(self)
 
     @classmethod
     def read(cls) -> spark.TrainValidationSplitReader:
-        """A reader of what `write` wrote."""
+        """Return a reader of saved validators."""
         return _TrainValidationSplitReader(cls)
 
 
 class _CrossValidatorWriter(OverwritingWriter, spark.CrossValidatorWriter):
-    """Spark's own, with room made on Spark Connect too."""
+    """Spark's writer, able to overwrite on Spark Connect too."""
 
 
 class _TrainValidationSplitWriter(OverwritingWriter, spark.TrainValidationSplitWriter):
-    """Spark's own, with room made on Spark Connect too."""
+    """Spark's writer, able to overwrite on Spark Connect too."""
 
 
 class _CrossValidatorReader(spark.CrossValidatorReader):
@@ -259,9 +260,9 @@ class _TrainValidationSplitReader(spark.TrainValidationSplitReader):
 def _load(kind: Any, path: str, session: Any) -> Any:
     metadata = read_metadata(path, session)
     check_class(metadata, kind, f"'{path}'")
-    # Spark takes the maps of a class outside of its own package for some that Scala wrote.
+    # For a class outside its own package, Spark would read the maps as written by Scala.
     as_sparks = {**metadata, "class": f"pyspark.ml.tuning.{kind.__name__}"}
-    with damage(f"What is saved at '{path}' is damaged: "):
+    with damage(f"The validator saved at '{path}' is damaged: "):
         _, estimator, evaluator, maps = spark._ValidatorSharedReadWrite.load(
             path, for_readers(session), as_sparks
         )
@@ -277,29 +278,29 @@ def regParamGrid(
     n: int = 20,
     ratio: float | None = None,
 ) -> list[dict[Param[Any], float]]:
-    """Param maps of `regParam`, from the smallest that leaves no coefficient down to a share of it.
+    """Return param maps of `regParam`, from the smallest that zeroes all coefficients downwards.
 
-    At the first, found exactly in one reading of the rows, the L1 term keeps all coefficients at
-    zero; below it, features come in one after another. The values are spaced evenly on the log
-    scale, as in glmnet. A pure L2 penalty keeps none at zero: there, as in glmnet, it is taken
-    for an elasticNetParam of 0.001.
+    At the first value, which one pass over the rows finds exactly, the L1 term keeps all
+    coefficients at zero; below it, features enter one after another. As in glmnet, the values are
+    evenly spaced on the log scale, and for a pure L2 penalty, which keeps no coefficient at zero,
+    the first value is that of elasticNetParam=0.001.
 
     Parameters
     ----------
     dataset : DataFrame
-        The rows that will be fitted.
+        The rows to fit.
     estimator : LogisticRegressionEstimator
-        Its columns, elasticNetParam, fitIntercept, standardization and family count.
+        Only its columns, elasticNetParam, fitIntercept, standardization and family are used.
     n : int
-        How many values.
+        The number of values.
     ratio : float, optional
-        The last value as a share of the first; by default 1e-4, or 1e-2 where there are fewer rows
+        The last value divided by the first; by default 1e-4, or 1e-2 if there are no more rows
         than features.
 
     Returns
     -------
     list of param maps
-        For `CrossValidator(estimatorParamMaps=...)`, descending.
+        The maps for `CrossValidator(estimatorParamMaps=...)`, in descending order.
 
     Examples
     --------
@@ -317,7 +318,7 @@ def regParamGrid(
     if not isinstance(estimator, LogisticRegressionEstimator):
         raise TypeError(
             f"regParamGrid takes a LogisticRegressionEstimator, but got a "
-            f"{type(estimator).__name__}. Transform the data set by the stages before it first."
+            f"{type(estimator).__name__}. Apply the stages before it to the data set first."
         )
     if n < 1 or (ratio is not None and not 0 < ratio < 1):
         raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
@@ -331,8 +332,8 @@ def regParamGrid(
 
 
 def _final(
-    estimator: Estimator[Any], maps: Sequence[Any], best: int, dataset: DataFrame, trials: Trials
-) -> Any:
-    """The model of the best map on all rows: fitted with the others, or now."""
+    estimator: AnyEstimator, maps: Sequence[ParamMap], best: int, dataset: DataFrame, trials: Trials
+) -> Model:
+    """Return the model of the best map on all rows; fit it now if it was not fitted before."""
     known = trials.final.get(best)
     return estimator.fit(dataset, dict(maps[best])) if known is None else known()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
@@ -119,7 +120,7 @@ def test_where_nothing_may_be_persisted_rows_are_packed_anew(
     nothing_kept: tuple[int, int], spark: Any, frame: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("PERSIST TABLE is not supported")
+        raise PySparkException("PERSIST TABLE is not supported")
 
     expected = LogisticRegressionEstimator().fit(frame)
     monkeypatch.setattr(type(frame), "persist", refuse)

@@ -105,7 +105,7 @@ def test_param_maps_in_fit(two: Any, fitted: Any) -> None:
 def test_a_param_map_of_names_is_refused(two: Any) -> None:
     """Spark takes no notice of it."""
     for extra in ({"regParam": 1.0}, [{"regParam": 1.0}]):
-        with pytest.raises(TypeError, match="key 'regParam', which is no Param"):
+        with pytest.raises(TypeError, match="Params, but got 'regParam'"):
             LogisticRegressionEstimator().fit(two, extra)
 
 

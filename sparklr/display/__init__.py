@@ -1,1 +1,1 @@
-"""What people see: pages, tables, plots and progress."""
+"""The output for people: pages, tables, plots and progress bars."""

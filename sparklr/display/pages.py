@@ -1,6 +1,6 @@
-"""What the summaries print: a page about a fit, and one about how well a model predicts.
+"""The pages that summaries print: one about a fit, and one about how well a model predicts.
 
-From numbers that are there already: nothing here runs a Spark job.
+A page is made of numbers that are already computed: nothing here runs a Spark job.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sparklr.spark.matrices import dense_vector, stored_matrix
 
 MOST_FEATURES = 20  # rows of a table of coefficients
 MOST_ROWS = 60  # rows of all tables of coefficients together
-MOST_CLASSES = 10  # classes in a line or in a table, and tables of coefficients
+MOST_CLASSES = 10  # classes in a line or in a table, and tables of coefficients on a page
 
 COEFFICIENTS = ("feature", "coefficient", "per std. dev.", "odds ratio")
 BY_LABEL = ("label", "weight", "precision", "recall", "F1", "false pos. rate")
 
 
 class FittedParams(Protocol):
-    """What a page reads of the Params of a model."""
+    """The Params of a model that a page shows."""
 
     def getLabelCol(self) -> str: ...
     def getFeaturesCol(self) -> str: ...
@@ -44,7 +44,7 @@ def fit_page(
     deviance: float,
     null_deviance: float,
 ) -> Page:
-    """How a model was fitted, and what it says."""
+    """Return the page about how a model was fitted, with its coefficients."""
     facts = (
         *_fit_facts(numbers, params, report),
         ("deviance", number(deviance)),
@@ -114,14 +114,14 @@ def _share_explained(deviance: float, null_deviance: float) -> str:
 def _coefficient_tables(
     numbers: ModelNumbers, params: FittedParams, deviation: Array
 ) -> tuple[Table, ...]:
-    """A table for each class, or a single one; those in the middle are left out if many."""
+    """Return a table per class, or a single table; the middle of many classes is left out."""
     intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
     features = Ends.of(numbers.features, most)
     names = numbers.feature_names(params.getFeaturesCol())
     values = _columns(stored_matrix(numbers.coefficients), features.places)
-    # Softmax knows classes only relative to each other; their geometric mean is a neutral base.
+    # Softmax only compares classes with each other; their geometric mean is a neutral base.
     base = values.mean(axis=0) if numbers.family.per_class else 0.0
     with np.errstate(over="ignore"):
         shown = np.stack((values, values * deviation[features.places], np.exp(values - base)))
@@ -140,7 +140,7 @@ def _coefficient_tables(
 
 
 def _columns(matrix: Matrix, places: list[int]) -> Array:
-    """Some columns of a matrix, dense or sparse, as an array."""
+    """Return some columns of a dense or sparse matrix as an array."""
     kept = matrix[:, places]
     return np.asarray(kept if isinstance(kept, np.ndarray) else kept.toarray())
 
@@ -156,7 +156,7 @@ def _coefficient_note(numbers: ModelNumbers) -> str:
 def evaluation_page(
     predictions: PredictionFrame, confusion: Confusion, curve: ScoreCurve | None
 ) -> Page:
-    """How well a model predicts."""
+    """Return the page about how well a model predicts."""
     rows = f"{confusion.rows:,}"
     if predictions.weighted:
         rows += f", with weights ('{predictions.weight}') that sum to {amount(confusion.total)}"
@@ -176,7 +176,7 @@ def evaluation_page(
 
 
 def _label_table(confusion: Confusion) -> Table:
-    """Measures of each label, and their means by weight."""
+    """Return a table of the measures of each label, with weighted means."""
     measures = (
         confusion.precision,
         confusion.recall,
@@ -198,7 +198,7 @@ def _label_table(confusion: Confusion) -> Table:
 
 
 def _confusion_table(confusion: Confusion) -> Table:
-    """Weights by label and prediction."""
+    """Return a table of weights by label and prediction."""
     down = Ends.of(len(confusion.labels), MOST_CLASSES)
     across = Ends.of(len(confusion.predictions), MOST_CLASSES)
     labels, predictions = confusion.labels[down.places], confusion.predictions[across.places]

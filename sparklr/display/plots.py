@@ -1,4 +1,4 @@
-"""Pictures of the curves of a binary model, by matplotlib, which is optional."""
+"""Plots of the curves of a binary model, with matplotlib, which is optional."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sparklr.scoring.metrics import ScoreCurve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# More points than a picture has pixels; a curve may have millions.
+# The most points to plot, more than a plot has pixels; a curve may have millions of points.
 MOST_POINTS = 4_000
 
 
 def axes(ax: Axes | None) -> Axes:
-    """The axes given, or those of a new figure that a notebook shows."""
+    """Return the given axes, or the axes of a new figure that a notebook shows."""
     if ax is not None:
         return ax
     try:
@@ -30,14 +30,14 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def plot_roc(ax: Axes, curve: ScoreCurve) -> Axes:
-    """Draw the ROC curve, and the diagonal of a score that knows nothing."""
+    """Draw the ROC curve, and the diagonal, the curve of a random score."""
     _draw(ax, *curve.roc, f"AUC = {curve.area_under_roc:.4f}")
     ax.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color="gray", label="chance")
     return _finish(ax, "false positive rate", "true positive rate")
 
 
 def plot_pr(ax: Axes, curve: ScoreCurve) -> Axes:
-    """Draw precision over recall, and the share of positives, which a blind score reaches."""
+    """Draw precision over recall, and the share of positives, the precision of a random score."""
     _draw(ax, *curve.pr, f"AUC = {curve.area_under_pr:.4f}")
     base = curve.base_rate
     ax.plot([0, 1], [base, base], linestyle="--", linewidth=1, color="gray",

@@ -1,10 +1,10 @@
-"""What long work shows of itself: a bar where a person looks, and lines of the log beneath it.
+"""Progress of long work: a bar in a terminal or a notebook, and log messages.
 
-Knows no Spark and nothing of fits but how many there are and how far they have come.
+This module does not use Spark; of fits it only knows their number and how far they are.
 
-The bar is drawn by a thread of its own. The work only notes where it stands, so a stream that
-fails or blocks costs it nothing, and the clock moves while one reading takes minutes. Without the
-thread, work that takes long before its first round would show nothing at all.
+A separate thread draws the bar. The work only records its state, so a stream that fails or blocks
+does not affect it, and the clock moves on during a pass of minutes. Without the thread, work that
+takes long before its first round would show nothing at all.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sparklr")
 
-# Work that takes no longer than this shows no bar unless it is asked to.
+# Seconds of work before a bar appears, unless `verbose` is True.
 PATIENCE = 2.0
-# Seconds between two looks at where the work stands.
+# Seconds between two checks of the state of the work.
 EVERY = 0.2
-# As long as this an end waits for the bar's last state; a stream that blocks is then left alone.
+# The most seconds to wait at the end for the last drawing of the bar, as its stream may block.
 FAREWELL = 1.0
-# No rate and no time left: rounds differ too much for either to mean anything.
+# Without rate and remaining time: rounds differ too much for useful estimates.
 FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Progress:
-    """Shows where the work inside the `with` stands.
+    """Shows the progress of the work inside a `with` block.
 
-    `verbose`: True shows a bar, False none; None shows one only to a person, in a terminal or a
-    notebook, and only once the work has taken a while. The log is told in any case.
+    `verbose`: True shows a bar and False shows no bar; None shows a bar only in a terminal or a
+    notebook, where a person may look, and only for long work. Messages are logged in any case.
     """
 
     def __init__(self, verbose: bool | None, title: str, *, logs: bool = True) -> None:
@@ -48,7 +48,7 @@ class Progress:
         self._patience = PATIENCE if verbose is None else 0.0
         self._shown = self._watched if verbose is None else verbose
         self._began = 0.0
-        # One value, set and read as a whole, so that the drawing thread needs no lock for it.
+        # One tuple, set and read as a whole, so that the drawing thread needs no lock.
         self._now: tuple[str, Round | None] = ("", None)
         self._over = threading.Event()
         self._succeeded = False
@@ -57,7 +57,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._shown and sys.stderr is not None:
             self._began = time.time()
-            # A notebook finds the cell that a widget belongs to in the context.
+            # A notebook finds the cell of a widget through the context.
             self._thread = threading.Thread(
                 target=contextvars.copy_context().run,
                 args=(self._draw,),
@@ -74,22 +74,22 @@ class Progress:
             self._thread.join(FAREWELL)
 
     def stage(self, text: str) -> None:
-        """Say what goes on now, if it is not rounds: "packing rows"."""
+        """Show and log the current stage outside of rounds, for example "packing rows"."""
         self._now = (text, self._now[1])
         if self._logs:
             log.info("%s: %s", self._title, text)
 
     def round(self, made: Round) -> None:
-        """Say that a round was made."""
+        """Show and log that a round is finished."""
         self._now = ("", made)
         if self._logs:
             log.info(
-                "%s: %d passes, %d of %d fits go on, objective %.10g, residual %.3g",
+                "%s: %d passes, %d of %d fits running, objective %.10g, residual %.3g",
                 self._title, made.passes, made.live, made.members, made.objective, made.residual,
             )  # fmt: skip
 
     def _draw(self) -> None:
-        """The drawing thread: a bar that follows the work until it is over."""
+        """Draw the bar until the work is over; runs in the drawing thread."""
         if self._patience and self._over.wait(self._patience):
             return
         try:
@@ -97,8 +97,8 @@ class Progress:
             self._follow(bar)
             bar.close()
         except (OSError, ValueError, RuntimeError) as reason:
-            # The stream is gone, or closed, or a notebook's that has ended. Anything else is a bug
-            # in drawing, which Python prints, as it does for any thread: the work goes on.
+            # The stream is gone or closed, or its notebook has ended. Other errors are bugs in
+            # drawing; Python prints them, as for any thread, and the work continues.
             log.debug("no progress bar: %s", reason)
 
     def _follow(self, bar: tqdm[Any]) -> None:
@@ -107,7 +107,7 @@ class Progress:
         while not over:
             over = self._over.wait(EVERY if drawn else 0.0)
             stage, made = now = self._now
-            # Where nobody looks each drawing is one more line of a file, so the clock stands still.
+            # In a file each drawing adds a line, so there the clock alone causes no drawing.
             if over or self._watched or now != drawn:
                 if over and self._succeeded:
                     stage, made = "", None if made is None else replace(made, live=0)
@@ -119,7 +119,7 @@ class Progress:
         bar.set_description_str(text, refresh=False)
         if made is not None:
             if bar.total != made.members:
-                bar.reset(total=made.members)  # also widens a notebook's bar, but sets the clock
+                bar.reset(total=made.members)  # also widens a notebook's bar, but resets the clock
                 bar.start_t = self._began
             bar.n = made.members - made.live
             bar.set_postfix_str(describe(made), refresh=False)
@@ -127,12 +127,12 @@ class Progress:
 
 
 def silent() -> Progress:
-    """A progress that shows nothing and tells nobody."""
+    """Return a progress that shows and logs nothing."""
     return Progress(False, "", logs=False)
 
 
 def describe(made: Round) -> str:
-    """A round in a few words, as they stand behind the bar."""
+    """Return a short description of a round, to show behind the bar."""
     numbers = {"objective": f"{made.objective:.6g}", "residual": f"{made.residual:.2g}"}
     known = {name: text for name, text in numbers.items() if not math.isnan(getattr(made, name))}
     counts = {"passes": str(made.passes), "live": str(made.live)}
@@ -140,13 +140,13 @@ def describe(made: Round) -> str:
 
 
 def _is_watched() -> bool:
-    """Whether a person is likely to look: at a terminal, or at a notebook."""
+    """Whether a person is likely to see a bar: in a terminal or in a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is not None:
         return True
     try:
         return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # None or of a kind that has no such method, or closed
+    except (AttributeError, ValueError):  # None, closed, or a stream without this method
         return False
 
 
@@ -154,17 +154,17 @@ def _open_bar(title: str, began: float) -> tqdm[Any]:
     from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        """Without tqdm's thread that watches for bars which hang, and with a lock of its own.
+        """A bar without tqdm's monitor thread for hanging bars, and with its own lock.
 
-        tqdm's lock would fix the way that the user's program may start processes. And a lock that
-        bars share would be held for ever once the stream of one of them has failed.
+        tqdm's lock would fix the way in which the user's program can start processes. And a lock
+        shared by bars would be held for ever after the stream of one bar has failed.
         """
 
         monitor_interval = 0
         _lock = threading.RLock()
 
         def __del__(self) -> None:
-            """Nothing: a bar that is not closed by now has a stream that failed."""
+            """Do nothing: a bar that is still open now has a stream that failed."""
 
     bar = Bar(desc=title, bar_format=FORMAT, file=sys.stderr, dynamic_ncols=True)
     bar.start_t = began

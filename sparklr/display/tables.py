@@ -1,6 +1,6 @@
-"""Pages of facts and tables, as plain text and as HTML; numbers as words of a table.
+"""Pages of facts and tables, as plain text and as HTML, and numbers as words of a table.
 
-Knows nothing of models: `pages` decides what to say, this module how it looks.
+This module does not know models: `pages` decides the content, this module the layout.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 88  # characters of a line of text, tables excepted
-NAME = 36  # characters of a row's name in text
+WIDTH = 88  # characters per line of text, except in tables
+NAME = 36  # characters of a row name in text
 GAP = "..."
 
 LEFT = "text-align:left;vertical-align:baseline"
@@ -22,14 +22,14 @@ CAPTION = "text-align:left;font-weight:bold;padding:0.5em 0;color:inherit;captio
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of words: a name and numbers. A row that is a text tells what was left out."""
+    """Rows of words: a name and numbers. A row that is a string is a remark on omitted rows."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...] | str, ...]
 
     def text(self) -> str:
-        """The table with its columns aligned."""
+        """Return the table as text with aligned columns."""
         words = [_short(self.header), *(_short(row) for row in self.rows if isinstance(row, tuple))]
         widths = [max(len(line[at]) for line in words) for at in range(len(self.header))]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
@@ -39,7 +39,7 @@ class Table:
         return "\n".join([self.title, rule, *lines])
 
     def html(self) -> str:
-        """The table as an HTML element."""
+        """Return the table as an HTML element."""
         head = "".join(_cell("th", word, at, ' scope="col"') for at, word in enumerate(self.header))
         rows = "".join(self._html_row(row) for row in self.rows)
         return (
@@ -57,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """A title, facts by name, tables, and remarks at the end."""
+    """A title, named facts, tables, and notes at the end."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -65,7 +65,7 @@ class Page:
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The page in plain text."""
+        """Return the page as plain text."""
         width = max(len(name) for name, _ in self.facts) + 2
         lines = [self.title, "=" * len(self.title)]
         for name, value in self.facts:
@@ -77,7 +77,7 @@ class Page:
         return "\n\n".join(part for part in parts if part)
 
     def html(self) -> str:
-        """The page as an HTML element; colours and fonts are those of the page around it."""
+        """Return the page as an HTML element, in the colours and fonts of the page around it."""
         facts = "".join(
             f'<tr><th scope="row" style="{LEFT}">{escape(name)}</th>'
             f'<td style="{LEFT}">{escape(value)}</td></tr>'
@@ -90,7 +90,7 @@ class Page:
 
 
 def number(value: float) -> str:
-    """A number to four places, or four digits where places would not show it."""
+    """Return a number with four decimals, or with four digits if it is very small or large."""
     if math.isnan(value):
         return "-"
     if value == 0 or math.isinf(value):
@@ -99,59 +99,59 @@ def number(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A count or a sum of weights."""
+    """Return a count or a sum of weights as text."""
     if abs(value - round(value)) < 1e-6:
         return f"{value:,.0f}"
     return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def percent(share: float) -> str:
-    """A share in percent."""
+    """Return a share in percent."""
     return "-" if math.isnan(share) else f"{100 * share:.1f}%"
 
 
 def label_name(label: float) -> str:
-    """A label: without its point where it is whole, as nearly all are."""
+    """Return a label as text, without a decimal point if it is whole, as most labels are."""
     return f"{label:.0f}" if float(label).is_integer() else f"{label:g}"
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Which of many are shown: some at both ends."""
+    """The places of the items that are shown out of many: some at each end."""
 
     first: range
     last: range
 
     @classmethod
     def of(cls, count: int, most: int) -> Ends:
-        """All of them up to `most`, else as many from both ends together."""
+        """Return all places up to `most` items; of more items, `most` places from both ends."""
         if count <= most:
             return cls(range(count), range(0))
         return cls(range((most + 1) // 2), range(count - most // 2, count))
 
     @property
     def places(self) -> list[int]:
-        """The places of those that are shown."""
+        """The places of the items that are shown."""
         return [*self.first, *self.last]
 
     @property
     def left_out(self) -> int:
-        """How many are not shown."""
+        """The number of items that are not shown."""
         return self.last.start - self.first.stop if len(self.last) else 0
 
     def joined(self, words: Sequence[str], gap: str) -> list[str]:
-        """Words for those shown, and `gap` between the ends if any are left out."""
+        """Return the words of the shown items, with `gap` between the ends if any are left out."""
         middle = [gap] if self.left_out else []
         return [*words[: len(self.first)], *middle, *words[len(self.first) :]]
 
     def rows(self, rows: Sequence[tuple[str, ...]], what: str) -> tuple[tuple[str, ...] | str, ...]:
-        """Rows for those shown, and a remark between the ends if any are left out."""
+        """Return the rows of the shown items, and a remark between the ends if some are missing."""
         remark = [f"{GAP} {self.left_out:,} more {what} {GAP}"] if self.left_out else []
         return (*rows[: len(self.first)], *remark, *rows[len(self.first) :])
 
 
 def _short(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of one line of text: a name from anywhere must not break it."""
+    """Return the words of one line, with the name shortened so that it cannot break the line."""
     name = " ".join(words[0].split())
     half = (NAME - len(GAP)) // 2
     return (name if len(name) <= NAME else name[: half + 1] + GAP + name[-half:], *words[1:])

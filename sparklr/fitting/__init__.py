@@ -1,1 +1,1 @@
-"""From Params to coefficients: specs, problems, the choice of a solver, many fits at once."""
+"""From Params to coefficients: specs, problems, choice of a solver, and many fits at once."""

@@ -1,6 +1,6 @@
 """Params that hold a number for every coefficient: the bounds and the initial model.
 
-Each is checked as far as the sizes are known, so most mistakes are told before any job.
+Each Param is checked as far as the sizes are known, so most mistakes are found before any job.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.params import LogisticRegressionParams
 
-SIZES = "one row for binomial or one a class for multinomial regression, and one column a feature"
+SIZES = "(1, features) for binomial or (classes, features) for multinomial regression"
 
 
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """The bounds that are set: of coefficients (C, p), and of intercepts as one column (C, 1)."""
+    """The bounds that are set: coefficients (C, p), and intercepts as one column (C, 1)."""
 
     lower_coefficients: Array | None
     lower_intercepts: Array | None
@@ -27,7 +27,10 @@ class _Given:
 
     @staticmethod
     def of(params: LogisticRegressionParams) -> _Given:
-        """Read from the Params; nothing can be infinite on the side where it would exclude all."""
+        """Read the bounds from the Params.
+
+        A lower bound of inf or an upper bound of -inf would exclude every number: it is refused.
+        """
         return _Given(
             _coefficients(params, "lowerBoundsOnCoefficients", np.inf),
             _intercepts(params, "lowerBoundsOnIntercepts", np.inf),
@@ -36,7 +39,7 @@ class _Given:
         )
 
     def margins(self) -> int | None:
-        """The number of margins C that the first bound has; None if none is set."""
+        """Return the number of margins C of the first bound; None if no bound is set."""
         every = (
             self.lower_coefficients,
             self.lower_intercepts,
@@ -46,12 +49,12 @@ class _Given:
         return next((len(values) for values in every if values is not None), None)
 
     def features(self) -> int | None:
-        """The number of features p that the first bound has; None if only intercepts have any."""
+        """Return the number of features p of the first bound; None if coefficients have none."""
         every = (self.lower_coefficients, self.upper_coefficients)
         return next((values.shape[1] for values in every if values is not None), None)
 
     def check(self, margins: int, features: int | None) -> None:
-        """Refuse a bound of another shape."""
+        """Refuse bounds of any other shape."""
         _check_matrix("lowerBoundsOnCoefficients", self.lower_coefficients, margins, features)
         _check_vector("lowerBoundsOnIntercepts", self.lower_intercepts, margins)
         _check_matrix("upperBoundsOnCoefficients", self.upper_coefficients, margins, features)
@@ -61,9 +64,9 @@ class _Given:
 def read_bounds(
     params: LogisticRegressionParams, margins: int | None = None, features: int | None = None
 ) -> Bounds | None:
-    """The bounds on `margins` rows of `features` coefficients and an intercept.
+    """Return the bounds on `margins` rows of `features` coefficients and an intercept.
 
-    None where no bound is set. A size that is not known yet (None) is that of the first bound.
+    None if no bound is set. A size that is not known yet (None) is taken from the first bound.
     """
     given = _Given.of(params)
     found = given.margins()
@@ -85,7 +88,7 @@ def _joined(
     features: int | None,
     unbounded: float,
 ) -> Array:
-    """One side's bounds (C, p + 1), intercepts last; `unbounded` where none is set."""
+    """Return one side of the bounds, (C, p + 1), intercepts last; `unbounded` where not set."""
     width = features or 0
     side = np.full((margins, width + 1), unbounded)
     if coefficients is not None:
@@ -111,10 +114,10 @@ def _intercepts(params: LogisticRegressionParams, name: str, impossible: float) 
 def _values(params: LogisticRegressionParams, name: str, impossible: float) -> Array:
     values = np.array(params.getOrDefault(name).toArray(), dtype=np.float64)
     if values.size == 0:
-        raise ValueError(f"{name} holds no number. Give it {SIZES}, or clear it.")
+        raise ValueError(f"{name} is empty. It must have shape {SIZES}. Set it, or clear it.")
     bad = values[np.isnan(values) | (values == impossible)]
     if len(bad):
-        raise ValueError(f"{name} holds {bad[0]}, which no coefficient can meet. Correct it.")
+        raise ValueError(f"{name} holds {bad[0]}, and no number satisfies this bound. Correct it.")
     return values
 
 
@@ -124,14 +127,16 @@ def _check_matrix(name: str, values: Array | None, margins: int, features: int |
     rows, columns = values.shape
     if rows != margins or (features is not None and columns != features):
         width = "any number" if features is None else features
-        raise ValueError(f"{name} is {rows} x {columns}, but must be {margins} x {width}: {SIZES}.")
+        raise ValueError(
+            f"{name} is {rows} x {columns}, but must be {margins} x {width}: its shape is {SIZES}."
+        )
 
 
 def _check_vector(name: str, values: Array | None, margins: int) -> None:
     if values is not None and len(values) != margins:
         raise ValueError(
-            f"{name} has {len(values)} values, but must have {margins}: one for binomial, or one a "
-            "class for multinomial regression."
+            f"{name} has {len(values)} values, but must have {margins}: one for binomial, or one "
+            "per class for multinomial regression."
         )
 
 
@@ -143,7 +148,7 @@ def _check_feasible(lower: Array, upper: Array) -> None:
         what = f"Coefficients[{row}, {at}]" if at < lower.shape[1] - 1 else f"Intercepts[{row}]"
         raise ValueError(
             f"lowerBoundsOn{what}={lower[row, at]:g} is above "
-            f"upperBoundsOn{what}={upper[row, at]:g}. Lower one or raise the other."
+            f"upperBoundsOn{what}={upper[row, at]:g}. Reduce the lower bound or raise the upper."
         )
 
 
@@ -153,19 +158,19 @@ def check_initial(
     margins: int | None = None,
     features: int | None = None,
 ) -> None:
-    """Refuse numbers of an initial model that do not fit the sizes, so far as these are known."""
+    """Refuse an initial model whose sizes are wrong, as far as the right sizes are known."""
     coefficients, intercepts = initial
     has = coefficients.shape
     if (margins or has[0]) != has[0] or (features or has[1]) != has[1]:
         raise ValueError(
             f"initialModel has coefficients of {has[0]} x {has[1]}, but this fit has "
-            f"{margins or has[0]} x {features or has[1]}: {SIZES}. Clear initialModel, or give "
-            "one of the same family, classes and features."
+            f"{margins or has[0]} x {features or has[1]}: the shape is {SIZES}. Clear "
+            "initialModel, or give a model of the same family, classes and features."
         )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
         raise ValueError(
-            "initialModel has a coefficient or intercept that is not finite (as after a fit on "
-            "one label alone), and no fit can start there. Clear initialModel."
+            "initialModel has a coefficient or intercept that is not finite (a fit on rows of one "
+            "label gives such an intercept). A fit cannot start there. Clear initialModel."
         )
     if not params.getFitIntercept() and intercepts.any():
         raise ValueError(

@@ -1,7 +1,7 @@
-"""From Params, and from what the rows have told, to what a fit and a packing need.
+"""From Params and facts about the rows to specs of fits and settings of a packing.
 
-Plain functions of Params, which check as much as is known: first the metadata of the columns,
-before any job, and the rest once the rows were read.
+Plain functions of Params. They check as much as is known: the column metadata before any job, and
+the rest after the rows have been read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sparklr.spark.settings import local_bytes
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One fit as the user asks for it: Params, and the numbers of a model to start at, if any.
+    """One requested fit: its Params and, if there is an initial model, that model's numbers.
 
     initial : coefficients (C, p) and intercepts (C,)
     """
@@ -36,7 +36,7 @@ class Request:
 
 
 def check_sizes(request: Request, rows: TrainingRows) -> None:
-    """Refuse, before any job, what the metadata already show not to fit together."""
+    """Refuse, before any job, Params that contradict the column metadata."""
     params = request.params
     if rows.classes:
         _check_thresholds(params, rows.classes)
@@ -46,19 +46,19 @@ def check_sizes(request: Request, rows: TrainingRows) -> None:
     named = params.getFamily().lower()
     known = None if named == "auto" else family_named(named)
     margins = None if known is None or known.per_class else known.margins(2)
-    # What "auto" means only the classes decide, and `check_solver` does not look at it.
+    # Only the number of classes decides what "auto" means; `check_solver` does not need the family.
     check_solver(_spec(request, known or BINOMIAL, margins, rows.width))
 
 
 def spec_of(request: Request, classes: int, features: int) -> Spec:
-    """What to fit, on rows of which both sizes are known."""
+    """Return what to fit, for known numbers of classes and features."""
     _check_thresholds(request.params, classes)
     family = family_of(request.params, classes)
     return _spec(request, family, family.margins(classes), features)
 
 
 def _spec(request: Request, family: Family, margins: int | None, features: int | None) -> Spec:
-    """What to fit, for so many margins and features (None: not known yet)."""
+    """Return what to fit, for these numbers of margins and features (None: not known yet)."""
     params, initial = request.params, request.initial
     if initial is not None:
         check_initial(initial, params, margins, features)
@@ -70,33 +70,33 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         standardization=params.getStandardization(),
         maxIter=params.getMaxIter(),
         tol=params.getTol(),
-        solver=cast(SolverName, params.getSolver().lower()),  # one of them: see check_params
+        solver=cast(SolverName, params.getSolver().lower()),  # check_params has checked the name
         bounds=read_bounds(params, margins, features),
         initial=initial,
     )
 
 
 def family_of(params: LogisticRegressionParams, classes: int) -> Family:
-    """The family that the Params ask for, on labels of so many classes."""
+    """Return the family that the Params name, for labels of this many classes."""
     name = params.getFamily().lower()
     if name == "auto":
         return family_for(classes)
     family = family_named(name)
     if not family.allows(classes):
         raise ValueError(
-            f"family='{family}' is for at most 2 classes, but column '{params.getLabelCol()}' "
-            f"has {classes}. Use family='{family_for(classes)}' or 'auto'."
+            f"family='{family}' allows at most 2 classes, but column '{params.getLabelCol()}' "
+            f"has {classes} classes. Use family='{family_for(classes)}' or 'auto'."
         )
     return family
 
 
 def classes_of(params: LogisticRegressionParams, rows: TrainingRows, moments: Moments) -> int:
-    """One more than the largest label, unless the column's metadata say more."""
+    """Return the number of classes: from the column metadata, or else the largest label plus 1."""
     classes = rows.classes or int(moments.labels[-1]) + 1
     if classes * (moments.features + 1) > MOST_COEFFICIENTS:
         raise ValueError(
-            f"Column '{params.getLabelCol()}': the largest label is {classes - 1:.10g}, which "
-            f"makes {classes:.10g} classes of {moments.features} features, more than "
+            f"Column '{params.getLabelCol()}': the largest label is {classes - 1:.10g}, so there "
+            f"are {classes:.10g} classes of {moments.features} features. The limit is "
             f"{MOST_COEFFICIENTS} coefficients. Index the labels 0, 1, 2, ... with "
             "pyspark.ml.feature.StringIndexer."
         )
@@ -104,7 +104,7 @@ def classes_of(params: LogisticRegressionParams, rows: TrainingRows, moments: Mo
 
 
 def _check_thresholds(params: LogisticRegressionParams, classes: int) -> None:
-    """Refuse thresholds whose number is not that of the classes."""
+    """Refuse thresholds unless there is one per class."""
     count = len(params.getOrDefault("thresholds")) if params.isSet(params.thresholds) else classes
     if count != classes:
         raise ValueError(
@@ -114,7 +114,7 @@ def _check_thresholds(params: LogisticRegressionParams, classes: int) -> None:
 
 
 def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackSettings:
-    """How to pack these rows: as the Params, the session and the columns' metadata say."""
+    """Return how to pack these rows, from the Params, the session and the column metadata."""
     session = rows.frame.sparkSession
     plain = PackSettings()
     return PackSettings(

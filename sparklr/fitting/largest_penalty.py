@@ -1,4 +1,4 @@
-"""Where a path of penalties begins: the least penalty that leaves no coefficient."""
+"""The start of a regularisation path: the smallest penalty where all coefficients are zero."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from sparklr.fitting.spec import Spec
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.solvers import Query
 
-# An L2 penalty alone leaves all coefficients: glmnet's convention where a largest one is asked for.
+# A pure L2 penalty never makes coefficients exactly zero. As in glmnet, a small L1 share is used.
 LEAST_L1 = 1e-3
 
 
 def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
-    """The smallest regParam that leaves no coefficient: one reading, at the intercepts alone.
+    """Return the smallest regParam where all coefficients are zero, from one pass.
 
-    There the slope of each coefficient must not exceed its l1 term, regParam times its share.
+    The pass sums the gradient at the model that has intercepts only. There the gradient of each
+    coefficient must not exceed its l1 term, regParam times the L1 share.
     """
     unit = replace(
         spec, regParam=1.0, elasticNetParam=max(spec.elasticNetParam, LEAST_L1), initial=None
@@ -27,8 +28,8 @@ def largest_penalty(spec: Spec, passes: Passes, classes: int) -> float:
     problem = Problem.of(unit, passes.moments, classes)
     if problem.box is not None:
         raise ValueError(
-            "Bounds on coefficients leave no penalty at which all of them are zero for certain. "
-            "Clear the bounds, or name the values of regParam yourself."
+            "With bounds on coefficients, no penalty is certain to make all coefficients zero. "
+            "Clear the bounds, or set the values of regParam yourself."
         )
     query = Query(problem.null_point(), 1)
     (sums,), _ = read_round(passes, [problem.probe(query)], MEGABYTE)

@@ -1,4 +1,4 @@
-"""What a fit tells of itself: while it goes on, when it ends, and afterwards in a summary."""
+"""Records of a fit: its progress, its result, and its report for the summary."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sparklr.solvers import Preconditioner
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One round that was made: all fits that go on have their answers."""
+    """One finished round, after which every running fit has its answer."""
 
     passes: int  # readings of the rows so far
-    live: int  # fits that still go on
+    live: int  # fits that are still running
     members: int  # all fits
-    objective: float  # of the live fit with the largest residual; of the last one if none is live
-    residual: float  # that fit's KKT residual; nan: not known
+    objective: float  # of the live fit with the largest residual; of the last fit if none is live
+    residual: float  # that fit's KKT residual; nan if not known
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
-    """What came out: coefficients (C, p), intercepts (C,), the history and how it was got."""
+    """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
 
     coefficients: Array
     intercepts: Array
@@ -30,16 +30,16 @@ class Fit:
     reason: str
     converged: bool
     loss: float  # at the end, without penalty
-    size: int = 0  # how many numbers the solver looked for
-    precondition: Preconditioner | None = None  # that served it, and may serve fits nearby
+    size: int = 0  # the number of coordinates that the solver sought
+    precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitReport:
-    """What a fit found out about itself and its rows.
+    """The facts about a fit and its rows that a summary shows.
 
-    Not a `Fit` and more: a summary lives as long as the model, and a fit may hold the
-    preconditioner that served it, a matrix over all coefficients.
+    A report does not hold the `Fit` itself: a summary lives as long as the model, and a fit may
+    hold its preconditioner, a matrix over all coefficients.
 
     Attributes
     ----------

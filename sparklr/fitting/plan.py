@@ -1,6 +1,6 @@
-"""From specs to coefficients: choose a solver for each problem and run all in lockstep.
+"""From specs to coefficients: choose a solver for each problem and run all solvers in lockstep.
 
-Knows specs, problems, solvers and the protocol of a pass; not where rows live.
+Depends on specs, problems, solvers and the protocol of a pass; not on where the rows are.
 """
 
 from __future__ import annotations
@@ -8,19 +8,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
     make_solver,
-    precondition_for,
     state_bytes,
     stop_beside_others,
     worth_whole,
 )
 from sparklr.fitting.outcome import Fit, Round
+from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.spec import Spec
@@ -37,16 +40,16 @@ log = logging.getLogger("sparklr")
 Key = TypeVar("Key", bound=Hashable)
 Watch: TypeAlias = Callable[[Round], None]
 
-# Rows needed for each row of the sample before a start from the sample's optimum pays.
+# A warm start from the sample's optimum pays from this many rows per row of the sample.
 WARM_START_RATIO = 4
-# The optimum of the sample is known no better than its error.
+# The sampling error limits the accuracy of the sample's optimum, so a rough solution is enough.
 ROUGHLY = Stop(1e-6, 1e-8, 50)
-# What solvers keep between passes may take so many times the budget of a pass.
+# The state of all solvers between passes may take this many times the budget of a pass.
 STATE_BUDGETS = 4
 
 
 def _nobody(_: Round) -> None:
-    """Watches nothing."""
+    """Ignore a round."""
 
 
 def fit_all(
@@ -57,7 +60,7 @@ def fit_all(
     budget: int = 256 * MEGABYTE,
     watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
-    """Fit every spec on the same rows, in lockstep; also the number of passes that took."""
+    """Fit every spec on the same rows, in lockstep; return the fits and the number of passes."""
     group: _Members[Key] = _Members(passes, budget, watch, len(specs))
     for key, spec in specs.items():
         group.pose(key, spec, classes, passes.moments, None)
@@ -71,13 +74,13 @@ def fit_all(
 class WithoutFold:
     """One cross-validation fit: the fold it omits, its spec, and a warm start.
 
-    Spec and classes are as the rows of the other folds ask.
+    Spec and classes are those of the rows in the other folds.
     """
 
     fold: int
     spec: Spec
     classes: int
-    warm: Fit | None  # the fit on all rows, if it has the same shape
+    warm: Fit | None  # the fit on all rows, if its coefficients have the same shape
 
 
 def fit_without_folds(
@@ -87,10 +90,10 @@ def fit_without_folds(
     budget: int = 256 * MEGABYTE,
     watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
-    """Fit every member on the folds but its own, in lockstep; also the number of passes.
+    """Fit every member without its fold, in lockstep; return the fits and the number of passes.
 
-    A fold more or less moves the optimum little: each starts at the fit on all rows, with the
-    curvature of a sample there, so that a few gradients are enough.
+    Omitting one fold moves the optimum little. So each fit has a warm start at the fit on all rows,
+    with the curvature of a sample there, and a few gradients are enough.
     """
     rests = {
         fold: merge_all(its for other, its in passes.folds.items() if other != fold)
@@ -113,7 +116,7 @@ def fit_without_folds(
 
 
 class _Members(Generic[Key]):
-    """Fits that share passes: the problems they pose, and what has come of them."""
+    """Fits that share passes: their problems, and the results so far."""
 
     def __init__(self, passes: Passes, budget: int, watch: Watch, members: int) -> None:
         self.fits: dict[Key, Fit] = {}
@@ -127,24 +130,29 @@ class _Members(Generic[Key]):
     def pose(
         self, key: Key, spec: Spec, classes: int, moments: Moments, without: int | None
     ) -> None:
-        """Take on a fit of rows with these moments; where nothing is to be sought, it is done."""
+        """Add a fit on rows with these moments; if it needs no solver, its result is set here."""
         check_solver(spec)
         known = constant_label_fit(spec, moments, classes)
         if known is not None:
             self.fits[key] = known
             return
-        whole = self._passes.moments
-        problem = Problem.of(spec, moments, classes, whole=whole, without=without)
+        pose = partial(
+            Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
+        )
+        problem = pose()
         value = problem.start_value()
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
             return
-        self._problems[key] = problem
+        method = choose_solver(problem, moments.rows, self._members)
+        # See `Scaling`: Hessians lose digits where rare features are centred, and first
+        # derivatives need more steps where features are not.
+        self._problems[key] = problem if method.order == 2 else pose(centred=True)
+        self._methods[key] = method
         self._later += 1
-        self._methods[key] = choose_solver(problem, moments.rows, self._members)
 
     def waves(self) -> Iterator[list[Key]]:
-        """The fits to be run, as many at a time as the driver's memory should hold."""
+        """Return the fits to run, in groups whose solvers fit into the driver's memory."""
         return batches(
             list(self._problems),
             STATE_BUDGETS * self._budget,
@@ -152,7 +160,7 @@ class _Members(Generic[Key]):
         )
 
     def run(self, solvers: Mapping[Key, Solver]) -> None:
-        """Run solvers in lockstep to their end."""
+        """Run solvers in lockstep until all have stopped."""
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
         solutions, count = run_solvers(
@@ -166,7 +174,7 @@ class _Members(Generic[Key]):
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
     def _keeps(self, problem: Problem) -> bool:
-        """Whether every fit's preconditioner can stay in memory, for others that are near it."""
+        """Whether all preconditioners fit into memory, to be reused by fits with optima nearby."""
         return 8 * problem.size**2 * self._members <= self._budget
 
     def _report(self, readings: int, live: int, objective: float, residual: float) -> None:
@@ -182,33 +190,33 @@ class _Members(Generic[Key]):
         )
 
     def sample_starts(self, wave: Sequence[Key]) -> dict[Key, Array]:
-        """The optima of the sample alone, to rough accuracy: their error is the sampling error.
+        """Return rough optima of the sample as warm starts, for the fits where they pay.
 
-        Only of those fits that such a start pays for.
+        A rough optimum is enough: its distance from the true one is mostly sampling error.
         """
         sample, rows = self._passes.sample, self._passes.moments.rows
         known = max(sample.rows, 1)
+        events = known - int(np.bincount(sample.labels.astype(int), minlength=1).max())
         local = LocalPasses((sample,), self._passes.moments, sample)
         problems, solvers = {}, {}
-        known_sums: dict[bytes, Array] = {}
+        curvature = SampleCurvature(sample)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            # A sample with fewer rows than coefficients is fitted by much that fits no others.
-            enough = rows >= WARM_START_RATIO * known and known >= problem.size
+            # With fewer events than coefficients, the sample is separated, or nearly so: its
+            # optimum is far from the optimum of all rows.
+            enough = rows >= WARM_START_RATIO * known and events >= problem.size
             plain = spec.initial is None and problem.start_value() is not None
             if enough and plain and spec.maxIter > 0:
                 start, method = problem.start(), self._methods[key]
                 problems[key] = problem.on_weight(sample.total_weight)
-                precondition = precondition_for(
-                    problem, method, sample, start, whole=False, known=known_sums
-                )
+                precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
 
     def from_sample(self, key: Key, warm: Array | None) -> Solver:
-        """The solver of a fit, from the start that promises the fewest passes."""
+        """Return the solver of a fit: from the sample's optimum if there is one, else plain."""
         problem = self._problems[key]
         start, value = problem.start(), problem.start_value()
         precondition = self._precondition(key, start if warm is None else warm)
@@ -221,11 +229,11 @@ class _Members(Generic[Key]):
         return warm_started(problem, make, warm, value, stop)
 
     def from_fit(self, key: Key, near: Fit) -> Solver:
-        """The solver of a fit, from another one nearby."""
+        """Return the solver of a fit, with a warm start at another fit nearby."""
         problem, method = self._problems[key], self._methods[key]
         point = problem.scaling.to_point(near.coefficients, near.intercepts)
         point = point if problem.box is None else problem.box.clip(point)
-        # A feature may vary in all rows, and in this fit's not.
+        # A feature may vary among all rows but be constant among this fit's rows.
         same = near.solver == method.name and near.size == problem.size
         if same and near.precondition is not None:
             self._preconditions[key] = near.precondition
@@ -236,7 +244,7 @@ class _Members(Generic[Key]):
     def _precondition(self, key: Key, point: Array) -> Preconditioner:
         problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
         whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
-        made = precondition_for(problem, method, sample, point, whole=whole)
+        made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
         self._preconditions[key] = made
         return made
 

@@ -1,10 +1,11 @@
-"""One fit as a problem for a solver: what to probe for a query, and what sums answer it.
+"""One fit as a problem for a solver: from queries to probes, and from sums to answers.
 
 With weights w_i of total W, in the coordinates of `Scaling`,
 
     f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
 
-and the solver adds the l1 part. Penalty and scaling live here, on the driver; workers only sum.
+and the solver adds the l1 part. Penalty and scaling are applied here, on the driver; workers only
+compute sums over rows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sparklr.arrays import Array
 from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
-from sparklr.objective.scaling import Scaling
+from sparklr.objective.scaling import NEAR, Scaling
 from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
@@ -31,11 +32,11 @@ class Problem:
     scaling: Scaling
     penalty: Penalty
     gauge: Array  # strength per coordinate of one margin; zero where nothing is free to move
-    squares: Array  # mean square of each scaled coordinate of one margin
+    squares: Array  # mean square of each scaled feature
     weight: float
     class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
-    without: int | None = None  # the fold whose rows do not count
+    without: int | None = None  # the fold whose rows are left out
 
     @staticmethod
     def of(
@@ -45,15 +46,22 @@ class Problem:
         *,
         whole: Moments | None = None,
         without: int | None = None,
+        centred: bool = False,
     ) -> Problem:
-        """The problem a spec poses on rows with these moments.
+        """Return the problem of a spec on rows with these moments.
 
-        These are all rows, or, `without` one fold, the others of the `whole`.
+        `moments` are those of all rows, or of all rows outside the fold `without`; in that case
+        `whole` are the moments of all rows.
         """
         margins = spec.family.margins(classes)
         bounds, origin = spec.bounds, (whole or moments).origin
         scaling = Scaling.of(
-            moments, margins, intercept=spec.fitIntercept, bounds=bounds, origin=origin
+            moments,
+            margins,
+            intercept=spec.fitIntercept,
+            bounds=bounds,
+            origin=origin,
+            near=0.0 if centred else NEAR,
         )
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
@@ -64,23 +72,22 @@ class Problem:
         gauge = np.zeros(scaling.shape[1])
         if margins > 1:
             # Adding one number to all classes' coefficients of a feature changes no
-            # probability. Unpenalised, this freedom makes the Hessian singular, so the sum
-            # over classes is pulled to zero: where Spark centres it, at no cost to the loss.
-            # With an L2 penalty it is there too, and helps where the penalty is very weak; an
-            # L1 term has its minimum elsewhere.
+            # probability. Unpenalised, this freedom makes the Hessian singular. So the gauge
+            # pulls the sum over classes to zero: where Spark centres it, at no cost to the loss.
+            # With an L2 penalty the gauge does no harm, and helps if the penalty is very weak.
+            # With an L1 term it is left out, because that term's minimum is elsewhere.
             gauge[:] = 1.0 / margins
             if not penalty.smooth:
                 gauge[: len(scaling.active)] = 0.0
-            if box is not None:  # nor can a bounded coefficient follow the others
+            if box is not None:  # a bounded coefficient cannot move with the others
                 bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
                 gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
-        away = (moments.mean - scaling.centre)[scaling.active] / scaling.deviation
         return Problem(
             spec,
             scaling,
             penalty,
             gauge,
-            np.concatenate((1.0 + away**2, np.ones(int(spec.fitIntercept)))),
+            scaling.mean_squares(moments),
             moments.weight,
             moments.histogram(spec.family.classes(margins)),
             box,
@@ -89,20 +96,20 @@ class Problem:
 
     @property
     def size(self) -> int:
-        """How many numbers the solver looks for."""
+        """The number of coordinates that the solver seeks."""
         return self.scaling.shape[0] * self.scaling.shape[1]
 
     @property
     def summed_size(self) -> int:
-        """The side of a Hessian as it is summed: of all features, whether they vary or not."""
+        """The side length of the summed Hessian, which includes features that do not vary."""
         return self.scaling.margins * (self.scaling.features + 1)
 
     def on_weight(self, weight: float) -> Problem:
-        """The same problem for rows, a sample of these, whose weights add up to `weight`."""
+        """Return the same problem for a sample of the rows, of total weight `weight`."""
         return replace(self, weight=weight)
 
     def start(self) -> Array:
-        """The point to start at, within the bounds: the initial model's, or else the plain one."""
+        """Return the starting point, within the bounds: the initial model's, or else the plain."""
         if self.spec.initial is None:
             point = self._plain_start()
         else:
@@ -110,22 +117,25 @@ class Problem:
         return point if self.box is None else self.box.clip(point)
 
     def _plain_start(self) -> Array:
-        """Coefficients 0; intercepts that give the classes' shares, as Spark starts."""
+        """Return zero coefficients, and intercepts that give the class shares, as in Spark."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            # Infinite where one label occurs alone: then a bound is finite.
+            # Infinite if only one label occurs; then a finite bound clips it.
             point[:, -1] = self.spec.family.start_intercepts(self.class_weights)
         return point.ravel()
 
     def null_point(self) -> Array:
-        """The optimum where all coefficients are zero: intercepts that give the classes' shares."""
+        """Return the optimum with zero coefficients: intercepts that give the class shares."""
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
             point[:, -1] = self.spec.family.null_intercepts(self.class_weights / self.weight)
         return point.ravel()
 
     def start_value(self) -> float | None:
-        """The objective at `start`, if known without a pass: where every row has equal margins."""
+        """Return the objective at `start`, or None if that needs a pass.
+
+        It needs none where all rows have the same margins.
+        """
         start = self.start()
         matrix = start.reshape(self.scaling.shape)
         if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
@@ -136,27 +146,37 @@ class Problem:
         return float(-(shares @ logs)) + self._gauge_at(start)[1]
 
     def start_curvature(self) -> Array:
-        """The Hessian's diagonal at `start`, known without a pass: a preconditioner of last resort.
+        """Return the Hessian's diagonal at `start`, without a pass: the simplest preconditioner.
 
-        There every row has the same probabilities, so the loss's part is their variance
-        times the mean square of the (scaled, centred) feature: up to a share of about 1/rows,
-        by which unbiased variances and log1p of the class weights differ from that.
+        There every row has the same probabilities, so the loss contributes their variance times
+        the mean square of the (scaled, centred) feature. This is exact up to a relative error of
+        about 1/rows, from unbiased variances and from log1p of the class weights.
         """
-        classes = len(self.class_weights)
-        shares = np.full(classes, 1.0 / max(classes, 2))  # of a single class: not flat either
-        if self.spec.fitIntercept:
-            shares = np.maximum(self.class_weights / self.weight, 1e-6)
-        spread = self.spec.family.shared_curvatures(shares)
-        matrix = np.outer(spread, self.squares) + self.gauge / self.scaling.margins
+        squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
+        matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
+    def loss_curvature(self) -> Array:
+        """The part of `start_curvature` that features have by the loss alone, (n,)."""
+        matrix = np.zeros(self.scaling.shape)
+        matrix[:, : len(self.squares)] = np.outer(self._margin_curvatures(), self.squares)
+        return matrix.ravel()
+
+    def _margin_curvatures(self) -> Array:
+        """The loss's second derivative by each margin at the start, the same for all rows, (C,)."""
+        classes = len(self.class_weights)
+        shares = np.full(classes, 1.0 / max(classes, 2))  # 1/2 for one class: positive curvature
+        if self.spec.fitIntercept:
+            shares = np.maximum(self.class_weights / self.weight, 1e-6)
+        return self.spec.family.shared_curvatures(shares)
+
     def probe(self, query: Query) -> Probe:
-        """What a pass must sum to answer the query."""
+        """Return the probe whose sums answer the query."""
         coefficients, offsets = self.scaling.to_rows(query.point)
         return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
-        """The answer that these sums give."""
+        """Return the answer to a query from its sums."""
         point, order = query.point, query.order
         value = float(sums.value[0]) / self.weight + 0.5 * float(self.penalty.l2 @ point**2)
         pull, pulled = self._gauge_at(point)
@@ -173,41 +193,54 @@ class Problem:
                 hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
 
-    def curvature_blocks(
-        self, point: Array, rows: Block, *, whole: bool, known: dict[bytes, Array] | None = None
-    ) -> Array:
-        """The Hessian as some rows show it, (1, n, n), or its block for each margin, (C, q, q).
+    def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
+        """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.
 
-        What m rows cannot see of the curvature is made up for by a little of the diagonal at
-        the start, so that no block is singular. Sums at a point for each margin are kept in
-        `known`, and taken from there.
+        `seen` are the moments of these rows.
         """
-        here = self.on_weight(rows.total_weight)
-        query = Query(point, 2)
+        here, query = self.on_weight(rows.total_weight), Query(point, 2)
         probe = here.probe(query)
-        unknown = self.size if whole else self.scaling.shape[1]
-        share = min(1.0, unknown / max(rows.rows, 1)) * 1e-2 + 1e-8
-        extra = share * self.start_curvature()
-        origin = self.scaling.origin if np.any(self.scaling.origin) else None
-        if whole:
-            stack = Stack([probe], rows.features, origin)
-            stack.add(rows)
-            hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
-            hessian[np.diag_indices_from(hessian)] += extra
-            return hessian[None]
-        known = {} if known is None else known
-        where = probe.coefficients.tobytes() + probe.offsets.tobytes()
-        if where not in known:
-            known[where] = margin_hessians(probe, rows, origin)
-        sums = known[where]
-        diagonal = (extra + self.penalty.l2).reshape(self.scaling.shape)
-        blocks = [self.scaling.margin_hessian(its) / here.weight for its in sums]
-        for block, its in zip(blocks, diagonal + self.gauge / self.scaling.margins, strict=True):
+        stack = Stack([probe], rows.features, self._origin())
+        stack.add(rows)
+        hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+        hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, seen)
+        return hessian[None]
+
+    def margin_curvatures(self, sums: Array, seen: Moments) -> Array:
+        """As `whole_curvature`, but the Hessian's block for each margin, (C, q, q).
+
+        `sums` are what `margin_sums` makes of the rows.
+        """
+        unseen = self._unseen(self.scaling.shape[1], seen)
+        diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
+        diagonal += self.gauge / self.scaling.margins
+        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / seen.weight
+        for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
-        return np.array(blocks)
+        return blocks
+
+    def margin_sums(self, probe: Probe, rows: Block) -> Array:
+        """The sums of each margin's block of the Hessian over some rows, without a penalty."""
+        return margin_hessians(probe, rows, self._origin())
+
+    def _unseen(self, unknown: int, seen: Moments) -> Array:
+        """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
+
+        A level that is too rare to be among them has no curvature there, and would be sent far
+        out: it gets all of the start's, and a feature of which they have less than all rows do,
+        what is lacking. The others get as much as keeps the Hessian of so many unknown numbers
+        from being singular.
+        """
+        share = min(1.0, unknown / max(seen.rows, 1)) * 1e-2 + 1e-8
+        lacking = np.zeros(self.scaling.shape)
+        lacking[:, : len(self.squares)] = 1 - self.scaling.mean_squares(seen) / self.squares
+        return (share + np.clip(lacking.ravel(), 0, 1)) * self.start_curvature()
+
+    def _origin(self) -> Array | None:
+        return self.scaling.origin if np.any(self.scaling.origin) else None
 
     def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
-        """The objective, l1 included, and the largest violation of the optimality conditions."""
+        """Return the objective, l1 included, and the largest KKT residual."""
         l1, point = self.penalty.l1, query.point
         objective = answer.value + float(l1 @ np.abs(point))
         if answer.gradient is None:
@@ -216,19 +249,19 @@ class Problem:
         return objective, float(np.abs(residual).max(initial=0))
 
     def _gauge_at(self, point: Array) -> tuple[Array, float]:
-        """The gauge's gradient for one margin, the same for all, and its value."""
+        """Return the gauge's gradient for one margin (equal for all margins) and its value."""
         drift = point.reshape(self.scaling.shape).sum(axis=0)
         pull = self.gauge / self.scaling.margins * drift
         return pull, 0.5 * float(pull @ drift)
 
     def loss(self, point: Array, objective: float) -> float:
-        """The mean loss alone, at a point with this objective."""
+        """Return the mean loss without penalty, at a point with this objective."""
         return objective - self.penalty.value(point) - self._gauge_at(point)[1]
 
     def coefficients(self, point: Array) -> tuple[Array, Array]:
-        """Coefficients (C, p) and intercepts (C,) as the user knows them, centred as Spark does."""
+        """Return coefficients (C, p) and intercepts (C,) in user units, centred as in Spark."""
         coefficients, intercepts = self.scaling.to_coefficients(point)
-        if self.spec.bounds is not None:  # never centred; scaling back may round across a bound
+        if self.spec.bounds is not None:  # never centred; rounding may cross a bound
             return self.spec.bounds.clip(coefficients, intercepts)
         return self.spec.family.centre(
             coefficients,

@@ -1,4 +1,4 @@
-"""Solvers in lockstep over the passes: each round is one reading that answers all who ask."""
+"""Solvers in lockstep over the passes: one reading per round answers all running solvers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def stop_of(spec: Spec) -> Stop:
-    """When a fit may stop: what `tol` and `maxIter` mean."""
+    """Return the stopping rule that `tol` and `maxIter` stand for."""
     return Stop(relative=1e-3 * spec.tol, absolute=1e-4 * spec.tol, max_steps=spec.maxIter)
 
 
@@ -31,10 +31,10 @@ def run_solvers(
     budget: int,
     report: Callable[[int, int, float, float], None] | None = None,
 ) -> tuple[dict[Key, Solution], int]:
-    """Run solvers in lockstep over passes; also the number of readings.
+    """Run solvers in lockstep over passes; return the solutions and the number of readings.
 
-    After each round `report` hears of that number, how many asked, and the objective and KKT
-    residual of the one that is furthest from its optimum.
+    After each round `report` is called with the readings so far, the number of running solvers,
+    and the objective and KKT residual of the solver with the largest residual.
     """
     readings = 0
 
@@ -52,7 +52,7 @@ def run_solvers(
             report(readings, len(each), *max(each, key=lambda its: its[1]))
         return answers
 
-    # The driver's own algebra is small or runs beside Spark: BLAS threads would wait for a core.
+    # The driver's algebra is small or competes with Spark's tasks: BLAS threads would only wait.
     with one_blas_thread():
         return lockstep(solvers, answer), readings
 
@@ -64,9 +64,10 @@ def warm_started(
     first: float,
     stop: Stop,
 ) -> Solver:
-    """A solver that begins at `warm`, or at the plain start if that should be the better one.
+    """Run a solver from `warm`, or from the plain start if its objective is not higher.
 
-    The history begins with `first`, the plain start's value, as if it had stepped from there.
+    The history begins with `first`, the objective at the plain start, as if the first step had
+    led from there to `warm`.
     """
     solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
     query = next(solver)

@@ -1,7 +1,7 @@
-"""Many fits that share one packing of a frame: what `fit`, `fitMultiple` and a search are made of.
+"""Many fits that share one packing of a frame: the basis of `fit`, `fitMultiple` and searches.
 
-Estimators that take the same columns share blocks and passes. Where rows have folds, a fit may
-leave one of them out. What comes out are fits and what the rows told, not models.
+Estimators that use the same columns share blocks and passes. If the rows have folds, a fit may
+leave one fold out. The results are fits and facts about the rows, not models.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from pyspark.sql import Column, DataFrame
 
+from sparklr.fitting.cautions import warn_of_labels, warn_of_stops
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -38,14 +39,14 @@ Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is f
 
 
 def data_key(params: LogisticRegressionParams) -> Hashable:
-    """What estimators that share blocks have in common: each Param that affects the rows."""
+    """Return the values of all Params that affect the rows: equal for fits that share blocks."""
     names = [name for name, rule in RULES.items() if rule.affects_rows]
     values = [params.getOrDefault(name) if params.isDefined(name) else None for name in names]
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
 def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
-    """The items of equal keys together, in the order in which the keys appear."""
+    """Return the items grouped by key, in the order in which the keys first appear."""
     groups: dict[Hashable, list[T]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -54,7 +55,7 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowFacts:
-    """What the rows of a fit told: their moments, and what the estimator's Params make of them."""
+    """Facts about the rows of a fit: their moments, and the classes and family found from these."""
 
     names: tuple[str, ...] | None  # of the features
     moments: Moments
@@ -72,10 +73,10 @@ def open_shared_fits(
     stage: Callable[[str], None],
     watch: Callable[[Round], None],
 ) -> Iterator[SharedFits]:
-    """Read a frame once, for estimators that take the same columns of it.
+    """Pack a frame once, for estimators that use the same columns of it.
 
-    Requests have keys of the caller's, which name their fits too. `stage` hears what is done,
-    `watch` of each round of a fit.
+    The caller chooses the keys of `requests`; the fits have the same keys. `stage` is called with
+    the name of each stage, and `watch` with each round.
     """
     for request in requests.values():
         check_params(request.params)
@@ -90,7 +91,7 @@ def open_shared_fits(
 
 
 class SharedFits:
-    """Fits of some requests, and the rows that they share."""
+    """The fits of some requests, on rows that they share."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class SharedFits:
         return set(self.passes.folds)
 
     def largest_penalty(self) -> float:
-        """The smallest regParam with which the first request's coefficients are all zero."""
+        """Return the smallest regParam where all coefficients of the first request are zero."""
         first, classes = next(iter(self.requests.values())), self._classes()
         spec = spec_of(first, classes, self.passes.moments.features)
         return largest_penalty(spec, self.passes, classes)
@@ -123,12 +124,15 @@ class SharedFits:
         specs = {at: spec_of(its, classes, features) for at, its in self.requests.items()}
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
+        declared, column = self._rows.classes is not None, self._rows.names.label
+        warn_of_labels(self.passes.moments, classes, column, declared=declared)
+        warn_of_stops(fits.values())
         return fits
 
     def fit_without(
         self, places: Sequence[Place], whole: Mapping[int, Fit] | None
     ) -> dict[Place, Fit]:
-        """Fit requests on all folds but one; `whole` are their fits on all rows."""
+        """Fit requests with one fold left out; `whole` are their fits on all rows."""
         members: dict[Place, WithoutFold] = {}
         for at, fold in places:
             rest, request = self._rest(fold), self.requests[at]
@@ -136,16 +140,17 @@ class SharedFits:
             spec = spec_of(request, classes, rest.features)
             warm = None if whole is None or not whole[at].converged else whole[at]
             if warm is not None and len(warm.intercepts) != spec.family.margins(classes):
-                warm = None  # a class occurs in this fold alone
+                warm = None  # a class occurs in this fold only
             members[at, fold] = WithoutFold(fold, spec, classes, warm)
         fits, readings = fit_without_folds(
             members, self.passes, budget=self.budget, watch=self._watch
         )
         self._readings += readings
+        warn_of_stops(fits.values())
         return fits
 
     def facts(self, at: int, fold: int | None = None) -> RowFacts:
-        """What all rows, or those without a fold, told about one of the requests."""
+        """Return the facts about all rows, or about those outside a fold, for one request."""
         params = self.requests[at].params
         moments = self.passes.moments if fold is None else self._rest(fold)
         classes = classes_of(params, self._rows, moments)
@@ -159,12 +164,12 @@ class SharedFits:
         )
 
     def _classes(self) -> int:
-        """The number of classes among all rows; every request has the same label column."""
+        """Return the number of classes among all rows; all requests share the label column."""
         first = next(iter(self.requests.values()))
         return classes_of(first.params, self._rows, self.passes.moments)
 
     def _rest(self, fold: int) -> Moments:
-        """The moments of all rows but a fold's."""
+        """Return the moments of all rows outside a fold."""
         if fold not in self._rests:
             others = [its for other, its in self.passes.folds.items() if other != fold]
             if not others:

@@ -1,4 +1,4 @@
-"""What to fit, as solvers and problems need it: free of Spark."""
+"""What to fit, without Spark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparklr.solvers.methods import SolverName
 
 @dataclass(frozen=True)
 class Spec:
-    """What a fit asks for, free of Spark; the names are those of the Params."""
+    """What to fit, without Spark; the fields are named as the Params."""
 
     family: Family
     regParam: float = 0.0

@@ -1,4 +1,4 @@
-"""Fits that need no solver: one label alone, or nothing that varies."""
+"""Fits that need no solver: only one label occurs, or no feature varies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("sparklr")
 
 
 def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None:
-    """The fit where only one label occurs and an intercept may run to infinity; else None."""
+    """Return the fit if only one label occurs and an intercept may be infinite; else None."""
     if not spec.fitIntercept or len(moments.labels) != 1:
         return None
     label = int(moments.labels[0])
@@ -26,7 +26,7 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
         if np.isfinite(within[np.isinf(intercepts)]).any():
             return None
         intercepts = within
-    log.warning("All labels are %d: nothing is trained and the intercept is infinite.", label)
+    log.warning("All labels are %d: no solver runs, and the intercept is infinite.", label)
     why = "no training: all labels are equal"
     return Fit(
         coefficients=coefficients,
@@ -40,7 +40,7 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
 
 
 def nothing_to_fit(problem: Problem, value: float) -> Fit:
-    """The fit where no feature varies and there is no intercept; `value` is its objective."""
+    """Return the fit for no varying feature and no intercept; `value` is its objective."""
     coefficients, intercepts = problem.coefficients(problem.start())
     why = "no training: no feature varies, and there is no intercept to fit"
     return Fit(

@@ -1,4 +1,4 @@
-"""Bounds on coefficients and intercepts as the user knows them, for C margins of p features."""
+"""Bounds on coefficients and intercepts in the user's units, for C margins of p features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparklr.arrays import Array
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """lower <= [coefficients, intercept] <= upper, each (C, p + 1); infinite where none is set."""
+    """lower <= [coefficients, intercept] <= upper, each (C, p + 1); infinite where not set."""
 
     lower: Array
     upper: Array
@@ -22,11 +22,11 @@ class Bounds:
         return bool(np.isfinite(self.lower[:, -1]).any() or np.isfinite(self.upper[:, -1]).any())
 
     def nearest_to_zero(self) -> Array:
-        """The coefficients (C, p) of least size that the bounds allow."""
+        """Return the coefficients (C, p) nearest to zero within the bounds."""
         return np.asarray(np.clip(0.0, self.lower[:, :-1], self.upper[:, :-1]))
 
     def clip(self, coefficients: Array, intercepts: Array) -> tuple[Array, Array]:
-        """The nearest coefficients (C, p) and intercepts (C,) within the bounds."""
+        """Return the nearest coefficients (C, p) and intercepts (C,) within the bounds."""
         return (
             np.clip(coefficients, self.lower[:, :-1], self.upper[:, :-1]),
             np.clip(intercepts, self.lower[:, -1], self.upper[:, -1]),

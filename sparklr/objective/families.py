@@ -1,11 +1,11 @@
-"""Families of the label's distribution: all in which binomial and multinomial regression differ.
+"""The families, which hold all differences between binomial and multinomial regression.
 
              margins              chance of a label               raw prediction
 binomial     m, for label 1       sigmoid(m) of 1, else of 0      [-m, m]
 multinomial  m_k, one per class   softmax(m)_k of label k         m
 
-Shapes: n rows, q probes side by side, C margins of each probe, K classes. A family has no state
-of its own: it pickles as its name, and every name stands for one object.
+Shapes: n rows, q probes side by side, C margins per probe, K classes. A family has no state: it
+pickles as its name, and each name stands for one object.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from scipy.special import expit
 from sparklr.arrays import Array
 from sparklr.objective.terms import BinomialTerms, MultinomialTerms, Terms
 
-# The log of the share of a class without rows, where it must be finite.
+# The finite value used for the log share of a class without rows.
 LEAST_LOG = -40.0
 
 
 class Family(ABC):
-    """What the label's distribution decides of a fit and of a score."""
+    """The distribution of the label: margins, losses, start values and scores."""
 
     __slots__ = ()
     name: ClassVar[str]
-    # Whether each class has a margin of its own, and so its row of coefficients and its threshold.
-    # If not, the one margin is the log odds of label 1, and one threshold decides.
+    # Whether each class has its own margin, row of coefficients and threshold. If not, the only
+    # margin is the log odds of label 1, and one threshold decides.
     per_class: ClassVar[bool]
 
     def __str__(self) -> str:
@@ -44,45 +44,45 @@ class Family(ABC):
 
     @abstractmethod
     def allows(self, classes: int) -> bool:
-        """Whether labels may have so many classes."""
+        """Whether the labels may have this many classes."""
 
     @abstractmethod
     def margins(self, classes: int) -> int:
-        """C, for K classes."""
+        """Return C, for K classes."""
 
     @abstractmethod
     def classes(self, margins: int) -> int:
-        """K, the classes that C margins give chances to."""
+        """Return K, the number of classes with probabilities from C margins."""
 
     @abstractmethod
     def terms(self, margins: Array, labels: Array, probes: int) -> Terms:
-        """Loss and derivatives for margins (n, q C) of q probes and labels (n,)."""
+        """Return loss and derivatives for margins (n, q C) of q probes and labels (n,)."""
 
     @abstractmethod
     def log_chances(self, margins: Array) -> Array:
-        """The logarithm of each class's chance (K,), at the margins (C,) of a row."""
+        """Return each class's log probability (K,), at the margins (C,) of a row."""
 
     @abstractmethod
     def start_intercepts(self, class_weights: Array) -> Array:
-        """Where Spark starts, (C,), with classes of these weights (K,); may be infinite."""
+        """Return Spark's start (C,) for these class weights (K,); may be infinite."""
 
     @abstractmethod
     def null_intercepts(self, shares: Array) -> Array:
-        """The optimum (C,) without coefficients, for classes of these shares (K,); finite."""
+        """Return the optimum (C,) without coefficients, for these class shares (K,); finite."""
 
     @abstractmethod
     def certain_intercepts(self, label: int, classes: int) -> Array:
-        """The optimum (C,) where only one label occurs, which then has chance 1."""
+        """Return the optimum (C,) if only one label occurs, which then has probability 1."""
 
     def shared_curvatures(self, shares: Array) -> Array:
-        """p_k (1 - p_k) per margin, (C,): h_ikk where all rows have the same chances p (K,)."""
+        """Return p_k (1 - p_k) per margin, (C,): h_ikk if all rows have probabilities p (K,)."""
         return np.asarray((shares * (1 - shares))[: self.margins(len(shares))])
 
     @abstractmethod
     def centre(
         self, coefficients: Array, intercepts: Array, *, penalised: bool, intercept: bool
     ) -> tuple[Array, Array]:
-        """Coefficients (C, p) and intercepts (C,) as Spark gives them, of equal probabilities.
+        """Return coefficients (C, p) and intercepts (C,) as in Spark, with equal probabilities.
 
         penalised : whether regParam is above zero
         intercept : whether intercepts were fitted
@@ -90,20 +90,20 @@ class Family(ABC):
 
     @abstractmethod
     def raw(self, margins: Array) -> Array:
-        """Spark's rawPrediction (n, K) for margins (n, C)."""
+        """Return Spark's rawPrediction (n, K) for margins (n, C)."""
 
     @abstractmethod
     def probability(self, raw: Array) -> Array:
-        """Probabilities (n, K) for raw predictions (n, K)."""
+        """Return probabilities (n, K) for raw predictions (n, K)."""
 
     @abstractmethod
     def prediction(
         self, raw: Array, thresholds: Sequence[float] | None, probability: Array | None = None
     ) -> Array:
-        """The predicted labels (n,) as doubles, for raw predictions (n, K).
+        """Return the predicted labels (n,) as doubles, for raw predictions (n, K).
 
-        thresholds : one for each margin, or None for the most probable label
-        probability : that of `raw` if it is known, else made where it is looked at
+        thresholds : one per margin, or None for the most probable label
+        probability : the probabilities of `raw` if known; else they are computed when needed
         """
 
 
@@ -136,7 +136,7 @@ class Binomial(Family):
         return _log_softmax(np.array([0.0, margins[0]]))
 
     def start_intercepts(self, class_weights: Array) -> Array:
-        """log(w_1 / w_0), (1,): infinite where one label alone occurs."""
+        """log(w_1 / w_0), (1,): infinite if only one label occurs."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(class_weights[1:] / class_weights[:1]))
 
@@ -157,7 +157,7 @@ class Binomial(Family):
         penalised: bool,
         intercept: bool,
     ) -> tuple[Array, Array]:
-        """As they are: no other coefficients give the same probabilities."""
+        """Return both unchanged: no other coefficients give the same probabilities."""
         return coefficients, intercepts
 
     def raw(self, margins: Array) -> Array:
@@ -184,7 +184,7 @@ class Binomial(Family):
 
 @final
 class Multinomial(Family):
-    """P(k) = softmax(m)_k: labels 0..K-1, a margin m_k for each."""
+    """P(k) = softmax(m)_k: labels 0..K-1, one margin m_k per label."""
 
     __slots__ = ()
     name = "multinomial"
@@ -203,7 +203,7 @@ class Multinomial(Family):
         return margins
 
     def terms(self, margins: Array, labels: Array, probes: int) -> Terms:
-        """Terms for margins (n, q K), the K of each probe side by side."""
+        """Terms for margins (n, q K), the K margins of each probe side by side."""
         each = margins.reshape(len(labels), probes, margins.shape[1] // probes)
         return MultinomialTerms.of(each, labels)
 
@@ -212,25 +212,25 @@ class Multinomial(Family):
         return _log_softmax(margins)
 
     def start_intercepts(self, class_weights: Array) -> Array:
-        """log(1 + w_k) less its mean, (K,): a class without rows starts at a finite number."""
+        """log(1 + w_k) minus its mean, (K,): finite for a class without rows."""
         logs = np.log1p(class_weights)
         return np.asarray(logs - logs.mean())
 
     def null_intercepts(self, shares: Array) -> Array:
-        """log s_k less its mean, (K,)."""
+        """log s_k minus its mean, (K,)."""
         logs = _finite_logs(shares)
         return np.asarray(logs - logs.mean())
 
     def certain_intercepts(self, label: int, classes: int) -> Array:
-        """Infinity for the label's own margin and zero for the others, (K,)."""
+        """Infinity for the label's margin and zero for the others, (K,)."""
         return np.where(np.arange(classes) == label, np.inf, 0.0)
 
     def centre(
         self, coefficients: Array, intercepts: Array, *, penalised: bool, intercept: bool
     ) -> tuple[Array, Array]:
-        """b_kj less its mean over k, and so the intercepts: no probability changes.
+        """b_kj minus its mean over k, and the intercepts likewise: no probability changes.
 
-        A penalty settles the coefficients' sum over k, but never that of the intercepts.
+        A penalty determines the coefficients' sum over k, but never the intercepts' sum.
         """
         if not penalised:
             coefficients = coefficients - coefficients.mean(axis=0)
@@ -243,7 +243,7 @@ class Multinomial(Family):
         return margins
 
     def probability(self, raw: Array) -> Array:
-        """softmax(m), (n, K); 1 for a margin of infinity, beside which others count nothing."""
+        """softmax(m), (n, K); an infinite margin has probability 1, and the others 0."""
         infinite = np.isposinf(raw)
         certain = infinite.any(axis=1)
         with np.errstate(invalid="ignore"):
@@ -278,22 +278,22 @@ def _finite_logs(shares: Array) -> Array:
 
 
 BINOMIAL, MULTINOMIAL = Binomial(), Multinomial()
-# In the order in which family="auto" tries them: the first that allows the classes is taken.
+# The order matters: family="auto" takes the first family that allows the number of classes.
 FAMILIES: dict[str, Family] = {family.name: family for family in (BINOMIAL, MULTINOMIAL)}
 
 
 def family_named(name: str) -> Family:
-    """The family of this name."""
+    """Return the family of this name."""
     if name not in FAMILIES:
-        raise ValueError(f"family='{name}' is not known. Use one of {', '.join(FAMILIES)}.")
+        raise ValueError(f"family='{name}' is not known. It must be one of {', '.join(FAMILIES)}.")
     return FAMILIES[name]
 
 
 def family_for(classes: int) -> Family:
-    """What family="auto" means for so many classes."""
+    """Return the family that "auto" stands for, with this many classes."""
     return next(family for family in FAMILIES.values() if family.allows(classes))
 
 
 def family_of_flag(multinomial: bool) -> Family:
-    """The family that Spark's flag isMultinomial stands for, in files and in its own models."""
+    """Return the family for Spark's flag isMultinomial, as in saved files and Spark's models."""
     return MULTINOMIAL if multinomial else BINOMIAL

@@ -1,79 +1,155 @@
-"""Hessians of the losses, summed over rows: dense rows by BLAS, sparse ones by sparse products.
+"""Hessians of the losses, summed over rows z_i = [x_i, 1].
 
-    binomial     sum_i c_i [x_i, 1] [x_i, 1]'                              (p + 1, p + 1)
-    multinomial  sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]'   (K (p + 1), K (p + 1))
+    binomial     sum_i c_i z_i z_i'                                (p + 1, p + 1)
+    multinomial  sum_i w_i (diag(p_i) - p_i p_i') (x) z_i z_i'     (K (p + 1), K (p + 1))
 
-A row of s stored values costs s^2 multiplications as it is, and (p + 1)^2 / 2 once it is dense:
-144 and 70,000 for one-hot rows of a dozen categories in 370 columns.
+Both are cross products Z' diag(c) Z. Dense rows take one product of BLAS. Of sparse rows, columns
+that many of them store (S, the ones included) are made dense, and the others (R) stay sparse:
+
+    S' diag(c) S   by BLAS                                         |S|^2 multiplications per row
+    R' diag(c) S   sparse times dense                              r |S|
+    R' diag(c) R   sparse times sparse                             r^2, for r stored values in R
+
+With one-hot rows of a dozen categories in 370 columns these are 600, 75 and 10 multiplications,
+where dense rows take 70,000. One in a sparse product costs many times one in BLAS: hence S.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
+from sparklr.arrays import Array, BoolArray, IntArray, Matrix, is_sparse
+from sparklr.rows.blocks import csr
 
-# A multiplication in a product of sparse rows takes as long as so many in a dense one. Measured on
-# 100,000 one-hot rows of 372 features, 12 of them stored: 0.14 s, and 0.82 s in dense slices.
-SPARSE_COST = 100
+# Columns that more than this share of the rows store are in S.
+OFTEN = 0.1
+# What a row costs, in multiplications of BLAS: per stored value that is sorted into S or R, and
+# per multiplication in each of the three products. Measured on 100,000 one-hot rows of 365
+# features, 24 of them in S, 3 of 12 stored values in R: 28, 7, 9 and 15 ms; dense, 820 ms.
+SORTED, OFTEN_OFTEN, RARE_OFTEN, RARE_RARE = 200, 2, 20, 250
+
+
+# So many rows tell which products are cheaper.
+JUDGED = 2_000
+
+
+class CrossProducts(Protocol):
+    """The rows of a matrix, ready for cross products with any weights."""
+
+    def add_binomial(self, hessian: Array, curvature: Array) -> None:
+        """hessian += sum_i c_i z_i z_i'."""
+        ...
+
+    def add_multinomial(self, hessian: Array, chances: Array, weights: Array | float) -> None:
+        """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) z_i z_i', for chances p (n, K)."""
+        ...
+
+
+def cross_products(matrix: Matrix) -> CrossProducts:
+    """The rows of a matrix: sparse products for CSR, dense products for an array."""
+    return SparseRows(matrix) if is_sparse(matrix) else DenseRows(matrix)
 
 
 def summed_sparse(matrix: Matrix) -> bool:
     """Whether the Hessian of these rows is cheaper by sparse products than by dense ones."""
-    if not sp.issparse(matrix):
+    if not is_sparse(matrix) or not matrix.shape[0]:
         return False
-    stored = np.diff(matrix.indptr).astype(np.float64) + 1
-    return bool(SPARSE_COST * (stored @ stored) < matrix.shape[0] * (matrix.shape[1] + 1.0) ** 2)
+    some = matrix[:JUDGED]
+    rows, features = some.shape
+    often = _often(some)
+    dense = int(often.sum()) + 1
+    left = np.bincount(_row_of_each(some)[~often[some.indices]], minlength=rows)  # r of each row
+    cost = SORTED * some.nnz + OFTEN_OFTEN * rows * dense**2
+    cost += RARE_OFTEN * dense * left.sum() + RARE_RARE * (left @ left)
+    return bool(cost < rows * (features + 1.0) ** 2)
 
 
-def add_binomial_hessian(hessian: Array, matrix: Matrix, curvature: Array) -> None:
-    """hessian += sum_i c_i [x_i, 1] [x_i, 1]'."""
-    root = np.sqrt(curvature)
-    if sp.issparse(matrix):
-        rows = _scaled(_with_ones(matrix), root)
-        _add_sparse(hessian, rows.T @ rows)
-        return
-    rows = np.empty((matrix.shape[0], matrix.shape[1] + 1))
-    np.multiply(matrix, root[:, None], out=rows[:, :-1])
-    rows[:, -1] = root
-    hessian += rows.T @ rows  # numpy sees A'A and computes one triangle only
+def _row_of_each(matrix: sp.csr_matrix) -> IntArray:
+    """The row of each stored value."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
-def add_multinomial_hessian(
-    hessian: Array, matrix: Matrix, chances: Array, weights: Array | float
-) -> None:
-    """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]', for chances p (n, K)."""
-    count, classes = chances.shape
-    width = matrix.shape[1] + 1
-    root = np.sqrt(weights)
-    weighted = np.asarray(chances.T * root).T
-    if sp.issparse(matrix):
-        ones = _with_ones(matrix)
-        joint = sp.hstack([_scaled(ones, column) for column in weighted.T], format="csr")
-        _add_sparse(hessian, -(joint.T @ joint))
-    else:
+class DenseRows:
+    """Rows of an array (n, p)."""
+
+    def __init__(self, matrix: Array) -> None:
+        self._matrix = matrix
+
+    def add_binomial(self, hessian: Array, curvature: Array) -> None:
+        matrix, root = self._matrix, np.sqrt(curvature)
+        rows = np.empty((matrix.shape[0], matrix.shape[1] + 1))
+        np.multiply(matrix, root[:, None], out=rows[:, :-1])
+        rows[:, -1] = root
+        hessian += rows.T @ rows  # numpy sees A'A and computes one triangle only
+
+    def add_multinomial(self, hessian: Array, chances: Array, weights: Array | float) -> None:
+        count, classes = chances.shape
+        width = self._matrix.shape[1] + 1
+        weighted = np.asarray(chances.T * np.sqrt(weights)).T
         rows = np.ones((count, width))
-        rows[:, :-1] = matrix
+        rows[:, :-1] = self._matrix
         joint = (weighted[:, :, None] * rows[:, None, :]).reshape(count, classes * width)
         hessian -= joint.T @ joint
-    for k in range(classes):
-        block = slice(k * width, (k + 1) * width)
-        add_binomial_hessian(hessian[block, block], matrix, chances[:, k] * weights)
+        for k in range(classes):
+            block = slice(k * width, (k + 1) * width)
+            self.add_binomial(hessian[block, block], chances[:, k] * weights)
 
 
-def _with_ones(matrix: Matrix) -> sp.csr_matrix:
-    """[x_i, 1] for rows x_i in CSR."""
-    return sp.hstack([matrix, np.ones((matrix.shape[0], 1))], format="csr")
+class SparseRows:
+    """Rows in CSR (n, p): often stored columns S dense, the rare ones R sparse."""
+
+    def __init__(self, matrix: sp.csr_matrix) -> None:
+        rows, features = matrix.shape
+        often = _often(matrix)
+        self._often = np.append(np.flatnonzero(often), features)  # the ones stand last
+        self._rare = np.flatnonzero(~often)
+        count = len(self._often) - 1
+        place = np.empty(features, dtype=np.int32)
+        place[self._often[:-1]] = np.arange(count)
+        place[self._rare] = np.arange(count, features)
+        # By column, those of S first: each part of that matrix is then a slice of its arrays.
+        columns = csr(matrix.data, place[matrix.indices], matrix.indptr, features).tocsc()
+        ends = columns.indptr
+        self._dense = np.zeros((rows, count + 1))
+        self._dense[:, -1] = 1.0
+        for j in range(count):
+            stored = slice(ends[j], ends[j + 1])
+            self._dense[columns.indices[stored], j] = columns.data[stored]
+        rest = slice(ends[count], None)
+        pointers = ends[count:] - ends[count]
+        self._columns = csr(columns.data[rest], columns.indices[rest], pointers, rows)  # R'
+        self._rows = self._columns.T.tocsr()  # R
+
+    def add_binomial(self, hessian: Array, curvature: Array) -> None:
+        often, rare, columns = self._often, self._rare, self._columns
+        weighted = self._dense * curvature[:, None]
+        hessian[np.ix_(often, often)] += self._dense.T @ weighted
+        mixed = columns @ weighted
+        hessian[np.ix_(rare, often)] += mixed
+        hessian[np.ix_(often, rare)] += mixed.T
+        values = columns.data * curvature[columns.indices]
+        scaled = csr(values, columns.indices, columns.indptr, columns.shape[1])
+        places = (scaled @ self._rows).tocoo()  # which has one value at most for each place
+        hessian[rare[places.row], rare[places.col]] += places.data
+
+    def add_multinomial(self, hessian: Array, chances: Array, weights: Array | float) -> None:
+        classes = chances.shape[1]
+        width = len(hessian) // classes
+        blocks = [slice(k * width, (k + 1) * width) for k in range(classes)]
+        for k, row in enumerate(blocks):
+            for other, column in enumerate(blocks[: k + 1]):
+                curvature = ((k == other) - chances[:, other]) * chances[:, k] * weights
+                block = np.zeros((width, width))
+                self.add_binomial(block, curvature)
+                hessian[row, column] += block
+                if other < k:
+                    hessian[column, row] += block
 
 
-def _scaled(matrix: Matrix, factors: Array) -> sp.csr_matrix:
-    """Each row of a CSR matrix times its factor; the places of the values are shared."""
-    values = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
-    return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def _add_sparse(hessian: Array, product: Matrix) -> None:
-    """hessian += product, which has one value at most for each place."""
-    places = product.tocoo()
-    hessian[places.row, places.col] += places.data
+def _often(matrix: sp.csr_matrix) -> BoolArray:
+    """Which columns many rows store."""
+    rows, features = matrix.shape
+    return np.asarray(np.bincount(matrix.indices, minlength=features) > OFTEN * rows)

@@ -1,12 +1,12 @@
-"""The two losses of logistic regression, row by row, as functions of margins.
+"""The two losses of logistic regression per row, as functions of margins.
 
 binomial     label y in {0, 1}, one margin m:
              loss = log(1 + e^m) - y m,   d = sigmoid(m) - y,   d' = sigmoid(m)(1 - sigmoid(m))
 multinomial  label y in {0..K-1}, K margins m_k:
              loss = log sum_k e^{m_k} - m_y,   d_k = softmax(m)_k - [y = k]
 
-All are written so that no exponential overflows and no difference cancels: they hold for
-margins of any size. Knows nothing of features, coefficients or weights.
+All formulas are written so that no exponential overflows and no difference cancels: they hold for
+margins of any size. Features, coefficients and weights do not occur here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from sparklr.arrays import Array, IntArray
 
 
 def binomial_terms(margins: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """Loss, multipliers d and curvatures d' per row and column: margins (n, q), labels (n,).
+    """Return loss, multipliers d and curvatures d' (n, q), for margins (n, q) and labels (n,).
 
-    Counted from the side the label does not want, u = -m for label 1 and m for label 0:
+    With the margin of the wrong label, u = -m for label 1 and u = m for label 0,
     loss = max(u, 0) + log1p(e^-|u|) and |d| = sigmoid(u) keep full relative precision where
     a row is fitted well, and one exponential serves all three.
     """
@@ -33,16 +33,16 @@ def binomial_terms(margins: Array, labels: Array) -> tuple[Array, Array, Array]:
 
 
 def multinomial_terms(margins: Array, labels: IntArray) -> tuple[Array, Array]:
-    """Loss (n, q) and multipliers (n, q, K) for margins (n, q, K) and labels (n,)."""
+    """Return loss (n, q) and multipliers (n, q, K) for margins (n, q, K) and labels (n,)."""
     rows = np.arange(len(labels))
-    # Counting from the label's own margin: loss = log sum_k e^{m_k - m_y}, exact near zero loss.
+    # Relative to the label's own margin: loss = log sum_k e^{m_k - m_y}, exact near zero loss.
     away = margins - margins[rows, :, labels][:, :, None]
     top = away.max(axis=2)
     exponentials = np.exp(away - top[:, :, None])
-    exponentials[rows, :, labels] = 0.0  # the label's own term, e^-top, is added apart
+    exponentials[rows, :, labels] = 0.0  # the label's own term, e^-top, is added separately
     own = np.exp(-top)
     others = exponentials.sum(axis=2)
-    settled = top == 0.0  # the label leads: log1p keeps the small sum of the others
+    settled = top == 0.0  # the label has the largest margin: log1p keeps the others' small sum
     loss = np.where(settled, np.log1p(others), top + np.log(np.where(settled, 1.0, own + others)))
     total = own + others
     multipliers = exponentials / total[:, :, None]
@@ -51,7 +51,7 @@ def multinomial_terms(margins: Array, labels: IntArray) -> tuple[Array, Array]:
 
 
 def softmax_from_multipliers(multipliers: Array, labels: IntArray) -> Array:
-    """Class probabilities (n, q, K) from the multipliers, which are overwritten."""
+    """Return class probabilities (n, q, K) from the multipliers, which are overwritten."""
     rows = np.arange(len(labels))
     multipliers[rows, :, labels] += 1.0
     return multipliers

@@ -1,10 +1,10 @@
-"""Weighted moments of rows, merged in pieces: counts, means, spreads, the label histogram.
+"""Weighted moments of rows, which merge: counts, means, spreads, the label histogram.
 
 mean_j = sum_i w_i x_ij / W,  spread_j = sum_i w_i (x_ij - mean_j)^2,  W = sum_i w_i
 variance_j = spread_j / (W - sum_i w_i^2 / W)
 
-Pieces merge by Chan's formula, so a mean of a million standard deviations costs no digits.
-Knows arrays and blocks of them only.
+Pieces merge by Chan's formula, so even a mean of a million standard deviations costs no digits.
+Depends on arrays and blocks only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import scipy.sparse as sp
 
-from sparklr.arrays import Array, IntArray, Matrix
+from sparklr.arrays import Array, IntArray
 from sparklr.rows.blocks import Block
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
@@ -23,7 +24,7 @@ FAR = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What one reading tells of rows with weight > 0; arrays over features have length p."""
+    """The moments of rows with weight > 0; arrays over features have length p."""
 
     rows: int
     weight: float
@@ -34,7 +35,7 @@ class Moments:
     maximum: Array
     nonzeros: int
     labels: Array  # distinct labels, ascending
-    label_weights: Array  # total weight of each
+    label_weights: Array  # total weight of each label
 
     @property
     def features(self) -> int:
@@ -50,20 +51,20 @@ class Moments:
 
     @property
     def origin(self) -> Array | None:
-        """Where to count features from so that sums do not cancel; None if zero will do."""
+        """The features' origin for sums without cancellation; None if zero is good enough."""
         far = np.abs(self.mean) > FAR * np.sqrt(self.variance)
-        # A constant column has coefficient zero: it needs no shift.
+        # A constant column has coefficient zero, so it needs no shift.
         far &= self.minimum != self.maximum
         return np.where(far, self.mean, 0.0) if far.any() else None
 
     def histogram(self, classes: int) -> Array:
-        """Weight of each label 0..classes-1."""
+        """Return the weight of each label 0..classes-1."""
         counts = np.zeros(classes)
         counts[self.labels.astype(np.int64)] = self.label_weights
         return counts
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of rows together."""
+        """Return the moments of both sets of rows together."""
         if other.rows == 0 or self.rows == 0:
             return self if other.rows == 0 else other
         weight = self.weight + other.weight
@@ -87,7 +88,7 @@ class Moments:
         )
 
     def alike(self, other: Moments) -> bool:
-        """Whether these can be of the same rows, summed in another order."""
+        """Whether both can be moments of the same rows, summed in another order."""
         if (self.rows, self.nonzeros) != (other.rows, other.nonzeros):
             return False
         same = np.array_equal(self.labels, other.labels)
@@ -97,7 +98,7 @@ class Moments:
         )
 
     def to_arrays(self) -> dict[str, Array]:
-        """Plain arrays by field name, for `from_arrays`."""
+        """Return plain arrays by field name, for `from_arrays`."""
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
 
     @staticmethod
@@ -109,7 +110,7 @@ class Moments:
 
 
 def merge_all(pieces: Iterable[Moments]) -> Moments:
-    """The moments of all rows of at least one piece, merged in their order."""
+    """Return the moments of one or more pieces, merged in their order."""
     first, *others = pieces
     for other in others:
         first = first.merge(other)
@@ -117,7 +118,7 @@ def merge_all(pieces: Iterable[Moments]) -> Moments:
 
 
 def no_rows(features: int) -> Moments:
-    """The moments of no rows."""
+    """Return the moments of no rows."""
     zeros, none = np.zeros(features), np.zeros(0)
     return Moments(
         rows=0,
@@ -134,7 +135,7 @@ def no_rows(features: int) -> Moments:
 
 
 def moments_of(block: Block) -> Moments:
-    """The moments of rows in memory."""
+    """Return the moments of a block's rows."""
     if block.rows == 0:
         return no_rows(block.features)
     each = np.ones(block.rows) if block.weights is None else block.weights
@@ -156,13 +157,13 @@ def moments_of(block: Block) -> Moments:
 
 
 def _totals(places: IntArray, values: Array, count: int) -> Array:
-    """The sum of the values at each place 0..count-1."""
+    """Return the sum of the values at each place 0..count-1."""
     return np.bincount(places, weights=values, minlength=count).astype(np.float64, copy=False)
 
 
 def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, Array, int]:
     total = weights.sum()
-    # Counted from the first row, a far mean costs no digits and a constant is exact.
+    # Relative to the first row, a mean far from zero costs no digits and a constant is exact.
     away = matrix - matrix[0]
     shift = (weights @ away) / total
     away -= shift
@@ -176,7 +177,7 @@ def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, A
     )
 
 
-def _sparse_spread(matrix: Matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
+def _sparse_spread(matrix: sp.csr_matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
     rows, features = matrix.shape
     total = weights.sum()
     each = np.repeat(weights, np.diff(matrix.indptr))
@@ -187,14 +188,15 @@ def _sparse_spread(matrix: Matrix, weights: Array) -> tuple[Array, Array, Array,
 
     stored = np.bincount(columns, minlength=features)
     mean = by_column(each * data) / total
-    # A column without implicit zeros is counted from a stored value, so a constant is exact.
+    # A column without implicit zeros is taken relative to a stored value: a constant is exact.
     anchor = np.zeros(features)
     anchor[columns] = data
     anchor[stored < rows] = 0.0
     if anchor.any():
         full = stored == rows
         mean[full] = (anchor + by_column(each * (data - anchor[columns])) / total)[full]
-    # Exactly zero for a full column: rounding times a far mean squared would swamp its spread.
+    # Exactly zero for a full column: a rounding error times a large squared mean would be larger
+    # than the spread.
     implicit = np.where(stored < rows, np.maximum(total - by_column(each), 0.0), 0.0)
     spread = by_column(each * (data - mean[columns]) ** 2) + implicit * mean**2
     minimum = np.where(stored < rows, 0.0, np.inf)

@@ -2,8 +2,8 @@
 
     regParam ((1 - alpha) / 2 ||b||^2 + alpha ||b||_1)
 
-on the scaled coefficients with standardization, on the original ones without: then a scaled
-coefficient counts 1 / deviation as much. The intercept is never penalised.
+where b are the scaled coefficients with standardization, and the original ones without it: the
+scaled coefficients divided by the deviations. The intercept is never penalised.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sparklr.objective.scaling import Scaling
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """Sum of l2_j x_j^2 / 2 + l1_j |x_j| over a flat point."""
+    """The penalty sum_j (l2_j x_j^2 / 2 + l1_j |x_j|) of a flat point."""
 
     l2: Array
     l1: Array
@@ -27,7 +27,7 @@ class Penalty:
     def elastic_net(
         scaling: Scaling, strength: float, mixing: float, *, standardized: bool
     ) -> Penalty:
-        """The penalty of weight `strength`, a share `mixing` of it on absolute values."""
+        """Return the penalty for regParam `strength` and elasticNetParam `mixing`."""
         size = np.ones(len(scaling.active)) if standardized else 1.0 / scaling.deviation
         none = [0.0] * scaling.intercept
         l2 = np.concatenate((strength * (1.0 - mixing) * size**2, none))
@@ -35,7 +35,7 @@ class Penalty:
         return Penalty(np.tile(l2, scaling.margins), np.tile(l1, scaling.margins))
 
     def value(self, point: Array) -> float:
-        """What a point costs."""
+        """Return the penalty at a point."""
         return float(0.5 * self.l2 @ point**2 + self.l1 @ np.abs(point))
 
     @property

@@ -1,17 +1,18 @@
-"""The solvers' coordinates: features scaled to unit deviation and, virtually, centred.
+"""The solvers' coordinates: features scaled to unit deviation and virtually centred.
 
     margin_k = intercept_k + sum_j scaled_kj (x_j - centre_j) / deviation_j
              = offset_k   + sum_j coefficients_kj (x_j - origin_j)
 
-over the features with a deviation above zero; the others' coefficients are held, at zero or
-at the bound nearest to it. Centring only moves the intercept, so the rows are never changed;
-without an intercept there is no centre, nor where an intercept has a bound, which would bound
-a sum of coordinates. Knows nothing of losses and penalties.
+over the features with a deviation above zero; the other coefficients are held at zero, or at the
+bound nearest to zero. Centring only moves the intercept, so the rows are never changed. There is
+no centring without an intercept, nor with a bounded intercept, whose bound would become a bound on
+a sum of coordinates. Losses and penalties do not occur here.
 
-A feature whose mean is within a third of a deviation from zero is not centred. It gains nothing
-by that, and rare levels of a category lose: where all rows of a level are predicted for certain,
-its curvature is tiny but exact as it is; centred, it is the difference of two large numbers,
-and the level looks like a copy of the intercept.
+For second derivatives, a feature whose mean is within a third of a deviation from zero is not
+centred. Centring would gain nothing, and rare levels of a category would lose: where all rows of a
+level have certain predictions, its curvature is tiny but exact. After centring it would be the
+difference of two large numbers, and the level would look like a copy of the intercept. For first
+derivatives, all features are centred: otherwise they all pull at the intercept in one direction.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from sparklr.arrays import Array, IntArray
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.moments import Moments
 
-# Up to so many deviations from zero a feature's mean is left alone.
+# A feature is not centred if its mean is within this many deviations from zero.
 NEAR = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """From the solvers' coordinates to the rows' and back, for so many margins."""
+    """The map from the solvers' coordinates to those of the rows, and back."""
 
     features: int
     margins: int
     intercept: bool
     active: IntArray  # features with a deviation above zero
     deviation: Array  # of the active features
-    centre: Array  # of all features; zero where there is none
-    origin: Array  # what the pass counts features from
+    centre: Array  # of all features; zero for a feature that is not centred
+    origin: Array  # the pass subtracts it from the features
     held: Array | float = 0.0  # coefficients (C, p) of the features without deviation
 
     @staticmethod
@@ -49,12 +50,16 @@ class Scaling:
         intercept: bool,
         bounds: Bounds | None = None,
         origin: Array | None = None,
+        near: float = NEAR,
     ) -> Scaling:
-        """The scaling that these moments ask for, in a pass that counts from this origin."""
+        """Return the scaling for rows with these moments, in passes with this origin.
+
+        Features whose mean is no more than `near` deviations from zero are not centred.
+        """
         deviation = np.sqrt(moments.variance)
         active = np.flatnonzero(deviation > 0)
         nowhere = np.zeros(moments.features)
-        far = np.abs(moments.mean) > NEAR * deviation
+        far = np.abs(moments.mean) > near * deviation
         centred = intercept and not (bounds is not None and bounds.on_intercepts)
         return Scaling(
             features=moments.features,
@@ -69,28 +74,37 @@ class Scaling:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """A point as a matrix: one row a margin, its active features and then its intercept."""
+        """The shape of a point as a matrix: per margin its active features, then its intercept."""
         return self.margins, len(self.active) + self.intercept
 
+    def mean_squares(self, moments: Moments) -> Array:
+        """The mean square of each scaled feature, of rows with these moments."""
+        away = moments.mean - self.centre
+        spread = moments.spread / max(moments.weight, np.finfo(float).tiny)
+        return np.asarray((spread + away**2)[self.active] / self.deviation**2)
+
     def to_rows(self, point: Array) -> tuple[Array, Array]:
-        """Coefficients (C, p) and offsets (C,) as the pass counts them, from its origin."""
+        """Return coefficients (C, p) and offsets (C,) for a pass, relative to its origin."""
         coefficients, intercepts = self._unscale(point)
         return coefficients, intercepts - coefficients @ (self.centre - self.origin)
 
     def to_coefficients(self, point: Array) -> tuple[Array, Array]:
-        """Coefficients (C, p) and intercepts (C,) of the rows as the user knows them."""
+        """Return coefficients (C, p) and intercepts (C,) in the user's units."""
         coefficients, intercepts = self._unscale(point)
         return coefficients, intercepts - coefficients @ self.centre
 
     def to_point(self, coefficients: Array, intercepts: Array) -> Array:
-        """The point (flat) of coefficients (C, p) and intercepts (C,): undoes `to_coefficients`."""
+        """Return the flat point of coefficients (C, p) and intercepts (C,).
+
+        The inverse of `to_coefficients`.
+        """
         scaled = coefficients[:, self.active] * self.deviation
         if not self.intercept:
             return scaled.ravel()
         return np.column_stack((scaled, intercepts + coefficients @ self.centre)).ravel()
 
     def to_limits(self, side: Array) -> Array:
-        """One side of the bounds, (C, p + 1), as a point (flat)."""
+        """Return one side of the bounds, (C, p + 1), as a flat point."""
         scaled = side[:, self.active] * self.deviation
         return np.column_stack((scaled, side[:, -1:]))[:, : self.shape[1]].ravel()
 
@@ -102,22 +116,22 @@ class Scaling:
         return coefficients, intercepts
 
     def gradient(self, sums: Array) -> Array:
-        """The gradient at a point (flat) from the sums' gradient (C, p + 1)."""
+        """Return the flat gradient at a point from the sums' gradient (C, p + 1)."""
         return self._change(sums).ravel()
 
     def hessian(self, sums: Array) -> Array:
-        """The Hessian at a point from the sums' Hessian (C (p + 1), C (p + 1))."""
+        """Return the Hessian at a point from the sums' Hessian (C (p + 1), C (p + 1))."""
         side, width = self.margins * self.shape[1], self.features + 1
         half = self._change(sums.reshape(-1, self.margins, width)).reshape(-1, side)
         full = self._change(half.T.reshape(side, self.margins, width)).reshape(side, side)
         return np.asarray((full + full.T) / 2)
 
     def margin_hessian(self, sums: Array) -> Array:
-        """One margin's own block of `hessian`, from its sums (p + 1, p + 1)."""
+        """Return one margin's own block of `hessian`, from its sums (p + 1, p + 1)."""
         return self._change(self._change(sums).T)
 
     def _change(self, sums: Array) -> Array:
-        """Sums over [x - origin, 1] on the last axis -> over [(x - centre) / deviation, 1]."""
+        """Map sums over [x - origin, 1], last axis, to sums over [(x - centre) / deviation, 1]."""
         totals = sums[..., -1:]
         shift = (self.centre - self.origin)[self.active]
         scaled = (sums[..., self.active] - shift * totals) / self.deviation

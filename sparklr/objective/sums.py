@@ -1,17 +1,17 @@
-"""Sums over rows: what a pass computes for each probe. All workers ever do is in this file.
+"""Sums over rows: all that a pass computes for each probe.
 
-A probe is a point in the coordinates of the rows themselves, counted from the pass's origin o:
+A probe is a point in the coordinates of the rows, relative to the pass's origin o:
 
     margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C
 
-The family says how many margins C there are, and what the loss of a row is. Its sums are
+The family determines the number of margins C and the loss of a row. The sums of a probe are
 
     value     sum_i w_i loss_i
     gradient  sum_i w_i d_ik [x_i - o, 1]                        (C, p + 1)
     hessian   sum_i w_i h_ikl [x_i - o, 1] [x_i - o, 1]'         (C (p + 1), C (p + 1))
 
-Probes are stacked as columns of one matrix, so many cost one wider product. Penalties and
-scaling never come here.
+Probes are stacked as columns of one matrix, so that many probes take one wider product. Penalties
+and scaling do not occur here.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.objective.families import Family
-from sparklr.objective.hessians import add_binomial_hessian, summed_sparse
+from sparklr.objective.hessians import CrossProducts, cross_products, summed_sparse
 from sparklr.rows.blocks import Block
 
-# A slice of rows should stay in a cache between the two products that read it, and be long enough
-# that starting these costs little: measured from 256 KB to 4 MB, on 1 MB of L2 and 32 of L3.
+# A slice of rows should stay in a cache between the two products that read it, and be so long that
+# starting the products costs little. Measured for 256 KB to 4 MB, with L2 of 1 MB and L3 of 32 MB.
 SLICE_BYTES = 2 * 1024 * 1024
-# Each slice of sparse rows adds up a whole gradient, mostly of features it does not have.
+# Each slice of sparse rows adds a whole gradient, mostly of features that do not occur in it.
 SPARSE_SLICE_BYTES = 8 * 1024 * 1024
-# Hessians are matrix-matrix products, which bring their own blocking: longer slices.
+# Hessians are matrix-matrix products with blocking of their own, so slices can be longer.
 HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A point to sum at: coefficients (C, p), offsets (C,), and how many derivatives.
+    """A point to sum at: coefficients (C, p), offsets (C,), and the number of derivatives.
 
-    The rows of the fold `without` do not count, if one is named.
+    The rows of the fold `without`, if it is set, are left out.
     """
 
     family: Family
@@ -56,19 +56,19 @@ class Probe:
 
     @property
     def lengths(self) -> tuple[int, int, int]:
-        """How many numbers the value, the gradient and the Hessian take."""
+        """The numbers of elements of the value, the gradient and the Hessian."""
         width = self.margins * (self.coefficients.shape[1] + 1)
         return 1, width if self.order > 0 else 0, width**2 if self.order > 1 else 0
 
     @property
     def length(self) -> int:
-        """How many numbers its sums take."""
+        """The number of elements of all sums."""
         return sum(self.lengths)
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """One probe's sums, as views of one flat array that merges by addition."""
+    """One probe's sums, as views of one flat array; flat arrays merge by addition."""
 
     flat: Array
     value: Array  # (1,)
@@ -77,7 +77,7 @@ class Sums:
 
     @staticmethod
     def of(probe: Probe, flat: Array) -> Sums:
-        """See a flat array of `probe.length` numbers as sums."""
+        """Return a flat array of `probe.length` numbers as sums, without a copy."""
         first, second, third = (int(end) for end in np.cumsum(probe.lengths))
         width = probe.lengths[1]
         side = math.isqrt(third - second)
@@ -86,7 +86,7 @@ class Sums:
 
 
 class Stack:
-    """Probes made ready to be summed together over the same rows, into `totals` or its own."""
+    """Probes to be summed together over the same rows, into `totals` or new arrays."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Stack:
         origin: Array | None,
         totals: Sequence[Sums] | None = None,
     ) -> None:
-        # Columns in order: probes that need gradients first, so that these are one block.
+        # Columns of probes that need gradients come first, so that they form one block.
         self.probes = tuple(probes)
         self.features = features
         self.origin = origin
@@ -120,7 +120,7 @@ class Stack:
         self._curved = any(probe.order > 1 for probe in probes)
 
     def _group(self, ranked: Sequence[int]) -> list[list[int]]:
-        """Neighbouring probes alike in family and margins, so that one call serves them all."""
+        """Group neighbouring probes of equal family and margins, to be summed in one call."""
         groups: list[list[int]] = []
         for i in ranked:
             probe = self.probes[i]
@@ -136,20 +136,20 @@ class Stack:
         return groups
 
     def add(self, block: Block) -> None:
-        """Add a block's rows."""
+        """Add the rows of a block."""
         widest = max(self.features, self._coefficients.shape[1], 1)
         size = SLICE_BYTES
         classes = max((p.margins for p in self.probes if p.order > 1), default=1)
-        # Sparse rows are moved by moving the probe; the squares of a Hessian would cancel.
+        # For sparse rows the probe is shifted instead; the squares in a Hessian would cancel then.
         dense = self._curved and (self.origin is not None or not summed_sparse(block.matrix))
         if dense:
             widest = (self.features + 1) * classes
             size = HESSIAN_SLICE_BYTES
         elif block.sparse:
-            stored = classes * (block.matrix.nnz // max(block.rows, 1))
-            widest = max(1, self._coefficients.shape[1], stored)
-            size = SPARSE_SLICE_BYTES
+            widest, size = max(1, self._coefficients.shape[1]), SPARSE_SLICE_BYTES
         step = max(size // (8 * widest), 64)
+        if self._curved and not dense:
+            step = _sparse_step(block)
         for begin in range(0, block.rows, step):
             rows = block.part(begin, begin + step)
             self._add_slice(rows.to_dense() if dense else rows)
@@ -158,13 +158,14 @@ class Stack:
         offsets, moved = self._offsets, False
         if self.origin is not None and not rows.sparse:
             rows, moved = rows.with_matrix(rows.matrix - self.origin), True
-        elif self.origin is not None:  # sparse rows stay where they are: move the probes
+        elif self.origin is not None:  # sparse rows are not shifted: shift the probes
             offsets = offsets - self.origin @ self._coefficients
         margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
         multipliers = np.empty((rows.rows, self._sloped))
+        products = cross_products(rows.matrix) if self._curved else None
         for group in self._groups:
-            self._add_losses(group, margins, multipliers, rows)
+            self._add_losses(group, margins, multipliers, rows, products)
         if self._sloped:
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
             self._gradient[:-1] += rows.matrix.T @ multipliers
@@ -172,7 +173,12 @@ class Stack:
                 self._gradient[:-1] -= np.outer(self.origin, column_sums)
 
     def _add_losses(
-        self, group: Sequence[int], margins: Array, multipliers: Array, rows: Block
+        self,
+        group: Sequence[int],
+        margins: Array,
+        multipliers: Array,
+        rows: Block,
+        products: CrossProducts | None,
     ) -> None:
         """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
         first, weights = self.probes[group[0]], rows.weights
@@ -186,24 +192,24 @@ class Stack:
             slopes = terms.slopes
             multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
-            if self.probes[i].order > 1:
-                terms.add_hessian(self._totals[i].hessian, rows.matrix, number, each)
+            if self.probes[i].order > 1 and products is not None:
+                terms.add_hessian(self._totals[i].hessian, products, number, each)
 
     def finish(self) -> None:
-        """Add the gradients, which are summed side by side, to each probe's totals."""
+        """Add the gradients, which are summed side by side, to the totals of their probes."""
         for probe, place, sums in zip(self.probes, self._places, self._totals, strict=True):
             if probe.order > 0:
                 sums.gradient[:] += self._gradient[:, place].T
         self._gradient[:] = 0.0
 
     def totals(self) -> Array:
-        """Every probe's sums so far, one after another in one flat array."""
+        """Return every probe's sums so far, one after another in one flat array."""
         self.finish()
         return np.concatenate([sums.flat for sums in self._totals]) if self._totals else np.zeros(0)
 
 
 def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
-    """The inverse of `Stack.totals`: each probe's sums, in the order of the probes."""
+    """Return each probe's sums, in the order of the probes: the inverse of `Stack.totals`."""
     ends = np.cumsum([probe.length for probe in probes])
     return [
         Sums.of(probe, flat[end - probe.length : end])
@@ -212,17 +218,17 @@ def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
 
 
 def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
-    """Each margin's own block of the Hessian, sum_i w_i h_ikk [x_i - o, 1] [x_i - o, 1]'.
+    """Return each margin's own block of the Hessian, sum_i w_i h_ikk [x_i - o, 1] [x_i - o, 1]'.
 
-    (C, p + 1, p + 1): the whole Hessian for one margin, its diagonal blocks for several, for a
-    share of 1 / C of the work.
+    The shape is (C, p + 1, p + 1): the whole Hessian for one margin, its diagonal blocks for
+    several, with 1 / C of the work.
     """
     width = block.features + 1
     hessians = np.zeros((probe.margins, width, width))
     kept_sparse = origin is None and summed_sparse(block.matrix)
-    widest = block.matrix.nnz // max(block.rows, 1) if kept_sparse else width
-    size = SPARSE_SLICE_BYTES if kept_sparse else HESSIAN_SLICE_BYTES
-    step = max(size // (8 * max(widest, probe.margins)), 64)
+    step = max(HESSIAN_SLICE_BYTES // (8 * max(width, probe.margins)), 64)
+    if kept_sparse:
+        step = _sparse_step(block)
     for begin in range(0, block.rows, step):
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
@@ -231,6 +237,17 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
         if rows.weights is not None:
             curvatures = curvatures * rows.weights[:, None]
+        products = cross_products(matrix)
         for hessian, curvature in zip(hessians, curvatures.T, strict=True):
-            add_binomial_hessian(hessian, matrix, curvature)
+            products.add_binomial(hessian, curvature)
     return hessians
+
+
+def _sparse_step(block: Block) -> int:
+    """The rows of a slice whose Hessian is summed sparse.
+
+    What is made of them should stay in a cache, and the products be worth the sum over the
+    Hessian's places that each slice ends with.
+    """
+    stored = block.stored / max(block.rows, 1)
+    return max(int(SLICE_BYTES / (16 * (stored + 1))), block.features**2 // 64, 64)

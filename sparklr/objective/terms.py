@@ -1,7 +1,7 @@
 """The loss of rows at the margins of some probes, with its derivatives by these margins.
 
-Shapes: n rows, q probes side by side, C margins of each probe; C = 1 for the binomial loss and the
-number of classes K for the multinomial one. The formulas by row are in `losses`, the sums over
+Shapes: n rows, q probes side by side, C margins per probe; C = 1 for the binomial loss, and C = K
+classes for the multinomial loss. The formulas per row are in `losses`, and the sums over
 [x_i, 1] [x_i, 1]' in `hessians`.
 """
 
@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sparklr.arrays import Array, IntArray, Matrix
-from sparklr.objective.hessians import add_binomial_hessian, add_multinomial_hessian
+from sparklr.arrays import Array, IntArray
+from sparklr.objective.hessians import CrossProducts
 from sparklr.objective.losses import (
     binomial_terms,
     multinomial_terms,
@@ -30,13 +30,13 @@ class Terms(Protocol):
 
     @property
     def slopes(self) -> Array:
-        """d_ik = d loss_i / d margin_ik, (n, q C): one probe's margins after the other's."""
+        """d_ik = d loss_i / d margin_ik, (n, q C): the margins probe by probe."""
 
     def curvatures(self, probe: int) -> Array:
-        """h_ikk = d^2 loss_i / d margin_ik^2 at one of the probes, (n, C)."""
+        """Return h_ikk = d^2 loss_i / d margin_ik^2 at one of the probes, (n, C)."""
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i h_ikl [x_i, 1] [x_i, 1]' at one of the probes, (C (p + 1),) * 2."""
 
@@ -59,10 +59,10 @@ class BinomialTerms:
         return self.second[:, probe : probe + 1]
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i h_i [x_i, 1] [x_i, 1]'."""
-        add_binomial_hessian(hessian, matrix, weights * self.second[:, probe])
+        rows.add_binomial(hessian, weights * self.second[:, probe])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +90,12 @@ class MultinomialTerms:
         return chances * (1 - chances)
 
     def add_hessian(
-        self, hessian: Array, matrix: Matrix, probe: int, weights: Array | float
+        self, hessian: Array, rows: CrossProducts, probe: int, weights: Array | float
     ) -> None:
         """hessian += sum_i w_i (diag(p_i) - p_i p_i') (x) [x_i, 1] [x_i, 1]'."""
-        add_multinomial_hessian(hessian, matrix, self._chances(probe), weights)
+        rows.add_multinomial(hessian, self._chances(probe), weights)
 
     def _chances(self, probe: int) -> Array:
-        """p (n, K): made only where it is asked for, which gradients do not."""
-        multipliers = self.each[:, probe : probe + 1].copy()  # for it is overwritten
+        """Return p (n, K), computed only on demand, because gradients do not need it."""
+        multipliers = self.each[:, probe : probe + 1].copy()  # it will be overwritten
         return softmax_from_multipliers(multipliers, self.labels)[:, 0]

@@ -1,1 +1,1 @@
-"""Rows into blocks, and where the blocks lie."""
+"""Packing rows into blocks, and storing the blocks."""

@@ -1,11 +1,11 @@
-"""Block files: packed blocks beside the worker, so that a pass need not ship them.
+"""Block files: packed blocks on the workers' disks, so that a pass need not ship them.
 
-A file is believed if it is a plain file of this user's and of the length that Spark knows, and
-whoever cannot write or find one does without. The files lie in the executor's own local
-directory, which Spark removes when the executor ends, in a folder named by the fit's token,
-which the fit removes when it ends.
+A file is trusted only if it is a plain file that belongs to this user and has the length that
+Spark has recorded. If a file cannot be written or found, the block is taken from Spark. The files
+lie in the executor's local directory, which Spark removes when the executor ends, in a folder
+named by the fit's token, which the fit removes when it ends.
 
-Knows files and bytes only; no Spark, no blocks.
+Works on files and bytes only, without Spark and without blocks.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 
 log = logging.getLogger("sparklr")
 
-# Where Spark tells its Python workers to put files; several if the cluster has several disks.
+# Spark sets this variable in its Python workers: one folder, or several for several disks.
 LOCAL_DIRS = "SPARK_LOCAL_DIRS"
-# Bytes to leave free: Spark spills to the same disks, and a task that cannot spill fails.
+# Bytes to leave free: Spark spills to the same disks, and tasks that cannot spill fail.
 RESERVE = 2**30
 
 
 class BlockName(NamedTuple):
-    """Which block: Spark may pack a partition twice, in another order, and keeps one run's."""
+    """The name of a block. Spark may pack a partition twice, in another order, and keep one run."""
 
     partition: int
     position: int
@@ -47,10 +47,10 @@ class BlockStore:
     """The block files of one fit on this machine; the token cannot be guessed."""
 
     token: str
-    roots: tuple[str, ...] = ()  # the local directories; those that Spark tells if none
+    roots: tuple[str, ...] = ()  # the local directories; if empty, those in LOCAL_DIRS
 
     def seen_from_here(self, folders: Iterable[str]) -> BlockStore | None:
-        """The store for a reader who is no worker; None if the workers' folders are elsewhere."""
+        """Return the store for this process if the workers' folders are on this machine."""
         paths = [Path(folder) for folder in folders]
         if not paths or not all(one.name == self._folder_name and one.is_dir() for one in paths):
             return None
@@ -60,30 +60,30 @@ class BlockStore:
         return self.roots or [one for one in os.environ.get(LOCAL_DIRS, "").split(",") if one]
 
     def write(self, name: BlockName, pieces: Sequence[Any]) -> bool:
-        """Keep a block's bytes; False, with nothing left behind, if that cannot be done here."""
+        """Write a block's bytes; return False, with nothing left behind, if that fails."""
         folder = self._folder(name.partition)
         if folder is None:
             return False
         temporary = folder / f".{uuid.uuid4().hex}"
         try:
-            if name.position == 0:  # an attempt that Spark gave up must not make it once more
+            if name.position == 0:  # a task that Spark has given up must not make it again
                 folder.mkdir(mode=0o700, exist_ok=True)
             if not _is_own(folder):
-                raise PermissionError(f"'{folder}' is not a folder of this user's own")
+                raise PermissionError(f"'{folder}' is not a private folder of this user")
             if shutil.disk_usage(folder).free < sum(map(len, pieces)) + RESERVE:
                 raise OSError(f"the disk of '{folder}' is nearly full")
             _write_new(temporary, pieces)
-            # In one step: a reader sees a whole file or none.
+            # In one step: a reader sees the whole file or no file.
             temporary.replace(folder / name.file)
         except OSError as reason:
-            log.warning("a block file was not written, its block stays in Spark: %s", reason)
+            log.warning("a block file was not written, so Spark holds its block: %s", reason)
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             return False
         return True
 
     def read(self, name: BlockName, length: int) -> mmap.mmap | None:
-        """A block of this length as mapped memory; None if it is not to be had."""
+        """Return a block of this length as mapped memory; None if there is no such file."""
         folder = self._folder(name.partition)
         if folder is None or length == 0 or not _is_own(folder):
             return None
@@ -102,7 +102,7 @@ class BlockStore:
             os.close(handle)
 
     def holds(self, name: BlockName, length: int) -> bool:
-        """Whether a block's file is there, a plain one of this user's and of this length."""
+        """Whether a plain file of this user and of this length holds the block."""
         folder = self._folder(name.partition)
         if folder is None or not _is_own(folder):
             return False
@@ -113,11 +113,11 @@ class BlockStore:
         return _is_block(found, length)
 
     def folders(self) -> list[str]:
-        """The folders that this worker puts files into."""
+        """Return the folders that this worker writes files into."""
         return [str(Path(root) / self._folder_name) for root in self._roots()]
 
     def remove(self, folders: Iterable[str] | None = None) -> bool:
-        """Remove this fit's folders, by default this worker's; False if one is not to be seen."""
+        """Remove this fit's folders, by default this worker's; False if one is not found here."""
         given = self.folders() if folders is None else list(folders)
         here = [one for one in given if Path(one).name == self._folder_name and Path(one).is_dir()]
         for folder in here:
@@ -134,7 +134,7 @@ class BlockStore:
 
 
 def _out_of_reach(folder: Path) -> Path:
-    """A folder by another name: whoever still writes into it finds it no more."""
+    """Rename a folder, so that tasks that still write into it no longer find it."""
     if not _is_own(folder):
         return folder
     try:
@@ -143,14 +143,14 @@ def _out_of_reach(folder: Path) -> Path:
         return folder
 
 
-# A pipe in a file's place would be waited for.
+# Without O_NONBLOCK, opening a pipe in place of a file would block.
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# Reading the pages in at once saves a fault for every 4 KB of them.
+# Reading all pages at once saves a page fault per 4 KB.
 MAPPING = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether a folder is one, and no link to one; this user's, and closed to all others."""
+    """Whether this is a folder, not a link to one, of this user and closed to all others."""
     try:
         return _private(folder.lstat(), stat.S_ISDIR)
     except OSError:
@@ -158,12 +158,12 @@ def _is_own(folder: Path) -> bool:
 
 
 def _is_block(found: os.stat_result, length: int) -> bool:
-    """Whether a file is plain, of this user's alone and known by one name, and of this length."""
+    """Whether this is a plain private file with one name only and of this length."""
     return _private(found, stat.S_ISREG) and found.st_nlink == 1 and found.st_size == length
 
 
 def _private(found: os.stat_result, kind: object) -> bool:
-    """Whether a file or folder is of this kind, this user's, and closed to all others."""
+    """Whether this is of the given kind, belongs to this user and is closed to all others."""
     mine = found.st_uid == os.geteuid() and not found.st_mode & 0o077
     return mine and bool(kind(found.st_mode))  # type: ignore[operator]
 

@@ -1,7 +1,7 @@
-"""One packing of a frame's rows: a Spark job that makes blocks, and where those then lie.
+"""One packing of a frame's rows: a Spark job that makes blocks and stores them.
 
-Blocks of small partitions come to the driver in that same job. The others lie in files beside
-the workers; what Spark persists is their names, and those blocks that no file could be had for.
+Blocks of small partitions come to the driver in the same job. The other blocks lie in files on the
+workers' disks; Spark persists their names, and the blocks for which no file could be written.
 """
 
 from __future__ import annotations
@@ -32,51 +32,51 @@ from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.private_session import PrivateFrame
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 log = logging.getLogger("sparklr")
 
 PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
-# A batch's overhead is some 50 microseconds in Python; beyond this size nothing is gained.
+# The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
 PACK_BATCH_BYTES = 1_600_000
-# But not fewer rows than these, also where their width is not known: rows so wide that they would
-# be are sparse nearly always.
+# The least number of rows per batch, also used if their width is not known: rows so wide that a
+# batch would have fewer rows are nearly always sparse.
 FEWEST_RECORDS = 1_000
-# Where Spark's own validators save what they cannot persist.
+# Spark's own validators use this path for data that they cannot persist.
 TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
-# Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
+# Rows of the sample: so many that a fit from its optimum takes only a few Newton steps.
 SAMPLE_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class PackSettings:
-    """Where blocks live and how sums travel."""
+    """Settings of a packing: where blocks are stored, and how sums are merged."""
 
-    local_bytes: int = 128 * MEGABYTE  # all blocks together below this come to the driver
+    local_bytes: int = 128 * MEGABYTE  # if all blocks take less, they come to the driver
     block_bytes: int = 8 * MEGABYTE
-    merge_bytes: int = 64 * MEGABYTE  # partials beyond this merge on the executors first
+    merge_bytes: int = 64 * MEGABYTE  # if all partials take more, executors merge them first
     depth: int = 2  # levels of that merge
     slots: int | None = None  # tasks that can run at once, if known
-    files: bool = True  # whether workers may keep copies of blocks in files of their own
-    width: int | None = None  # features a row, if the metadata tell
-    classes: int | None = None  # likewise
-    folded: bool = False  # whether the last column names each row's fold
+    files: bool = True  # whether workers may keep blocks in files
+    width: int | None = None  # number of features, if the metadata have it
+    classes: int | None = None  # number of classes, if the metadata have it
+    folded: bool = False  # whether the last column is the fold of each row
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Rows to pack: columns features, label and perhaps weight and fold, in this order."""
+    """Rows to pack, with columns features, label and perhaps weight and fold, in this order."""
 
     private: PrivateFrame
-    names: ColumnNames  # what the user calls the columns, for errors
+    names: ColumnNames  # the user's names of the columns, for errors
     settings: PackSettings
 
     def plan(self, *, ship_all: bool) -> PackPlan:
-        """How every partition is packed."""
+        """Return how to pack every partition."""
         slots = self.settings.slots
-        # A partition's share: with unknown slots, small enough for hundreds of partitions.
+        # The share of a partition: if slots are unknown, small enough for hundreds of partitions.
         share = self.settings.local_bytes // (slots or 256)
-        # Likewise its share of the sample: four times the even one, as partitions differ in size.
+        # Its share of the sample: four times an even share, because partitions differ in size.
         tasks = slots or 64
         return PackPlan(
             self.settings.block_bytes,
@@ -90,7 +90,7 @@ class Source:
 
     @property
     def batch_records(self) -> int:
-        """Rows an Arrow batch of the packing job."""
+        """The number of rows per Arrow batch of the packing job."""
         width = self.settings.width
         if width is None:
             return FEWEST_RECORDS
@@ -98,7 +98,7 @@ class Source:
 
 
 class Packing:
-    """Blocks of a source's rows; what they take is given back by `close`."""
+    """The blocks of a source's rows; `close` frees all that they take."""
 
     def __init__(
         self,
@@ -112,14 +112,14 @@ class Packing:
     ) -> None:
         self.store, self.frame = store, frame
         self.folders: frozenset[str] | None = None  # not known until the job has ended
-        self.read_by_jobs = False  # any of which may have packed anew what an executor had lost
+        self.read_by_jobs = False  # if so, a job may have packed lost partitions again
         self._source = source
         self._persisted, self._writes_files = persisted, writes_files
-        self._path = path  # of the packed rows, where they are to be saved
+        self._path = path  # of the packed rows, if they are saved
 
     @staticmethod
     def start(source: Source, *, ship_all: bool = False) -> Packing:
-        """Plan the packing of a source; Spark persists what it makes, if the platform lets it."""
+        """Plan the packing of a source; Spark persists the result if the platform allows it."""
         store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
         frame = rows if settings.slots is None else rows.coalesce(settings.slots)
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
@@ -129,7 +129,7 @@ class Packing:
             return Packing(
                 source, store, packed, persisted=True, writes_files=settings.files, path=None
             )
-        # Each pass packs the rows again, and would write every block into a file again.
+        # Each pass packs the rows again, and would also write every block into a file again.
         path = _path_for(store) if is_remote(rows.sparkSession) else None
         packed = frame.mapInArrow(_Pack(plan, store, files=False), PACKED)
         return Packing(source, store, packed, persisted=False, writes_files=False, path=path)
@@ -140,7 +140,7 @@ class Packing:
         return bool(self.folders)
 
     def gather(self) -> Gathered:
-        """Run the packing job; bring home summaries and the blocks of small partitions."""
+        """Run the packing job; collect the summaries and the blocks of small partitions."""
         session = self.frame.sparkSession
         with _wording_worker_trouble():
             self._save(session)
@@ -176,7 +176,7 @@ class Packing:
         )
 
     def _mapped_blocks(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
-        """All blocks, if each lies in a file that this process can read."""
+        """Return all blocks if each lies in a file that this process can read, else None."""
         names = [
             (BlockName(its.partition, position, its.run), length)
             for its in summaries
@@ -186,24 +186,24 @@ class Packing:
         if not known or min(length for _, length in names) < 0:
             return None
         folders = {its.folders for its in summaries if its.folders}
-        if len(folders) > 1:  # of several machines
+        if len(folders) > 1:  # there are several machines
             return None
         store = self.store.seen_from_here(*folders)
         return None if store is None else FileBlocks(store, names)
 
     def _save(self, session: SparkSession) -> None:
-        """Save the packed rows, if there is a path for them; from there on they are read."""
+        """Save the packed rows if there is a path, and read them from it from now on."""
         path = self._path
         if path is None:
             return
-        # Else a hundred blocks would be in memory before any is written.
+        # By default a hundred blocks would be in memory before the first is written.
         writer = self.frame.write.option("parquet.block.size.row.check.min", "1")
         save = writer.option("compression", "none").parquet
         run_job(session, "sparklr: saving packed rows", lambda: save(path))
         self.frame = session.read.schema(PACKED).parquet(path)
 
     def unpersist(self) -> None:
-        """Let Spark forget what it holds, and remove what was saved."""
+        """Unpersist the packed rows, or remove them if they were saved."""
         if self._persisted:
             self._persisted = False
             self.frame.unpersist()
@@ -211,48 +211,48 @@ class Packing:
         if path is not None:
             try:
                 remove_path(self._source.private.frame.sparkSession, path)
-            except Exception as reason:
-                log.warning("packed rows were left at '%s': %s", path, first_line(reason))
+            except REFUSALS as reason:
+                log.warning("packed rows at '%s' were not removed: %s", path, first_line(reason))
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove block files, persisted rows and saved rows."""
         try:
             self._remove_files()
-        except Exception as reason:
-            # Spark removes the executors' folders when they end; a fit need not fail for them.
-            log.warning("block files were left: %s", first_line(reason))
+        except REFUSALS as reason:
+            # Spark removes the executors' folders when they end, so the fit need not fail.
+            log.warning("block files were not removed: %s", first_line(reason))
         finally:
             self.unpersist()
 
     def _remove_files(self) -> None:
-        """From here what lies on this machine, and by a job what may lie elsewhere."""
+        """Remove files on this machine directly, and files elsewhere by a job."""
         if not self._writes_files:
             return
         session = self._source.private.frame.sparkSession
         seen = self.folders is not None and self.store.remove(self.folders)
         if seen and not (self.folders and (self.read_by_jobs or _may_run_twice(session))):
             return
-        # Any executor may have files: of a packing that failed, of an attempt that did or that
-        # Spark ended, or of a partition that a lost executor had kept.
+        # Any executor may have files: of a failed packing, of a task that failed or that Spark
+        # ended, or of a partition that a lost executor had before.
         slots = self._source.settings.slots or 64
         names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
         if self.folders is not None:
-            # A task that reads a cached partition runs where its files are, and before the others:
-            # these fill the executors that are left.
+            # A task that reads a cached partition runs where its files are, and runs first; the
+            # other tasks fill the remaining executors.
             names = self.frame.select("partition").unionAll(names)
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Gathered:
-    """What the packing job brought to the driver."""
+    """The results of the packing job on the driver."""
 
     moments: Moments
-    folds: Mapping[int, Moments]  # of each fold's rows, if rows have folds
-    seen: int  # rows, those of weight 0 included
+    folds: Mapping[int, Moments]  # the moments of each fold's rows, if rows have folds
+    seen: int  # number of rows, including those of weight 0
     sample: Block
-    blocks: list[Block]  # of small partitions
-    count: int  # of all partitions' blocks
+    blocks: list[Block]  # the blocks of small partitions
+    count: int  # number of blocks of all partitions
     partitions: int
     mapped: FileBlocks | None  # all blocks, if their files lie on this machine
 
@@ -260,20 +260,20 @@ class Gathered:
 def _persist(frame: DataFrame) -> bool:
     try:
         frame.persist()
-    except Exception as reason:  # as serverless does
+    except REFUSALS as reason:  # for example, on serverless
         warn_once(f"cannot persist the packed rows: {first_line(reason)}")
         return False
     return True
 
 
 def _path_for(store: BlockStore) -> str | None:
-    """Where packed rows that nobody persists are saved, if the environment tells."""
+    """Return the path to save packed rows that Spark does not persist, if the user has set one."""
     parent = os.environ.get(TEMPORARY_PATH)
     if parent:
         return f"{parent.rstrip('/')}/sparklr-{store.token}"
     warn_once(
-        "the rows are packed again for each pass. To save them once a fit instead, set the "
-        f"environment variable {TEMPORARY_PATH} to a path that all of Spark can write to."
+        "the rows are packed again for each pass. To save them once per fit instead, set the "
+        f"environment variable {TEMPORARY_PATH} to a path that the cluster can write to."
     )
     return None
 
@@ -282,8 +282,8 @@ def _path_for(store: BlockStore) -> str | None:
 class _Pack:
     """The packing task.
 
-    The store's token tells two fits of one frame apart: Spark keeps equal plans once, and
-    whichever fit ended first would drop the other's blocks.
+    The store's token makes the plans of two fits of one frame differ: Spark persists equal plans
+    only once, and the fit that ended first would drop the blocks of the other.
     """
 
     plan: PackPlan
@@ -295,7 +295,7 @@ class _Pack:
 
 
 def _may_run_twice(session: SparkSession) -> bool:
-    """Whether Spark starts slow tasks a second time, and ends whichever is the later."""
+    """Whether Spark starts slow tasks a second time, and ends the slower of the two."""
     return session.conf.get("spark.speculation", "false") == "true"
 
 
@@ -306,14 +306,14 @@ def _partition() -> int:
 
 @contextmanager
 def _wording_worker_trouble() -> Iterator[None]:
-    """Say in a sentence what a worker without our packages says in a page."""
+    """Raise a short error if the workers lack our packages or run another Python version."""
     try:
         yield
-    except Exception as trouble:
+    except REFUSALS as trouble:
         text = str(trouble)
         lacking = re.search(r"No module named '(sparklr|numpy|scipy|pandas|pyarrow)'", text)
         if lacking or "PYTHON_VERSION_MISMATCH" in text:
-            what = f"have no {lacking[1]}" if lacking else "run another version of Python"
+            what = f"cannot import {lacking[1]}" if lacking else "run another version of Python"
             raise RuntimeError(
                 f"Spark's workers {what}. Install sparklr where they run; on one machine, set the "
                 f"environment variable PYSPARK_PYTHON to {sys.executable} before the Spark "

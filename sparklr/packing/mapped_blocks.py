@@ -1,6 +1,7 @@
 """Block files that this process can read itself: on one machine, no pass needs a Spark job.
 
-So it is in Spark's local mode, and on a cluster of one node. Knows files and blocks; no Spark.
+This is the case in Spark's local mode and on a cluster of one node. Depends on files and blocks,
+not on Spark.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from sparklr.rows.blocks import Block
 
 
 class BlockLostError(LookupError):
-    """A block's file is not there, or not as it was."""
+    """A block's file is missing or has changed."""
 
 
 @dataclass(frozen=True, eq=False)
 class FileBlocks(Sequence[Block]):
-    """Blocks in files, mapped into memory at their first use and kept so: mapping costs a pass
-    of few columns a third of its time, and the memory is the system's to take back."""
+    """Blocks in files, mapped into memory at first use.
+
+    They stay mapped: mapping takes a third of the time of a pass with few columns, and the system
+    can reclaim the memory.
+    """
 
     store: BlockStore
     names: Sequence[tuple[BlockName, int]]  # with the length of the file
@@ -38,10 +42,10 @@ class FileBlocks(Sequence[Block]):
             return FileBlocks(self.store, self.names[at], self.mapped)
         name, length = self.names[at]
         block = self.mapped.get(name)
-        # Looked at each time: reading on where a file was cut short would kill the process.
+        # Checked at each use: reading beyond the end of a truncated file would kill the process.
         if block is None or not self.store.holds(name, length):
             buffer = self.store.read(name, length)
             if buffer is None:
-                raise BlockLostError(f"block file {name.file} is not there as it was written")
+                raise BlockLostError(f"block file {name.file} is missing or has changed")
             block = self.mapped[name] = Block.from_buffer(buffer)
         return block

@@ -1,7 +1,7 @@
-"""What a packing tells besides its blocks: each partition's summary, and all of them merged.
+"""Summaries of the packed partitions, and their merge.
 
-Moments, a random sample, and what is wrong with the rows. Workers write it, the driver checks it;
-neither needs Spark for that.
+A summary has moments, a random sample, and the faults of the rows. Workers write summaries, and the
+driver checks and merges them; neither needs Spark for this.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.rows.blocks import Block, stack_rows
 from sparklr.rows.checks import ColumnNames, RowFaults
 
-# Rows of the sample: enough that a start from its optimum leaves a few Newton steps.
+# Rows of the sample: so many that a fit from its optimum takes only a few Newton steps.
 SAMPLE_ROWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
 class PartitionSummary:
-    """What a partition tells besides its blocks; `features` is None if it has no valid row."""
+    """The summary of a partition; `features` is None if it has no row with features."""
 
     partition: int
     features: int | None
     blocks: int
-    seen: int  # rows, those of weight 0 included
-    folds: Mapping[int, Moments]  # of each fold's rows: 0 alone where rows have no folds
+    seen: int  # number of rows, including those of weight 0
+    folds: Mapping[int, Moments]  # moments of each fold's rows; only fold 0 if there are no folds
     sample: Block
-    keys: Array  # the sample's random keys: the smallest of all keys make the whole sample
+    keys: Array  # random keys of the sample: the smallest keys of all partitions are sampled
     faults: RowFaults
-    folders: tuple[str, ...] = ()  # where its block files lie,
-    run: int = 0  # what names them,
-    lengths: tuple[int, ...] = ()  # and how long they are; -1 for a block without one
+    folders: tuple[str, ...] = ()  # the folders of the block files
+    run: int = 0  # the run in the names of the block files
+    lengths: tuple[int, ...] = ()  # the lengths of the block files; -1 for a block without file
 
     def to_bytes(self) -> bytes:
-        """As plain arrays: nothing is ever unpickled."""
+        """Return the summary as plain arrays, so that nothing is unpickled."""
         counts = [-1 if self.features is None else self.features, self.blocks, self.seen]
         arrays: dict[str, Any] = {
             "counts": np.array([self.partition, *counts]),
@@ -60,12 +60,12 @@ class PartitionSummary:
 
     @property
     def moments(self) -> Moments:
-        """Of all its rows."""
+        """The moments of all rows."""
         return merge_all(self.folds.values())
 
     @staticmethod
     def from_bytes(payload: bytes) -> PartitionSummary:
-        """The inverse of `to_bytes`."""
+        """Read a summary: the inverse of `to_bytes`."""
         with np.load(io.BytesIO(payload), allow_pickle=False) as file:
             arrays = dict(file)
         partition, features, blocks, seen = (int(count) for count in arrays["counts"])
@@ -97,7 +97,7 @@ class PartitionSummary:
 def check_and_merge(
     summaries: Sequence[PartitionSummary], names: ColumnNames
 ) -> tuple[dict[int, Moments], Block]:
-    """Each fold's moments and a sample, or an error that says what is wrong with the rows."""
+    """Return each fold's moments and a sample, or raise an error if rows are not valid."""
     faults = RowFaults()
     features: int | None = None
     folds: dict[int, Moments] = {}
@@ -115,12 +115,12 @@ def check_and_merge(
     if faults:
         raise ValueError(faults.sentence(names))
     if features is None or sum(summary.seen for summary in summaries) == 0:
-        raise ValueError("The data set is empty: there are no rows to fit. Pass at least one row.")
+        raise ValueError("The data set is empty: it has no rows to fit. Pass at least one row.")
     moments = merge_all(folds.values())
     if moments.rows == 0:
         raise ValueError(
-            f"{names.subject('weight')}: all weights are zero, so no row counts. "
-            "Give at least one row a weight above zero."
+            f"{names.subject('weight')}: all weights are zero. Give at least one row a weight "
+            "above zero."
         )
     check_magnitudes(moments, names)
     samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
@@ -129,32 +129,34 @@ def check_and_merge(
 
 
 def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
-    """Refuse numbers whose squares, or whose sums, leave what a float64 can hold."""
-    # Told from a constant column by its ends: what is left of such squares is rounding.
+    """Refuse features and weights whose squares or sums overflow or underflow in float64."""
+    # Minimum and maximum show that the column is not constant; its spread is only rounding.
     tiny = (moments.maximum > moments.minimum) & (moments.spread < 1e-280)
     if tiny.any() and np.isfinite(moments.spread).all() and 1e-150 < moments.weight < 1e150:
         at = int(np.flatnonzero(tiny)[0])
         raise ValueError(
-            f"{names.subject('features')}: {names.feature(at)} runs from {moments.minimum[at]:g} "
-            f"to {moments.maximum[at]:g}, and the squares of such differences vanish. Rescale it, "
-            "e.g. multiply by 1e100, or leave it out."
+            f"{names.subject('features')}: {names.feature(at)} has values from "
+            f"{moments.minimum[at]:g} to {moments.maximum[at]:g}, and the squares of such "
+            "differences vanish. Rescale it, e.g. multiply by 1e100, or leave it out."
         )
     bad = np.flatnonzero(~np.isfinite(moments.spread) | ~np.isfinite(moments.mean))
     if len(bad):
         low, high = moments.minimum[bad[0]], moments.maximum[bad[0]]
         raise ValueError(
-            f"{names.subject('features')}: {names.feature(int(bad[0]))} runs from {low:g} to "
-            f"{high:g}, and the squares of such values overflow. Rescale it, e.g. divide by 1e100."
+            f"{names.subject('features')}: {names.feature(int(bad[0]))} has values from {low:g} "
+            f"to {high:g}, and the squares of such values overflow. Rescale it, e.g. divide by "
+            "1e100."
         )
     if moments.rows and not 1e-150 < moments.weight < 1e150:
         raise ValueError(
-            f"{names.subject('weight')}: the weights add up to {moments.weight:g}, beyond what "
-            "can be computed with. Multiply all by one number; only their ratios count."
+            f"{names.subject('weight')}: the weights add up to {moments.weight:g}, but their sum "
+            "must lie between 1e-150 and 1e150. Multiply all weights by one number; only their "
+            "ratios matter."
         )
 
 
 def smallest_keys(samples: list[tuple[Array, Block]], most: int) -> tuple[Array, Block]:
-    """The `most` rows with the smallest keys among all samples: a sample of all their rows."""
+    """Return the `most` rows with the smallest keys of all samples: a sample of all rows."""
     keys = np.concatenate([keys for keys, _ in samples])
     whole = stack_blocks([block for _, block in samples])
     if len(keys) <= most:
@@ -164,7 +166,7 @@ def smallest_keys(samples: list[tuple[Array, Block]], most: int) -> tuple[Array,
 
 
 def stack_blocks(blocks: list[Block]) -> Block:
-    """The rows of all blocks as one."""
+    """Return the rows of all blocks as one block."""
     weights = None
     if any(block.weights is not None for block in blocks):
         weights = np.concatenate(

@@ -1,8 +1,8 @@
-"""Packing: one partition's rows into blocks, with everything else that one reading can tell.
+"""The packing task: one partition's rows into blocks, and a summary from the same reading.
 
-Arrow batches in, Arrow batches out. For each block a row, and one last row with the
-partition's summary: moments, a random sample, and what is wrong with the rows. Runs inside
-Spark's workers but knows nothing of Spark.
+Arrow batches in, Arrow batches out. There is one row per block, and a last row with the
+partition's summary: moments, a random sample, and the faults of the rows. Runs inside Spark's
+workers but does not depend on Spark.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count, pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,9 +30,9 @@ SCHEMA = pa.schema(
     [
         ("partition", pa.int32()),
         ("position", pa.int32()),  # of the block in its partition, or SUMMARY
-        ("run", pa.int64()),  # which packing of the partition, if Spark packs it twice
+        ("run", pa.int64()),  # a random number per packing: Spark may pack a partition twice
         ("small", pa.bool_()),  # whether the partition's blocks all fit `PackPlan.small_bytes`
-        ("length", pa.int64()),  # of the block in bytes
+        ("length", pa.int64()),  # the size of the block in bytes
         ("payload", pa.binary()),  # the block, or null if it lies in a file
     ]
 )
@@ -41,24 +40,27 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class PackPlan:
-    """How to pack, the same for every partition."""
+    """How to pack; the plan is the same for every partition."""
 
     block_bytes: int = 8 * 2**20
     small_bytes: int = 64 * 2**20
     sample_rows: int = 10_000
     sample_bytes: int = 16 * 2**20
     classes: int | None = None  # from the label column's metadata
-    folded: bool = False  # whether the last column names each row's fold
-    ship_all: bool = False  # blocks that lie in files too
+    folded: bool = False  # whether the last column is the fold of each row
+    ship_all: bool = False  # whether Spark also gets the blocks that lie in files
 
 
 def pack_partition(
-    batches: Iterable[Any], partition: int, plan: PackPlan, store: BlockStore | None = None
+    batches: Iterable[pa.RecordBatch],
+    partition: int,
+    plan: PackPlan,
+    store: BlockStore | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Pack a partition: batches with columns features, label and perhaps weight and fold.
+    """Pack a partition, whose batches have columns features, label and perhaps weight and fold.
 
-    Blocks that will not come to the driver are put into the store's files, and travel no further
-    if that succeeds.
+    Blocks that will not come to the driver are written to the store's files. If that succeeds,
+    Spark gets only their names.
     """
     packer, names = Packer(partition, plan), _names(partition)
     small, others = _peel(packer.blocks(batches), plan.small_bytes)
@@ -78,13 +80,16 @@ def pack_partition(
     if lengths and store is not None:
         folders = tuple(store.folders())
         summary = replace(summary, folders=folders, run=last.run, lengths=tuple(lengths))
-    # The summary is always marked small, so that one filter fetches it with the small blocks.
+    # The summary is always marked as small, so that one filter selects it with the small blocks.
     payload = summary.to_bytes()
     yield _row(last._replace(position=SUMMARY), True, len(payload), payload)
 
 
 def _peel(blocks: Iterator[Block], most: int) -> tuple[list[Block], Iterator[Block]]:
-    """All blocks and no others, if together they take at most so many bytes; else none, and all."""
+    """Split blocks into small and other: all are small if together they take at most `most` bytes.
+
+    Otherwise no block is small.
+    """
     held: deque[Block] = deque()
     size = 0
     for block in blocks:
@@ -96,7 +101,7 @@ def _peel(blocks: Iterator[Block], most: int) -> tuple[list[Block], Iterator[Blo
 
 
 def _drained(blocks: deque[Block]) -> Iterator[Block]:
-    """The blocks, each let go as it is given."""
+    """Yield the blocks, and keep no reference to a block that was given."""
     while blocks:
         yield blocks.popleft()
 
@@ -122,7 +127,7 @@ class _Rows:
     folds: Array | None
 
     def by_fold(self) -> Iterator[tuple[int, _Rows]]:
-        """The rows of each fold."""
+        """Yield each fold with its rows."""
         if self.folds is None:
             yield 0, self
             return
@@ -133,7 +138,7 @@ class _Rows:
 
 
 class _Waiting:
-    """Rows of one fold that wait to become a block."""
+    """The rows of one fold that are not yet in a block."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -147,7 +152,7 @@ class _Waiting:
         self.size += 8 * stored + 16 * matrix.shape[0]
 
     def block(self, fold: int) -> Block:
-        """All of them as one block; weights that are all 1 are left out."""
+        """Return all rows as one block, without weights if all weights are 1."""
         weights = None
         if self._rows[0].weights is not None:
             weights = np.concatenate([rows.weights for rows in self._rows])
@@ -157,7 +162,7 @@ class _Waiting:
 
 
 class Packer:
-    """Gathers one partition's rows into blocks and keeps account of them."""
+    """Packs one partition's rows into blocks and computes their summary."""
 
     def __init__(self, partition: int, plan: PackPlan) -> None:
         self._partition = partition
@@ -170,8 +175,8 @@ class Packer:
         self._samples: list[tuple[Array, Block]] = []
         self._random = np.random.default_rng([20_001, partition])
 
-    def blocks(self, batches: Iterable[Any]) -> Iterator[Block]:
-        """Blocks of about `block_bytes`; after a first fault rows are only counted."""
+    def blocks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
+        """Yield blocks of about `block_bytes`; after a first fault, rows are only counted."""
         for batch in batches:
             rows = self._checked_rows(batch)
             if self._faults:
@@ -186,10 +191,9 @@ class Packer:
             yield from self._flush(fold)
 
     def _flush(self, fold: int) -> Iterator[Block]:
-        """A fold's waiting rows as blocks, none much above `block_bytes` unless one row is."""
+        """Yield a fold's waiting rows as blocks not much larger than `block_bytes` or one row."""
         whole = self._waiting.pop(fold).block(fold)
-        stored = 12 * whole.matrix.nnz if whole.sparse else 8 * whole.matrix.size
-        pieces = max(1, round(stored / self._plan.block_bytes))
+        pieces = max(1, round(whole.matrix_bytes / self._plan.block_bytes))
         ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
         for begin, end in pairwise(ends):
             if begin == end:
@@ -201,8 +205,8 @@ class Packer:
             self._draw(block)
             yield block
 
-    def _checked_rows(self, batch: Any) -> _Rows | None:
-        """The batch's rows with weight above zero, or None if there are none or some are bad."""
+    def _checked_rows(self, batch: pa.RecordBatch) -> _Rows | None:
+        """Return the rows with weight above zero; None if no rows are left or a fault was found."""
         features = read_features(batch.column(0))
         labels = read_numbers(batch.column(1))
         count = batch.num_columns - self._plan.folded
@@ -267,7 +271,7 @@ class Packer:
             self._faults.add(rule, int(broken.sum()), "" if np.isnan(value) else f"{value:g}")
 
     def _draw(self, block: Block) -> None:
-        """Give each row a random key and keep those with the smallest."""
+        """Give each row a random key and keep the rows with the smallest keys."""
         keys = self._random.random(block.rows)
         most = self._most(block)
         if block.rows > most:
@@ -278,14 +282,13 @@ class Packer:
             self._samples = [smallest_keys(self._samples, most)]
 
     def _most(self, block: Block) -> int:
-        stored = 12 * block.matrix.nnz if block.sparse else 8 * block.matrix.size
-        by_bytes = int(self._plan.sample_bytes * block.rows / max(stored, 1))
+        by_bytes = int(self._plan.sample_bytes * block.rows / max(block.matrix_bytes, 1))
         return max(1, min(self._plan.sample_rows, by_bytes))
 
     def summary(self, blocks: int) -> PartitionSummary:
-        """What was seen, once all rows have been read."""
+        """Return the summary, after all rows have been read."""
         features = self._features
-        # Of rows that are refused only that is told: their width may be the very fault.
+        # If there are faults, only these are reported: the width may be one of the faults.
         width = 0 if self._faults else features or 0
         nothing = Block(np.zeros((0, width)), np.zeros(0), None)
         keys, sample = np.zeros(0), nothing
@@ -299,7 +302,7 @@ class Packer:
 
 @dataclass(frozen=True)
 class RemoveFiles:
-    """Remove a fit's files from the machine of each task; no rows come out."""
+    """Remove a fit's files from the machine of each task; gives no rows."""
 
     store: BlockStore
 

@@ -1,8 +1,8 @@
-"""The Params of LogisticRegression, with Spark's names, defaults and rules, and our own.
+"""The Params of LogisticRegression: Spark's, with its names, defaults and rules, and our own.
 
-`declared` says what Params there are and holds `RULES`, what is known of each; `accessors` has
-their setters and getters; `checks` refuses what cannot be, in Python and before any job: Spark's
-own checks sit in its JVM, which Spark Connect does not have.
+`declared` declares the Params and holds `RULES`, the table of their rules; `accessors` has the
+setters and getters; `checks` refuses invalid values in Python, before any job: Spark's own checks
+run in its JVM, which Spark Connect does not have.
 """
 
 from sparklr.params.accessors import EstimatorParams, LogisticRegressionParams

@@ -1,6 +1,6 @@
-"""The setters and getters of Params: those of estimator and model, and those of fits alone.
+"""The setters and getters of the Params: those shared with the model, and the estimator's own.
 
-Those of `labelCol` and of the output columns are Spark's, of the classes that ours derive from.
+The setters and getters of `labelCol` and of the output columns come from Spark's base classes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LogisticRegressionParams(DeclaredParams):
         return self
 
     def getThreshold(self) -> float:
-        """The threshold, or the one that two `thresholds` amount to."""
+        """Return the threshold, or the threshold that is equivalent to two `thresholds`."""
         check_thresholds(self)
         if not self.isSet(self.thresholds):
             return float(self.getOrDefault(self.threshold))
@@ -46,7 +46,7 @@ class LogisticRegressionParams(DeclaredParams):
         return self
 
     def getThresholds(self) -> list[float]:
-        """The thresholds, or [1 - t, t] where only `threshold` is set; an error if neither is."""
+        """Return the thresholds, or [1 - t, t] for a `threshold` alone; raise if neither is set."""
         check_thresholds(self)
         if not self.isSet(self.thresholds) and self.isSet(self.threshold):
             value = float(self.getOrDefault(self.threshold))
@@ -60,41 +60,41 @@ class LogisticRegressionParams(DeclaredParams):
         return self
 
     def setFeaturesCols(self: P, value: list[str]) -> P:
-        """Set `featuresCols`, numeric columns to take as features, and clear `featuresCol`."""
+        """Set `featuresCols`, the numeric columns to use as features, and clear `featuresCol`."""
         self._set(featuresCols=value)
         self.clear(self.featuresCol)
         return self
 
     def getFeaturesCols(self) -> list[str]:
-        """The value of `featuresCols`; an error if it is not set."""
+        """Return the value of `featuresCols`; raise if it is not set."""
         return list(self.getOrDefault("featuresCols"))
 
     def getFamily(self) -> str:
-        """The value of `family` or its default."""
+        """Return the value of `family` or its default."""
         return str(self.getOrDefault(self.family))
 
     def getSolver(self) -> str:
-        """The value of `solver` or its default."""
+        """Return the value of `solver` or its default."""
         return str(self.getOrDefault(self.solver))
 
     def getLowerBoundsOnCoefficients(self) -> Matrix:
-        """The value of `lowerBoundsOnCoefficients`."""
+        """Return the value of `lowerBoundsOnCoefficients`."""
         return self.getOrDefault(self.lowerBoundsOnCoefficients)
 
     def getUpperBoundsOnCoefficients(self) -> Matrix:
-        """The value of `upperBoundsOnCoefficients`."""
+        """Return the value of `upperBoundsOnCoefficients`."""
         return self.getOrDefault(self.upperBoundsOnCoefficients)
 
     def getLowerBoundsOnIntercepts(self) -> Vector:
-        """The value of `lowerBoundsOnIntercepts`."""
+        """Return the value of `lowerBoundsOnIntercepts`."""
         return self.getOrDefault(self.lowerBoundsOnIntercepts)
 
     def getUpperBoundsOnIntercepts(self) -> Vector:
-        """The value of `upperBoundsOnIntercepts`."""
+        """Return the value of `upperBoundsOnIntercepts`."""
         return self.getOrDefault(self.upperBoundsOnIntercepts)
 
     def _set_together(self, values: dict[str, Any]) -> None:
-        """Set all of these, or none of them if a value or the thresholds are refused."""
+        """Set all of these Params, or none of them if a value or a combination is refused."""
         before = dict(self._paramMap)
         try:
             self._set(**values)
@@ -106,14 +106,14 @@ class LogisticRegressionParams(DeclaredParams):
 
 
 class EstimatorParams(LogisticRegressionParams, HasVerbose):
-    """The Params of an estimator: a model knows how it was fitted, but has no say in it."""
+    """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 
     def setMaxIter(self: E, value: int) -> E:
-        """Set the most iterations allowed."""
+        """Set the maximum number of iterations."""
         return self._set(maxIter=value)
 
     def setRegParam(self: E, value: float) -> E:
-        """Set the penalty's weight."""
+        """Set the weight of the penalty."""
         return self._set(regParam=value)
 
     def setElasticNetParam(self: E, value: float) -> E:
@@ -121,7 +121,7 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose):
         return self._set(elasticNetParam=value)
 
     def setTol(self: E, value: float) -> E:
-        """Set the tolerance."""
+        """Set the convergence tolerance."""
         return self._set(tol=value)
 
     def setFitIntercept(self: E, value: bool) -> E:
@@ -129,7 +129,7 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose):
         return self._set(fitIntercept=value)
 
     def setStandardization(self: E, value: bool) -> E:
-        """Set whether the penalty counts coefficients of scaled features."""
+        """Set whether the penalty applies to the coefficients of standardised features."""
         return self._set(standardization=value)
 
     def setWeightCol(self: E, value: str) -> E:
@@ -137,33 +137,33 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose):
         return self._set(weightCol=value)
 
     def setAggregationDepth(self: E, value: int) -> E:
-        """Set the depth of the tree in which partial sums merge."""
+        """Set the depth of the tree that merges partial sums."""
         return self._set(aggregationDepth=value)
 
     def setFamily(self: E, value: str) -> E:
-        """Set the label's distribution: auto, binomial or multinomial."""
+        """Set the distribution of the label: auto, binomial or multinomial."""
         return self._set(family=value)
 
     def setMaxBlockSizeInMB(self: E, value: float) -> E:
-        """Set the size of a block of rows; 0 leaves the choice to sparklr."""
+        """Set the size of a block of rows; with 0, sparklr chooses it."""
         return self._set(maxBlockSizeInMB=value)
 
     def setSolver(self: E, value: str) -> E:
-        """Set the method of optimisation."""
+        """Set the optimisation method."""
         return self._set(solver=value)
 
     def setLowerBoundsOnCoefficients(self: E, value: Matrix) -> E:
-        """Set lower bounds on coefficients: (1, features), or (classes, features)."""
+        """Set lower bounds on coefficients: shape (1, features) or (classes, features)."""
         return self._set(lowerBoundsOnCoefficients=value)
 
     def setUpperBoundsOnCoefficients(self: E, value: Matrix) -> E:
-        """Set upper bounds on coefficients: (1, features), or (classes, features)."""
+        """Set upper bounds on coefficients: shape (1, features) or (classes, features)."""
         return self._set(upperBoundsOnCoefficients=value)
 
     def setLowerBoundsOnIntercepts(self: E, value: Vector) -> E:
-        """Set lower bounds on intercepts: one, or one a class."""
+        """Set lower bounds on intercepts: one bound, or one bound per class."""
         return self._set(lowerBoundsOnIntercepts=value)
 
     def setUpperBoundsOnIntercepts(self: E, value: Vector) -> E:
-        """Set upper bounds on intercepts: one, or one a class."""
+        """Set upper bounds on intercepts: one bound, or one bound per class."""
         return self._set(upperBoundsOnIntercepts=value)

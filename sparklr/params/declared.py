@@ -1,7 +1,8 @@
-"""Which Params there are, and what is known of each: a new one is declared and ruled here."""
+"""The declarations and rules of all Params; a new Param gets both here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
@@ -39,16 +40,16 @@ from sparklr.solvers.methods import SOLVERS
 
 D = TypeVar("D", bound="DeclaredParams")
 
-# Checked against the table of families by a test: Params are known below them.
+# A test compares these names with the families, which Params cannot import from a higher layer.
 FAMILY_NAMES = ("auto", "binomial", "multinomial")
 
 
-def _dummy() -> Any:
+def _dummy() -> Params:
     return Params._dummy()
 
 
 class DeclaredParams(
-    # In the order of Spark's own classifiers, or Python finds no common method order with them.
+    # Spark's own classifiers have this order; with another, Python finds no common method order.
     HasProbabilityCol,
     HasThresholds,
     HasRawPredictionCol,
@@ -66,7 +67,7 @@ class DeclaredParams(
     HasThreshold,
     HasMaxBlockSizeInMB,
 ):
-    """The Params of estimator and model, with their defaults. What is set obeys `RULES`."""
+    """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
 
     threshold: Param[float] = Param(
         _dummy(),
@@ -85,44 +86,44 @@ class DeclaredParams(
     lowerBoundsOnCoefficients: Param[Matrix] = Param(
         _dummy(),
         "lowerBoundsOnCoefficients",
-        "Lower bounds on coefficients: a matrix of (1, features) for binomial, "
+        "Lower bounds on coefficients: a matrix of shape (1, features) for binomial, "
         "(classes, features) for multinomial regression.",
         typeConverter=TypeConverters.toMatrix,
     )
     upperBoundsOnCoefficients: Param[Matrix] = Param(
         _dummy(),
         "upperBoundsOnCoefficients",
-        "Upper bounds on coefficients: a matrix of (1, features) for binomial, "
+        "Upper bounds on coefficients: a matrix of shape (1, features) for binomial, "
         "(classes, features) for multinomial regression.",
         typeConverter=TypeConverters.toMatrix,
     )
     lowerBoundsOnIntercepts: Param[Vector] = Param(
         _dummy(),
         "lowerBoundsOnIntercepts",
-        "Lower bounds on intercepts: 1 for binomial, one a class for multinomial regression.",
+        "Lower bounds on intercepts: one for binomial, one per class for multinomial regression.",
         typeConverter=TypeConverters.toVector,
     )
     upperBoundsOnIntercepts: Param[Vector] = Param(
         _dummy(),
         "upperBoundsOnIntercepts",
-        "Upper bounds on intercepts: 1 for binomial, one a class for multinomial regression.",
+        "Upper bounds on intercepts: one for binomial, one per class for multinomial regression.",
         typeConverter=TypeConverters.toVector,
     )
     featuresCols: Param[list[str]] = Param(
         _dummy(),
         "featuresCols",
-        "Numeric columns that together are the features, instead of a vector in featuresCol.",
+        "Numeric columns to use as the features, instead of a vector column in featuresCol.",
         typeConverter=TypeConverters.toListString,
     )
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The method of optimisation: auto, newton, l-bfgs, proximal-newton or owl-qn. The "
-        "first two need a penalty without L1 part; auto chooses by penalty and size.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton or owl-qn. newton and "
+        "l-bfgs need a penalty without an L1 term; auto chooses by penalty and size.",
         typeConverter=TypeConverters.toString,
     )
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self._setDefault(
             maxIter=100,
@@ -138,20 +139,20 @@ class DeclaredParams(
             solver="auto",
         )
 
-    def set(self, param: Param[Any], value: Any) -> None:
-        """As Spark's, but a value that is refused is refused by its Param's name."""
+    def set(self, param: Param[Any], value: object) -> None:
+        """Like Spark's `set`, but errors name the Param."""
         self._shouldOwn(param)
         if value is None:
             raise TypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
 
-    def copy(self: D, extra: Any = None) -> D:
-        """A copy with the same uid, and with the values of `extra`."""
+    def copy(self: D, extra: dict[Param[Any], Any] | None = None) -> D:
+        """Return a copy with the same uid and the values of `extra`."""
         check_map({} if extra is None else extra)
         return super().copy(extra)
 
-    def _set(self: D, **kwargs: Any) -> D:
-        """As Spark's, but None leaves a Param unset, and a value outside its range is refused."""
+    def _set(self: D, **kwargs: object) -> D:
+        """Like Spark's `_set`, but None leaves a Param unset, and values are checked."""
         given = {name: value for name, value in kwargs.items() if value is not None}
         before = dict(self._paramMap)
         try:
@@ -162,16 +163,16 @@ class DeclaredParams(
             raise
         return self
 
-    def _set_one(self, name: str, value: Any) -> None:
+    def _set_one(self, name: str, value: object) -> None:
         try:
             super()._set(**{name: value})
-        except (ArithmeticError, ValueError) as reason:  # Spark names the Param of a TypeError
-            raise ValueError(f"{name} cannot be set to what is given: {reason}") from None
+        except (ArithmeticError, ValueError) as reason:  # a TypeError names the Param
+            raise ValueError(f"{name} cannot be set to the given value: {reason}") from None
         check_value(name, self.getOrDefault(name))
 
 
-# Beside the declarations above, those of Spark's mixins among its bases, and those of the two
-# Params that only fits have: `verbose`, and `initialModel`, whose converter needs the model.
+# The rules of the Params declared above, of Spark's mixins, and of the two Params that only the
+# estimator has: `verbose`, and `initialModel`, whose converter needs the model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
@@ -201,17 +202,17 @@ RULES: dict[str, ParamRule] = {
 }
 
 
-def check_value(name: str, value: Any) -> None:
-    """Refuse a Param value outside its range."""
-    if name in RULES:  # a derived class may have Params of its own
+def check_value(name: str, value: object) -> None:
+    """Refuse a Param value that is out of range."""
+    if name in RULES:  # a subclass may declare other Params
         RULES[name].check(name, value)
 
 
-def check_map(values: Any) -> None:
-    """Refuse a param map whose keys are no Params: Spark takes no notice of them."""
+def check_map(values: Iterable[object]) -> None:
+    """Refuse a param map with a key that is not a Param: Spark ignores such keys."""
     for key in values:
         if not isinstance(key, Param):
             raise TypeError(
-                f"A param map has the key {key!r}, which is no Param. Write estimator.regParam, "
+                f"Param map keys must be Params, but got {key!r}. Write estimator.regParam, "
                 "not 'regParam'."
             )

@@ -1,4 +1,4 @@
-"""What can be known of a Param beside its doc and its converter, and the ranges that there are."""
+"""The rule of a Param, beyond its doc and its type converter, and the ranges that rules use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Range:
-    """Which of the values that a converter lets through are allowed, and that in words."""
+    """The allowed values among those that a converter accepts, and their description in words."""
 
     holds: Callable[[Any], bool]
     words: str
@@ -18,22 +18,22 @@ class Range:
 
 @dataclass(frozen=True)
 class ParamRule:
-    """What is known of a Param. No answer has a default, so that each is given by intention.
+    """The rule of a Param. No field has a default, so that each is set on purpose.
 
-    range : the values that are allowed; None where the converter alone decides, or where it
-        depends on what the rows are
-    affects_rows : whether it changes which columns are read or how they are packed, so that
-        fits with two values of it cannot share blocks
-    per_feature : whether its values are coefficients, or intercepts that belong to them, so that
-        they mean something else for features that were shifted or scaled
+    range : the allowed values; None where the converter alone decides, or where they depend on
+        the rows
+    affects_rows : whether the Param changes which columns are read or how they are packed, so
+        that fits with different values cannot share blocks
+    per_feature : whether its values are coefficients, or intercepts that belong to coefficients,
+        so that they change their meaning when features are shifted or scaled
     """
 
     range: Range | None
     affects_rows: bool
     per_feature: bool
 
-    def check(self, name: str, value: Any) -> None:
-        """Refuse a value outside the range; `name` is the Param's."""
+    def check(self, name: str, value: object) -> None:
+        """Refuse a value out of range; `name` is the name of the Param."""
         if self.range is None:
             return
         words = self.range.words
@@ -44,7 +44,7 @@ class ParamRule:
 
 
 def one_of(names: tuple[str, ...]) -> Range:
-    """The range of these names, in any case of letters."""
+    """Return the range of these names, in upper or lower case."""
     return Range(lambda value: str(value).lower() in names, f"one of {', '.join(names)}")
 
 
@@ -61,4 +61,4 @@ AT_LEAST_TWO = Range(lambda value: bool(value >= 2), "2 or more")
 ZERO_IS_AUTOMATIC = Range(AT_LEAST_ZERO.holds, "0 (automatic) or more")
 UNIT = Range(lambda value: bool(0 <= value <= 1), "in [0, 1]")
 THRESHOLDS = Range(_are_thresholds, "two or more numbers, none negative, at most one zero")
-NAMES = Range(_are_names, "one or more names of columns, each named once")
+NAMES = Range(_are_names, "one or more column names, each named once")

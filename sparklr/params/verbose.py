@@ -1,4 +1,4 @@
-"""The Param `verbose`, of the estimator and of the validators."""
+"""The Param `verbose` of the estimator and of the validators."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ V = TypeVar("V", bound="HasVerbose")
 
 
 class HasVerbose(Params):
-    """Whether work shows a progress bar: for what reads rows, thus not for models."""
+    """The `verbose` Param, for stages that read rows themselves, so not for models."""
 
     verbose: Param[bool] = Param(
         Params._dummy(),
         "verbose",
-        "Whether to show a progress bar. Not set: only in a terminal or a notebook, and only if "
-        "the work takes longer than some two seconds.",
+        "Whether to show a progress bar. If not set, it is shown only in a terminal or a notebook, "
+        "and only if the work takes longer than about two seconds.",
         typeConverter=TypeConverters.toBoolean,
     )
 
@@ -26,10 +26,10 @@ class HasVerbose(Params):
         return self
 
     def getVerbose(self) -> bool:
-        """The value of `verbose`; an error if it is not set."""
+        """Return the value of `verbose`; raise if it is not set."""
         return bool(self.getOrDefault(self.verbose))
 
 
 def verbose_if_set(stage: HasVerbose) -> bool | None:
-    """The value of `verbose`, or None where the choice is left to the progress bar."""
+    """Return the value of `verbose`, or None to let the progress bar decide."""
     return stage.getVerbose() if stage.isSet(stage.verbose) else None

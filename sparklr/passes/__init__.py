@@ -1,1 +1,1 @@
-"""Passes: one reading of the blocks answers a round. Only `jobs` knows Spark."""
+"""Passes: one reading of the blocks answers a round. Only `jobs` depends on Spark."""

@@ -1,8 +1,8 @@
-"""Rows of a DataFrame made ready for passes, and passes as Spark jobs. DataFrame API only.
+"""Passes over the rows of a DataFrame, in memory or as Spark jobs. DataFrame API only.
 
-`open_passes` reads the frame once. Few rows come to the driver in that same job, and passes
-over them cost none; many stay beside the workers, packed, and a pass is a job. Whatever happens
-inside the `with`, nothing is left behind after it.
+`open_passes` reads the frame once. If the rows are few, they come to the driver in the same job,
+and passes over them need no jobs. Many rows stay on the workers as blocks, and a pass is a job.
+Whatever happens inside the `with`, nothing is left behind after it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from sparklr.spark.private_session import PrivateFrame
 
 log = logging.getLogger("sparklr")
 
-# Names of blocks a batch, where blocks lie in files: no number matters much.
+# Names of blocks per batch, if blocks lie in files: the number hardly matters.
 NAMES_A_BATCH = 1_000
-# Bytes of blocks that one task may hold at once, where the size of a batch is not ours to set.
+# Bytes of blocks that one task may hold at once, if we cannot set the size of a batch.
 SHIPPED_BYTES = 64 * MEGABYTE
-# Of what goes to a server of Spark Connect and comes back at once: it allows 128 MB.
+# Bytes of one message to or from a server of Spark Connect, whose limit is 128 MB.
 MESSAGE_BYTES = 96 * MEGABYTE
-# So many missing blocks can be asked for by name; where more are missing, all are read.
+# At most this many missing blocks are read by name; if more are missing, all blocks are read.
 ASKED_BY_NAME = 100
 
 
@@ -48,9 +48,9 @@ Name: TypeAlias = tuple[int, int]  # a block's partition and position
 
 @contextmanager
 def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> Iterator[Passes]:
-    """Passes over a frame with columns features, label and perhaps weight and fold, in this order.
+    """Open passes over a frame with columns features, label, perhaps weight and fold, in order.
 
-    `names` are what the user calls these columns, for errors.
+    `names` are the user's names of these columns, for errors.
     """
     source = Source(PrivateFrame(rows), names, settings)
     packing = Packing.start(source)
@@ -71,13 +71,13 @@ def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> 
 
 
 class SparkPasses:
-    """Blocks in files beside the workers; each pass is one job over these.
+    """Passes over blocks in files on the workers' disks; each pass is one job.
 
-    Where this process can read all the files itself, it does, and no job is needed.
+    If this process can read all files itself, it does, and no job is needed.
 
-    A block without a file is shipped from what Spark holds of it. If it holds nothing (a machine
-    was lost with its files, or somebody removed them), the rows are packed again, and this time
-    Spark also keeps every block, so that whatever is lost later costs no more than itself.
+    A block without a file is shipped from Spark's copy. If Spark has no copy (a machine was lost
+    with its files, or the files were removed), the rows are packed again. This time Spark also
+    keeps every block, so that later losses cost only the lost blocks.
     """
 
     local = False
@@ -92,11 +92,11 @@ class SparkPasses:
         self._count = gathered.count
         self._by_name = packing.has_files  # whether to look for files before anything is shipped
         self._ships_all = False
-        self._readings = 0  # passes so far, to name them
+        self._readings = 0  # number of passes so far, for their descriptions
         self._mapped = self._mapped_passes(gathered)
 
     def _mapped_passes(self, gathered: Gathered) -> LocalPasses | None:
-        """Passes without jobs, if all files are at hand and threads are as good as tasks."""
+        """Return passes without jobs if all files are readable and there is a thread per slot."""
         threads = useful_threads(self.source.settings.slots)
         if gathered.mapped is None or threads < (self.source.settings.slots or threads + 1):
             return None
@@ -104,15 +104,15 @@ class SparkPasses:
 
     @property
     def blocks(self) -> DataFrame:
-        """Every block's names, and what Spark holds of it."""
+        """The names of all blocks, with the blocks that Spark holds."""
         return self.packing.frame.where(F.col("position") >= 0)
 
     def read(self, reading: Reading[Part]) -> Part:
-        """Each task reads its blocks; parts merge in the order of partitions."""
+        """Return the merged parts of all blocks, in the order of partitions."""
         return reading.assemble([self._read(piece) for piece in self._pieces(reading)])
 
     def _pieces(self, reading: Reading[Part]) -> Sequence[Reading[Part]]:
-        """The reading; on Spark Connect, in pieces that its messages can hold."""
+        """Return the reading or, on Spark Connect, pieces of it that fit into messages."""
         if self._mapped is not None or not is_remote(self.packing.frame.sparkSession):
             return [reading]
         pieces = reading.pieces(MESSAGE_BYTES)
@@ -122,7 +122,7 @@ class SparkPasses:
         return pieces
 
     def _read(self, reading: Reading[Part]) -> Part:
-        """One reading of all blocks: by this process, or else by jobs until none is missing."""
+        """Read all blocks in this process, or else by jobs until no block is missing."""
         self._readings += 1
         while True:
             if self._mapped is not None:
@@ -132,7 +132,7 @@ class SparkPasses:
                     self._mapped = None
             parts, missing = self._read_by_jobs(reading)
             if not missing:
-                # Parts of one partition came in the order of the jobs that made them.
+                # The parts of one partition are in the order of their jobs until sorted.
                 ordered = sorted(parts, key=lambda part: part[:2])
                 return reading.merge(part for _, _, part in ordered)
             self._pack_again()
@@ -140,7 +140,7 @@ class SparkPasses:
     def _read_by_jobs(
         self, reading: Reading[Part]
     ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
-        """Parts by partition and position, and the names of blocks that are lost."""
+        """Return parts with partition and position, and the names of lost blocks."""
         parts, missing = self._job(reading, self.blocks, shipped=not self._by_name)
         if not (missing and self._by_name):
             return parts, missing
@@ -155,19 +155,19 @@ class SparkPasses:
     def _pack_again(self) -> None:
         if self._ships_all:
             raise RuntimeError(
-                "Blocks of rows that Spark had persisted are gone, twice. Persist the training "
-                "frame before fitting, or set spark.sparklr.localMB so high that the rows fit "
-                "into the driver's memory."
+                "Blocks of rows that Spark had persisted were lost twice. Persist the training "
+                "frame before the fit, or raise spark.sparklr.localMB, so that the rows are kept "
+                "in the driver's memory."
             )
-        log.warning("Spark holds no copy of these blocks: the rows are packed again")
+        log.warning("Spark has no copy of these blocks: the rows are packed again")
         self.packing.close()
         self.packing = Packing.start(self.source, ship_all=True)
         self._ships_all = True
         gathered = self.packing.gather()
         if not gathered.moments.alike(self.moments):
             raise RuntimeError(
-                "The training rows changed while they were fitted: read a second time, they have "
-                "other sums. Persist the frame, or write it to a table, before fitting."
+                "The training rows changed while they were fitted: a second reading gave other "
+                "counts or sums. Persist the frame, or write it to a table, before the fit."
             )
         self.partitions, self._count = gathered.partitions, gathered.count
         self._mapped = self._mapped_passes(gathered)
@@ -176,9 +176,9 @@ class SparkPasses:
     def _job(
         self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool
     ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
-        """One job over these blocks, which come from Spark or lie in files.
+        """Run one job over these blocks, which come from Spark or from files.
 
-        Its parts by partition and position, and the names of blocks that were not found.
+        Returns parts with partition and position, and the names of blocks that were not found.
         """
         parts = self._merge_tree(self._parts(reading, blocks, shipped=shipped), reading)
         table = self._collect(parts, reading)
@@ -194,7 +194,7 @@ class SparkPasses:
         return found, missing
 
     def _parts(self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool) -> DataFrame:
-        """What tasks make of these blocks."""
+        """Return the frame of the parts of these blocks."""
         columns = ["partition", "position", "run", "length"]
         if shipped:  # a batch holds one block: no task ever holds more than one
             columns.append("payload")
@@ -207,26 +207,26 @@ class SparkPasses:
         return blocks.select(*columns).mapInArrow(task, PARTIAL)
 
     def _spread(self, blocks: DataFrame) -> DataFrame:
-        """Blocks over so many tasks that none holds many at once, whatever a batch may hold."""
+        """Spread blocks over enough tasks that each holds few blocks, even in one batch."""
         size = self.source.settings.block_bytes
         most = max(SHIPPED_BYTES // size, 1)
         tasks = math.ceil(self._count / most)
         if tasks <= 1 or self.source.private.batch_rows(size) <= most:
             return blocks
-        # In one order, so that a fit repeats to the bit.
+        # In a fixed order, so that a fit is repeatable to the bit.
         spread = blocks.repartition(tasks, "partition", "position")
         return spread.sortWithinPartitions("partition", "position")
 
     def _collect(self, frame: DataFrame, reading: Reading[Any]) -> Any:
-        """The rows of one reading's job, which Spark's pages show under this pass."""
+        """Collect the rows of one reading; Spark's UI shows the job with the number of the pass."""
         columns = f"{reading.columns} column{'s' if reading.columns > 1 else ''}"
         what = f"sparklr: pass {self._readings}, {columns}"
         return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
 
     def _merge_tree(self, parts: DataFrame, reading: Reading[Any]) -> DataFrame:
-        """Merge on the executors while the driver would receive too many or too large partials.
+        """Merge partials on the executors if they are too many or too large for the driver.
 
-        As Spark's treeAggregate: each of `depth` - 1 levels divides their number by the
+        As in Spark's treeAggregate, each of `depth` - 1 levels divides their number by the
         depth-th root of the number of partitions.
         """
         if reading.by_block:
@@ -248,13 +248,13 @@ def _too_large(reading: Reading[Any]) -> str:
     what = "a Hessian" if reading.has_hessian else "coefficients"
     advice = "use solver='l-bfgs' or 'owl-qn', " if reading.has_hessian else ""
     return (
-        f"A pass would need {what} of {reading.size // MEGABYTE} MB in one message, and Spark "
-        f"Connect takes {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, {advice}set "
-        "spark.sparklr.localMB so high that the rows fit into the client's memory, or fit in a "
+        f"A pass needs {what} of {reading.size // MEGABYTE} MB in one message, but the limit on "
+        f"Spark Connect is {MESSAGE_BYTES // MEGABYTE} MB. To fit this model, {advice}raise "
+        "spark.sparklr.localMB, so that the rows are kept in the client's memory, or fit in a "
         "classic session."
     )
 
 
 def _is_among(names: Sequence[Name]) -> Column:
-    """As text: a chain of many `|` would be too deep for a message of Spark Connect."""
+    """Return the condition as text: a long chain of `|` is too deep for Spark Connect."""
     return F.expr(" or ".join(f"(partition = {one} and position = {at})" for one, at in names))

@@ -1,4 +1,4 @@
-"""Passes over blocks in this process's memory, or in files that it can map."""
+"""Passes over blocks in this process's memory, or in files that it can map into memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
 
-# Multiplications a thread should have at least, to be worth its start.
+# The least number of multiplications per thread that is worth the start of a thread.
 WORK_A_THREAD = 500_000
 
 Part = TypeVar("Part")
@@ -23,7 +23,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, eq=False)
 class LocalPasses:
-    """Rows at hand; summed block by block in their order, so that a fit repeats to the bit."""
+    """Passes over local blocks, summed in their order, so that a fit is repeatable to the bit."""
 
     blocks: Sequence[Block]
     moments: Moments
@@ -34,15 +34,15 @@ class LocalPasses:
 
     @staticmethod
     def of(blocks: Sequence[Block], features: int) -> LocalPasses:
-        """Passes over these blocks, with the moments they have."""
+        """Return passes over these blocks, with their moments."""
         moments = no_rows(features)
         for block in blocks:
             moments = moments.merge(moments_of(block))
         return LocalPasses(blocks, moments, blocks[0])
 
     def read(self, reading: Reading[Part]) -> Part:
-        """One reading of all blocks: a run of neighbours per thread, merged in their order."""
-        # A thread for so much work of the reading, if there are blocks for it.
+        """Read all blocks: one run of neighbours per thread, merged in their order."""
+        # One thread per WORK_A_THREAD multiplications, but no more threads than blocks.
         worth = self.moments.nonzeros * reading.columns // WORK_A_THREAD
         threads = max(1, min(self.threads, worth, len(self.blocks)))
         ends = np.linspace(0, len(self.blocks), threads + 1).astype(int)
@@ -54,7 +54,7 @@ class LocalPasses:
                 accumulator.add(self.blocks[at])
             return accumulator.part()
 
-        with one_blas_thread():  # more would wait for cores, or spin between many short products
+        with one_blas_thread():  # more BLAS threads would wait for cores, or spin between products
             if threads == 1:
                 return part_of(runs[0])
             with ThreadPoolExecutor(threads) as pool:

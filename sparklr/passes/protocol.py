@@ -1,6 +1,6 @@
-"""What a pass is: one reading of all rows that answers everyone who asks.
+"""The protocol of a pass: one reading of all rows that serves all running solvers.
 
-This file knows neither where rows live nor what a reading is for.
+Depends neither on where the rows are nor on what a reading is for.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ Part = TypeVar("Part")
 
 
 class Passes(Protocol):
-    """Rows that can be read again and again."""
+    """Rows that can be read many times."""
 
     @property
     def moments(self) -> Moments:
-        """Of all rows with weight above zero."""
+        """The moments of all rows with weight above zero."""
 
     @property
     def folds(self) -> Mapping[int, Moments]:
-        """Of each fold's rows; empty where rows have no folds."""
+        """The moments of each fold's rows; empty if rows have no folds."""
 
     @property
     def sample(self) -> Block:
-        """A random sample of the rows, or all of them if they are few."""
+        """A random sample of the rows, or all rows if they are few."""
 
     @property
     def local(self) -> bool:
         """Whether the rows are in this process, so that a pass costs no Spark job."""
 
     def read(self, reading: Reading[Part]) -> Part:
-        """What the reading makes of all blocks, in their order."""
+        """Return the part of all blocks, merged in their order."""
 
 
 def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[list[Sums], int]:
-    """The sums of every probe, and the number of readings that took.
+    """Return the sums of every probe, and the number of readings.
 
-    One reading, unless the sums of one partition would take more than `budget` bytes.
+    One reading is enough unless the sums of one partition would take more than `budget` bytes.
     """
     sums: list[Sums] = []
     readings = 0

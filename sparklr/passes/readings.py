@@ -1,18 +1,18 @@
-"""What one reading of the rows computes, as a value.
+"""The computations of one reading of the rows, as values.
 
-Many algorithms ask the same thing of their data: a sum over rows, or something else that pieces of
-the rows make apart and that merges (Chu et al. 2006, the summation form). A `Reading` says
+Many algorithms need a sum over rows, or another result that can be computed on pieces of the rows
+and merged (Chu et al. 2006, the summation form). A `Reading` defines
 
-    what is made of some blocks     an accumulator: `add` a block, then `part`
-    how parts merge                 `merge`, in the order of the blocks
-    how a part travels              `to_bytes`, `from_bytes`
+    the part of some blocks      an accumulator: `add` a block, then `part`
+    the merge of parts           `merge`, in the order of the blocks
+    the binary format of a part  `to_bytes`, `from_bytes`
 
-and `Passes.read` computes it, in this process or by Spark's tasks, with blocks that are at hand, in
-files, or lost and made anew. A new algorithm is a new reading, and touches none of these.
+and `Passes.read` computes it, in this process or in Spark's tasks, with blocks that are in memory,
+in files, or lost and packed again. A new algorithm is a new reading, and changes none of these.
 
-Two readings live here: the sums of derivatives that solvers ask for, and the margins of held-out
-rows. A probe that leaves out a fold is summed over all other blocks, and only that fold's rows tell
-how good it is. Knows blocks and probes; not where blocks lie.
+Two readings are here: the sums of derivatives for solvers, and the margins of held-out rows. A
+probe that leaves out a fold is summed over all other blocks, and evaluated on that fold's rows.
+Depends on blocks and probes, not on where the blocks are.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
-import scipy.sparse as sp
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Buffer
 from sparklr.objective.sums import Probe, Stack, Sums
 from sparklr.rows.blocks import Block
 
@@ -37,67 +36,67 @@ FLOAT_BYTES = 8
 
 
 class Accumulator(Protocol[Part_co]):
-    """What a reading makes of the blocks that are added to it."""
+    """Computes the part of the blocks that are added to it."""
 
     def add(self, block: Block) -> None:
-        """Take a block into account; nothing of it may be held on to, as its file may go."""
+        """Add a block, without keeping views of it: its file may be removed later."""
 
     def part(self) -> Part_co:
-        """What the blocks so far have given."""
+        """Return the part of all blocks so far."""
 
 
 class Reading(ABC, Generic[Part]):
-    """What one reading of all rows computes; frozen, and it travels to workers by pickle."""
+    """The computation of one reading of all rows; it is frozen, and pickled to workers."""
 
-    # Whether each block has a part of its own. Else a task's blocks share one, so that parts can
-    # merge on the executors already, where they are many or large.
+    # Whether each block has its own part. If not, all blocks of a task share one part, and parts
+    # can merge on the executors if they are many or large.
     by_block: ClassVar[bool] = False
 
     @property
     def has_hessian(self) -> bool:
-        """Whether a Hessian is computed, which some solvers do without."""
+        """Whether a Hessian is computed, which some solvers do not need."""
         return False
 
     @property
     @abstractmethod
     def columns(self) -> int:
-        """How many columns the matrix of the rows is multiplied with."""
+        """The number of columns by which the matrix of the rows is multiplied."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """The bytes of the largest message: a part that comes, or what goes to the workers."""
+        """The bytes of the largest message: a part, or the reading on its way to the workers."""
 
     @abstractmethod
     def accumulator(self, features: int, origin: Array | None) -> Accumulator[Part]:
-        """An empty accumulator for rows of so many features, counted from an origin."""
+        """Return an empty accumulator for rows of this many features, relative to an origin."""
 
     @abstractmethod
     def merge(self, parts: Iterable[Part]) -> Part:
-        """One part of at least one, in their order; it may not change them."""
+        """Merge one or more parts in their order, without changing them."""
 
     @abstractmethod
     def to_bytes(self, part: Part) -> bytes:
-        """A part as it travels."""
+        """Return a part in its binary format."""
 
     @abstractmethod
-    def from_bytes(self, buffer: Any) -> Part:
-        """The inverse of `to_bytes`; may be a view of the buffer."""
+    def from_bytes(self, buffer: Buffer) -> Part:
+        """Read a part, which may be a view of the buffer: the inverse of `to_bytes`."""
 
     def pieces(self, limit: int) -> Sequence[Reading[Part]]:
-        """Readings of no more than `limit` bytes each, as far as this one can be divided."""
+        """Divide this reading into readings of at most `limit` bytes each, if possible."""
         del limit
         return [self]
 
     def assemble(self, parts: Sequence[Part]) -> Part:
-        """The part of this reading, from those of its `pieces`."""
+        """Return the part of this reading from the parts of its `pieces`."""
         (part,) = parts
         return part
 
 
 @dataclass(frozen=True, eq=False)
 class DerivativeSums(Reading[Array]):
-    """The sums of every probe, one after another in one array: for `split_totals`."""
+    """The reading of every probe's sums, one after another in one array (`split_totals`)."""
 
     probes: tuple[Probe, ...]
 
@@ -126,7 +125,7 @@ class DerivativeSums(Reading[Array]):
     def to_bytes(self, part: Array) -> bytes:
         return part.tobytes()
 
-    def from_bytes(self, buffer: Any) -> Array:
+    def from_bytes(self, buffer: Buffer) -> Array:
         return np.frombuffer(buffer, dtype=np.float64)
 
     def pieces(self, limit: int) -> Sequence[DerivativeSums]:
@@ -146,7 +145,7 @@ class DerivativeTotals:
         self._stacks: dict[tuple[int, ...], Stack] = {}
 
     def add(self, block: Block) -> None:
-        """Add a block to the probes for which it counts."""
+        """Add a block to the probes that do not leave its fold out."""
         chosen = tuple(i for i, its in enumerate(self._probes) if its.without != block.fold)
         if not chosen:
             return
@@ -156,7 +155,7 @@ class DerivativeTotals:
         self._stacks[chosen].add(block)
 
     def part(self) -> Array:
-        """Every probe's sums, one after another in one array."""
+        """Return every probe's sums, one after another in one array."""
         for stack in self._stacks.values():
             stack.finish()
         return np.concatenate([sums.flat for sums in self._sums]) if self._sums else np.zeros(0)
@@ -164,12 +163,12 @@ class DerivativeTotals:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutMargins(Reading[list[Block]]):
-    """Each block with margins instead of features: those of the probes that leave its fold out."""
+    """The reading of held-out margins: each block with the margins of probes without its fold."""
 
     by_block = True
 
     probes: tuple[Probe, ...]
-    fold_rows: Mapping[int, int]  # how many rows each fold has
+    fold_rows: Mapping[int, int]  # the number of rows in each fold
 
     @property
     def columns(self) -> int:
@@ -194,7 +193,7 @@ class HeldOutMargins(Reading[list[Block]]):
         (block,) = part
         return block.to_bytes()
 
-    def from_bytes(self, buffer: Any) -> list[Block]:
+    def from_bytes(self, buffer: Buffer) -> list[Block]:
         return [Block.from_buffer(buffer)]
 
     def pieces(self, limit: int) -> Sequence[HeldOutMargins]:
@@ -213,34 +212,33 @@ class ScoredBlocks:
         self._blocks: list[Block] = []
 
     def add(self, block: Block) -> None:
-        """Score a block's rows."""
+        """Compute the margins of a block's rows."""
         margins = held_out_margins(block, self._probes, self._origin)
-        weights = None if block.weights is None else block.weights.copy()
-        self._blocks.append(Block(margins, block.labels.copy(), weights, block.fold))
+        self._blocks.append(block.with_matrix(margins).detached())
 
     def part(self) -> list[Block]:
-        """The blocks so far."""
+        """Return the blocks so far."""
         return self._blocks
 
 
 def _join_columns(blocks: Sequence[Block]) -> Block:
-    """One block of the margins that several readings gave for the same rows."""
+    """Join the margins from several readings of the same rows into one block."""
     first = blocks[0]
     if len(blocks) == 1:
         return first
     margins = np.concatenate([block.matrix for block in blocks], axis=1)
-    return Block(margins, first.labels, first.weights, first.fold)
+    return first.with_matrix(margins)
 
 
 def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None) -> Array:
-    """The margins (n, columns) of the block's rows for all probes that leave its fold out."""
+    """Return the margins (n, columns) of a block's rows for all probes that leave its fold out."""
     judged = [probe for probe in probes if probe.without == block.fold]
     if not judged:
         return np.zeros((block.rows, 0))
     coefficients = np.concatenate([probe.coefficients for probe in judged]).T
     offsets = np.concatenate([probe.offsets for probe in judged])
     matrix = block.matrix
-    if origin is not None and sp.issparse(matrix):  # sparse rows stay where they are
+    if origin is not None and block.sparse:  # sparse rows stay where they are
         offsets = offsets - origin @ coefficients
     elif origin is not None:
         matrix = matrix - origin
@@ -250,17 +248,17 @@ def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None
 
 
 def sums_bytes(probe: Probe) -> int:
-    """What a probe's sums take."""
+    """Return the size of a probe's sums in bytes."""
     return probe.length * FLOAT_BYTES
 
 
 def probe_bytes(probe: Probe) -> int:
-    """What a probe takes on its way to the workers."""
+    """Return the size of a probe in bytes on its way to the workers."""
     return int(probe.coefficients.nbytes + probe.offsets.nbytes)
 
 
 def batches(items: Iterable[T], budget: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Runs of neighbours that fit the budget; an item too large by itself goes alone."""
+    """Yield runs of neighbours within the budget; an item that exceeds it is a run of its own."""
     batch: list[T] = []
     size = 0
     for item in items:

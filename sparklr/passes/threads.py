@@ -1,4 +1,4 @@
-"""How many threads sum at once in this process, and BLAS kept to one in each of them."""
+"""The number of threads for sums in this process, and one BLAS thread in each of these."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# Python's lock is held between two products of a slice: beyond some threads they wait for it.
+# Threads hold Python's lock between two products of a slice, so more threads would wait for it.
 MOST_THREADS = 8
 
 
 def useful_threads(slots: int | None) -> int:
-    """Threads for sums in this process, where Spark may run so many tasks at once."""
+    """Return the number of threads for sums in this process; `slots` are Spark's task slots."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(slots or 1, here, MOST_THREADS))
 
 
 class _Limit:
-    """BLAS's limit belongs to the process: who comes first sets it, who leaves last lifts it."""
+    """BLAS's limit, which is per process: the first user sets it, and the last user lifts it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -47,7 +47,7 @@ _LIMIT = _Limit()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """While sums run side by side already."""
+    """Limit BLAS to one thread inside the `with`, because sums already run in parallel."""
     _LIMIT.enter()
     try:
         yield
@@ -57,4 +57,4 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def _pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries: once a process is enough
+    return ThreadpoolController()  # searches all loaded libraries: once per process is enough

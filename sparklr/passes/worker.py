@@ -1,6 +1,6 @@
-"""What a worker does in a pass: read its blocks, and merge what others have made of theirs.
+"""The tasks of a pass: read blocks, and merge the parts of other tasks.
 
-Arrow batches in, Arrow batches out; no Spark, and nothing of what the reading is for.
+Arrow batches in, Arrow batches out. Depends neither on Spark nor on what the reading is for.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
 
-# The part of a block, or of all of a partition's, at position TOGETHER; no part: the block was not
-# found.
+# The part of one block, or of all blocks of a partition at position TOGETHER. A null part means
+# that the block was not found.
 PARTIAL = "partition int, position int, part binary"
 TOGETHER = -1
 
@@ -28,8 +28,8 @@ TOGETHER = -1
 class ReadBlocks:
     """One reading of this partition's blocks, which are shipped as payload or lie in files.
 
-    Batches have columns partition, position, run and length, and payload if shipped. What is
-    shipped is put into files for the next pass; what is not there is named.
+    Batches have columns partition, position, run and length, and payload if shipped. Shipped blocks
+    are written to files for the next pass. Blocks that are not found are returned by name.
     """
 
     reading: Reading[Any]
@@ -39,7 +39,7 @@ class ReadBlocks:
     shipped: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The parts of this partition, and the names of blocks that were not found."""
+        """Yield the parts of this partition, and the names of blocks that were not found."""
         reading, partition = self.reading, None
         together = reading.accumulator(self.features, self.origin)
         # One thread per task: Spark already runs a task on every core.
@@ -78,12 +78,12 @@ class ReadBlocks:
 
 @dataclass(frozen=True, eq=False)
 class MergeParts:
-    """Merge neighbouring parts of one bucket; they come sorted by bucket and partition."""
+    """Merge the parts of each bucket; rows come sorted by bucket and partition."""
 
     reading: Reading[Any]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """One part per bucket, and the names that came."""
+        """Yield one part per bucket, and the names of missing blocks."""
         missing: list[tuple[int, int]] = []
         for bucket, rows in groupby(_rows(batches), key=lambda row: row[3]):
             found: list[Any] = []
@@ -92,7 +92,7 @@ class MergeParts:
                     missing.append((partition, position))
                     continue
                 found.append(self.reading.from_bytes(part))
-                if len(found) == 2:  # no more than two at a time in memory
+                if len(found) == 2:  # no more than two parts in memory at a time
                     found = [self.reading.merge(found)]
             if found:
                 yield _row(bucket, TOGETHER, self.reading.to_bytes(found[0]))
@@ -101,7 +101,7 @@ class MergeParts:
 
 
 def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, int, Any, int]]:
-    """Partition, position, part (None where there is none) and bucket of each row."""
+    """Yield partition, position, part (None if the block is missing) and bucket of each row."""
     for batch in batches:
         for row in range(batch.num_rows):
             partition, position, part, bucket = (batch.column(at)[row] for at in range(4))

@@ -1,1 +1,1 @@
-"""From a user's frame to matrices: columns, Arrow, blocks, and what can be wrong with rows."""
+"""From a user's frame to matrices: columns, Arrow batches, blocks, and checks of the rows."""

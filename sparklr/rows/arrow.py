@@ -1,13 +1,12 @@
-"""Feature columns as Arrow brings them, read as matrices without a loop over rows.
+"""Feature columns of Arrow batches, read as matrices without a loop over rows.
 
-A vector column arrives unwrapped, struct<type, size, indices, values> with type 1 for dense
-and 0 for sparse; an array column as list<double>. Knows Arrow and matrices only.
+A vector column arrives unwrapped, as struct<type, size, indices, values> with type 1 for dense
+and 0 for sparse; an array column arrives as list<double>. Depends on Arrow and matrices only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ class FeatureRows:
     """The rows of one Arrow batch before they are checked.
 
     `values` are all stored values, row after row, `lengths[i]` of them in row i, at `columns`
-    (None: every row stores all its features). Rows that are null have length 0.
+    (None: every row stores all its features). Null rows have length 0.
     """
 
     values: Array
@@ -32,10 +31,10 @@ class FeatureRows:
     sizes: IntArray
     null: BoolArray
     null_element: BoolArray
-    broken: BoolArray  # vectors that are none: what they store is not to be used
+    broken: BoolArray  # damaged vectors, whose values must not be used
 
     def matrix(self, features: int) -> Matrix:
-        """All rows as one matrix, dense if every row stores all its features."""
+        """Return all rows as one matrix, dense if every row stores all its features."""
         rows = len(self.lengths)
         if self.columns is None:
             return self.values.reshape(rows, features)
@@ -46,7 +45,7 @@ class FeatureRows:
         return csr(self.values[kept], columns, pointers.astype(np.int32), features)
 
     def keep(self, rows: BoolArray) -> FeatureRows:
-        """Only the chosen rows."""
+        """Return only the chosen rows."""
         if rows.all():
             return self
         stored = np.repeat(rows, self.lengths)
@@ -61,10 +60,10 @@ class FeatureRows:
         )
 
     def not_finite(self) -> BoolArray:
-        """Which rows hold a NaN or an infinity."""
+        """Return which rows hold NaN or an infinite value."""
         result = np.zeros(len(self.lengths), dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
-            if np.isfinite(self.values.sum()):  # one such value would show in the sum
+            if np.isfinite(self.values.sum()):  # such a value would make the sum not finite
                 return result
         bad = ~np.isfinite(self.values)
         if bad.any():
@@ -72,29 +71,29 @@ class FeatureRows:
         return result
 
     def first_not_finite(self) -> str:
-        """Names the first such value and its feature."""
+        """Describe the first value that is not finite, and its feature."""
         at = int(np.flatnonzero(~np.isfinite(self.values))[0])
         return f"{self.values[at]} at {self._feature(at)}"
 
     def first_null_element(self) -> str:
-        """Names the feature of the first null, which reads as NaN."""
+        """Describe the feature of the first null element, which is read as NaN."""
         inside = np.repeat(self.null_element, self.lengths) & np.isnan(self.values)
         return f"at {self._feature(int(np.flatnonzero(inside)[0]))}"
 
     def _feature(self, at: int) -> str:
-        """The feature of a stored value."""
+        """Return the feature of the stored value at this position."""
         start = np.concatenate(([0], np.cumsum(self.lengths)))
         row = int(np.searchsorted(start, at, side="right")) - 1
         feature = at - int(start[row]) if self.columns is None else int(self.columns[at])
         return f"feature {feature}"
 
 
-def read_features(column: Any) -> FeatureRows:
-    """The rows of a feature column, a StructArray of vectors or a list array."""
+def read_features(column: pa.Array) -> FeatureRows:
+    """Read a feature column, a StructArray of vectors or a list array."""
     return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
 
 
-def _read_arrays(column: Any) -> FeatureRows:
+def _read_arrays(column: pa.Array) -> FeatureRows:
     values, lengths, null_values = _flat(column)
     elements = np.zeros(len(column), dtype=bool)
     if null_values is not None:
@@ -103,7 +102,7 @@ def _read_arrays(column: Any) -> FeatureRows:
     return FeatureRows(values, None, lengths, lengths, _nulls(column), elements, none)
 
 
-def _read_vectors(column: Any) -> FeatureRows:
+def _read_vectors(column: pa.Array) -> FeatureRows:
     parts = kinds, sizes, indices, values = column.flatten()
     flat, lengths, _ = _flat(values)
     null, none = _nulls(column), np.zeros(len(column), dtype=bool)
@@ -120,7 +119,7 @@ def _read_vectors(column: Any) -> FeatureRows:
         broken |= sparse & _nulls(part)
     broken |= sparse & (width < 0)
     whole = sparse & ~broken
-    if counts[~whole].any():  # places of rows that have no use for them
+    if counts[~whole].any():  # indices of rows that are not sparse, or broken
         stored = stored[np.repeat(whole, counts)]
     places[np.repeat(whole, lengths)] = _whole(stored)
     broken |= sparse & ~_rising(places, lengths, starts, width)
@@ -128,7 +127,7 @@ def _read_vectors(column: Any) -> FeatureRows:
 
 
 def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArray) -> BoolArray:
-    """Which rows have places that rise within their width, as two numbers for one place do not."""
+    """Return which rows have strictly increasing indices within [0, width)."""
     if len(places) == 0:
         return np.ones(len(lengths), dtype=bool)
     wrong = np.zeros(len(places), dtype=bool)
@@ -142,37 +141,37 @@ def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArr
     return found
 
 
-def _flat(lists: Any) -> tuple[Array, IntArray, BoolArray | None]:
-    """All elements of a list array one after another, the rows' lengths, null elements."""
+def _flat(lists: pa.ListArray) -> tuple[Array, IntArray, BoolArray | None]:
+    """Return the elements of a list array in one array, the rows' lengths, and null elements."""
     offsets = lists.offsets.to_numpy()
     elements = lists.values.slice(offsets[0], offsets[-1] - offsets[0])
     null = elements.is_null().to_numpy(zero_copy_only=False) if elements.null_count else None
     lengths = np.diff(offsets).astype(np.int64)
-    if lists.null_count:  # Arrow allows a null list to span elements; Spark writes none
+    if lists.null_count:  # Arrow allows elements in a null list; Spark writes no such lists
         lengths[_nulls(lists)] = 0
     return elements.to_numpy(zero_copy_only=False), lengths, null
 
 
-def _nulls(column: Any) -> BoolArray:
+def _nulls(column: pa.Array) -> BoolArray:
     if column.null_count == 0:
         return np.zeros(len(column), dtype=bool)
     return np.asarray(column.is_null().to_numpy(zero_copy_only=False))
 
 
-def _numbers(column: Any, kind: type) -> IntArray:
-    """A column of whole numbers, nulls as 0."""
+def _numbers(column: pa.Array, kind: type) -> IntArray:
+    """Return a column of whole numbers, with 0 for null."""
     filled = column.fill_null(0) if column.null_count else column
     return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(kind)
 
 
-def _whole(numbers: Any) -> IntArray:
-    """Places as Arrow gives them: whole numbers, but floats where some are null. Those are -1."""
+def _whole(numbers: np.ndarray) -> IntArray:
+    """Return indices as integers, with -1 for null; Arrow gives floats if any index is null."""
     if numbers.dtype.kind == "f":
         numbers = np.where(np.isnan(numbers), -1, numbers)
     return np.asarray(numbers.astype(np.int64, copy=False))
 
 
-def read_numbers(column: Any) -> Array:
-    """A column of doubles, nulls as NaN."""
+def read_numbers(column: pa.Array) -> Array:
+    """Return a column of doubles, with NaN for null."""
     numbers = column.to_numpy(zero_copy_only=False)
     return np.asarray(numbers, dtype=np.float64)

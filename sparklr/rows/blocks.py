@@ -1,24 +1,27 @@
-"""Blocks: rows as one matrix with their labels and weights, and the bytes they travel as.
+"""Blocks: rows as one matrix with their labels and weights, and their binary format.
 
-A dense block is a C-ordered float64 matrix, a sparse one CSR. On the wire a block is a
-header of eight int64 and its buffers one after another, each padded to 64 bytes, so that a
+A dense block has a C-ordered float64 matrix, a sparse block a CSR matrix. The binary format is a
+header of eight int64 and the buffers one after another, each padded to 64 bytes, so that a
 block is read in place, without a copy, from an Arrow buffer or a memory-mapped file.
 
-Knows nothing of Spark, nor of what is done with rows.
+Depends neither on Spark nor on what the rows are used for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, Matrix
+from sparklr.arrays import Array, Buffer, IntArray, Matrix, is_sparse
 
-# Below this share of values that are not zero, CSR is smaller than dense and its products faster.
+Number = TypeVar("Number", bound=np.generic)
+
+# Below this share of nonzero values, CSR is smaller than dense, and its products are faster.
 SPARSE_BELOW = 0.2
 ALIGNMENT = 64
 MAGIC = 0x53504C5231  # "SPLR1"
@@ -27,7 +30,7 @@ HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fol
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows of one fold: matrix (n, p) dense or CSR, labels (n,), weights (n,) or None if all 1."""
+    """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1."""
 
     matrix: Matrix
     labels: Array
@@ -44,72 +47,87 @@ class Block:
 
     @property
     def sparse(self) -> bool:
-        return bool(sp.issparse(self.matrix))
+        return is_sparse(self.matrix)
+
+    @property
+    def stored(self) -> int:
+        """The number of values that the matrix stores."""
+        return int(self.matrix.nnz if is_sparse(self.matrix) else self.matrix.size)
+
+    @property
+    def matrix_bytes(self) -> int:
+        """The size of the matrix: a sparse value brings the number of its column along."""
+        return (12 if self.sparse else 8) * self.stored
 
     @property
     def total_weight(self) -> float:
         return float(self.rows) if self.weights is None else float(self.weights.sum())
 
-    def take(self, rows: Any) -> Block:
-        """The rows of an index array or slice."""
+    def take(self, rows: IntArray | slice) -> Block:
+        """Return the rows of an index array or slice."""
         weights = None if self.weights is None else self.weights[rows]
         return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
 
     def part(self, begin: int, end: int) -> Block:
-        """Neighbouring rows, as views of the block's arrays."""
+        """Return neighbouring rows, as views of the block's arrays."""
         part = slice(begin, end)
         weights = None if self.weights is None else self.weights[part]
-        matrix = _csr_rows(self.matrix, part) if self.sparse else self.matrix[part]
+        matrix = self.matrix
+        matrix = _csr_rows(matrix, part) if is_sparse(matrix) else matrix[part]
         return Block(matrix, self.labels[part], weights, self.fold)
 
     def with_matrix(self, matrix: Matrix) -> Block:
-        """The same rows with other features, or what else is said of each in a matrix (n, q)."""
+        """Return the same rows with another matrix (n, q) of features or other values."""
         return replace(self, matrix=matrix)
 
+    def detached(self) -> Block:
+        """The same matrix, with labels and weights that are not views of a buffer."""
+        weights = None if self.weights is None else self.weights.copy()
+        return replace(self, labels=self.labels.copy(), weights=weights)
+
     def to_dense(self) -> Block:
-        """The same rows, their matrix dense."""
-        return self.with_matrix(self.matrix.toarray()) if self.sparse else self
+        """Return the same rows with a dense matrix."""
+        return self.with_matrix(self.matrix.toarray()) if is_sparse(self.matrix) else self
 
     def to_bytes(self) -> bytes:
-        """The block as it travels."""
+        """Return the block in its binary format."""
         return b"".join(self.pieces())
 
     def pieces(self) -> list[memoryview]:
-        """The bytes it travels as, in pieces that are views of its arrays."""
-        stored = self.matrix.nnz if self.sparse else self.rows * self.features
+        """Return the bytes of the binary format, in pieces that are views of the arrays."""
         header = np.zeros(HEADER, dtype=np.int64)
         header[:7] = (
-            MAGIC, self.sparse, self.rows, self.features, stored, self.weights is not None,
+            MAGIC, self.sparse, self.rows, self.features, self.stored, self.weights is not None,
             self.fold,
         )  # fmt: skip
         pieces = []
         for part in (header, *self._buffers()):
             padding = bytes(-part.nbytes % ALIGNMENT)
-            pieces += [memoryview(part.reshape(-1)).cast("B"), memoryview(padding)]
+            pieces += [part.reshape(-1).view(np.uint8).data, memoryview(padding)]
         return [piece for piece in pieces if len(piece)]
 
-    def _buffers(self) -> list[Any]:
+    def _buffers(self) -> list[npt.NDArray[np.generic]]:
         parts = [self.labels] if self.weights is None else [self.labels, self.weights]
         parts = [np.ascontiguousarray(part) for part in parts]
-        if not self.sparse:
+        if not is_sparse(self.matrix):
             return [*parts, np.ascontiguousarray(self.matrix, dtype=np.float64)]
         pointers = self.matrix.indptr.astype(np.int64, copy=False)
         columns = self.matrix.indices.astype(np.int32, copy=False)
         return [*parts, self.matrix.data, columns, pointers]
 
     @staticmethod
-    def from_buffer(buffer: Any) -> Block:
-        """The inverse of `to_bytes`, without a copy: the arrays are views of the buffer."""
+    def from_buffer(buffer: Buffer) -> Block:
+        """Read a block without a copy, as views of the buffer: the inverse of `to_bytes`."""
         magic, sparse, rows, features, stored, weighted, fold, _ = (
             int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
         )
         if magic != MAGIC:
-            raise ValueError("these bytes are not a block: the header does not match")
+            raise ValueError("these bytes are not a block: their header is wrong")
         at = HEADER * 8
 
-        def take(kind: type, count: int) -> Any:
+        def take(kind: type[Number], count: int) -> npt.NDArray[Number]:
             nonlocal at
-            array: Any = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
+            array = np.frombuffer(buffer, dtype=kind, count=count, offset=at)
             at += array.nbytes + -array.nbytes % ALIGNMENT
             return array
 
@@ -122,15 +140,17 @@ class Block:
         return Block(csr(data, columns, pointers, features), labels, weights, fold)
 
 
-def csr(data: Array, columns: Any, pointers: Any, features: int) -> sp.csr_matrix:
-    """A CSR matrix of these very arrays: scipy's constructor would copy or check them."""
+def csr(
+    data: Array, columns: npt.NDArray[np.int32], pointers: npt.NDArray[np.int32], features: int
+) -> sp.csr_matrix:
+    """Return a CSR matrix of these arrays themselves: scipy's constructor may copy or check."""
     matrix = sp.csr_matrix((len(pointers) - 1, features), dtype=np.float64)
     matrix.data, matrix.indices, matrix.indptr = data, columns, pointers
     return matrix
 
 
-def _csr_rows(matrix: Matrix, rows: slice) -> sp.csr_matrix:
-    """The rows as views of the matrix's arrays: scipy's own slices are copies."""
+def _csr_rows(matrix: sp.csr_matrix, rows: slice) -> sp.csr_matrix:
+    """Return rows as views of the matrix's arrays: scipy's own slices are copies."""
     pointers = matrix.indptr[rows.start : rows.stop + 1]
     stored = slice(pointers[0], pointers[-1])
     from_zero = pointers - pointers[0]
@@ -138,7 +158,7 @@ def _csr_rows(matrix: Matrix, rows: slice) -> sp.csr_matrix:
 
 
 def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
-    """The rows of all pieces, dense or CSR by the share of values that are not zero."""
+    """Return the rows of all pieces as one matrix, dense or CSR by the share of nonzero values."""
     if not any(sp.issparse(piece) for piece in pieces):
         dense = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         share = np.count_nonzero(dense) / max(dense.size, 1)

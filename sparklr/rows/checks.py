@@ -1,6 +1,6 @@
-"""What can be wrong with rows, counted where they are read and told to the user in one sentence.
+"""Rules for valid rows. Broken rules are counted while rows are read, and reported in one error.
 
-Knows no Spark: workers count, the driver words the error.
+Does not depend on Spark: workers count, and the driver writes the error message.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from typing import Literal
 
 Role = Literal["features", "label", "weight"]
 
-# Half a gigabyte of them: beyond it, labels or features are surely identifiers.
+# Half a gigabyte of coefficients. With more, the labels or features are surely identifiers.
 MOST_COEFFICIENTS = 2**26
 
-# rule -> (whose column, what the rows hold, what to do); in the order in which they are told
+# rule -> (role of the column, content of the rows, remedy), in the order in which they are reported
 RULES: dict[str, tuple[Role, str, str]] = {
     "null features": ("features", "null", "drop or fill these rows, e.g. df.dropna()"),
     "null element": ("features", "a null among the features", "drop or fill these rows"),
     "broken vector": (
         "features",
-        "sparse vectors that are damaged: indices must rise from 0 to below the size, and come one "
-        "a value",
-        "correct what made them",
+        "damaged sparse vectors: indices must rise strictly, lie in [0, size) and be one per value",
+        "correct the step that built them",
     ),
     "size": (
         "features",
@@ -33,7 +32,7 @@ RULES: dict[str, tuple[Role, str, str]] = {
     "too wide": (
         "features",
         f"vectors of more than {MOST_COEFFICIENTS} features",
-        "have fewer, e.g. by pyspark.ml.feature.FeatureHasher",
+        "reduce the number of features, e.g. with pyspark.ml.feature.FeatureHasher",
     ),
     "not finite": (
         "features",
@@ -50,7 +49,7 @@ RULES: dict[str, tuple[Role, str, str]] = {
     "label negative": (
         "label",
         "negative labels",
-        "labels must be 0, 1, 2, ...: index them, e.g. with pyspark.ml.feature.StringIndexer",
+        "index them as 0, 1, 2, ..., e.g. with pyspark.ml.feature.StringIndexer",
     ),
     "label too large": (
         "label",
@@ -58,22 +57,22 @@ RULES: dict[str, tuple[Role, str, str]] = {
         "correct the metadata or the labels",
     ),
     "null weight": ("weight", "null or NaN", "drop or fill these rows, e.g. df.fillna(1.0)"),
-    "weight negative": ("weight", "negative weights", "weights must be 0 or more"),
-    "weight infinite": ("weight", "infinite weights", "weights must be finite numbers"),
+    "weight negative": ("weight", "negative weights", "make all weights 0 or more"),
+    "weight infinite": ("weight", "infinite weights", "make all weights finite"),
 }
 
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """What the user calls the columns; `each` names the features one by one, if that is known."""
+    """The user's names of the columns; `each` has the names of single features, if known."""
 
-    features: str | tuple[str, ...]  # a tuple: each feature is a column of its own
+    features: str | tuple[str, ...]  # a tuple if each feature has its own column
     label: str
     weight: str = ""
     each: Sequence[str] | None = None
 
     def subject(self, role: Role) -> str:
-        """How a sentence about the column begins."""
+        """Return the beginning of a sentence about the column."""
         name = getattr(self, role)
         if isinstance(name, str):
             return f"Column '{name}'"
@@ -81,18 +80,18 @@ class ColumnNames:
         return f"Columns {some}" + (f" and {len(name) - 3} more" if len(name) > 3 else "")
 
     def feature(self, at: int) -> str:
-        """How a sentence speaks of one feature."""
+        """Return the words for one feature: its number and, if known, its name."""
         known = self.each is not None and at < len(self.each)
         return f"feature {at} ('{self.each[at]}')" if known and self.each else f"feature {at}"
 
     def spell_out(self, text: str) -> str:
-        """The text with each feature's name beside its number."""
+        """Return the text with each feature's name added to its number."""
         return re.sub(r"feature (\d+)", lambda found: self.feature(int(found[1])), text)
 
 
 @dataclass
 class RowFaults:
-    """How often each rule was broken, with the first example of each."""
+    """How often each rule was broken, with one example per rule: the first."""
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
@@ -101,18 +100,18 @@ class RowFaults:
         return bool(self.counts)
 
     def add(self, rule: str, count: int, example: str = "") -> None:
-        """Count `count` rows that break a rule."""
+        """Add `count` rows that break a rule."""
         if count:
             self.counts[rule] = self.counts.get(rule, 0) + count
             self.examples.setdefault(rule, example)
 
     def merge(self, other: RowFaults) -> None:
-        """Add another partition's."""
+        """Add the faults of another partition."""
         for rule, count in other.counts.items():
             self.add(rule, count, other.examples[rule])
 
     def sentence(self, names: ColumnNames) -> str:
-        """The first broken rule, for the user."""
+        """Return the error message for the first broken rule."""
         rule = next(rule for rule in RULES if rule in self.counts)
         role, what, remedy = RULES[rule]
         count = self.counts[rule]

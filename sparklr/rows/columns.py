@@ -1,13 +1,12 @@
 """The columns of a user's frame: found, checked by type, and selected under our own names.
 
-Only schemas are looked at: nothing here runs a job.
+Only schemas are read: nothing here runs a job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
@@ -27,7 +26,7 @@ from sparklr.rows.checks import ColumnNames
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with columns features, label and perhaps weight and fold, and what metadata tell."""
+    """A frame with columns features, label, perhaps weight and fold, and facts from metadata."""
 
     frame: DataFrame
     names: ColumnNames
@@ -38,7 +37,7 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class FoundColumn:
-    """A column of the user's frame: its name as given, its field, and how SQL names it."""
+    """A column of the user's frame: the given name, the field, and the quoted SQL path."""
 
     name: str
     field: StructField
@@ -53,8 +52,8 @@ class FoundColumn:
 class Features:
     """The features of the user's frame, in one column or in several.
 
-    `column` holds vectors where `vectors` says so, else arrays of doubles; `present` tells
-    where no feature is null; `each` names the features one by one, as far as names are known.
+    `column` holds vectors if `vectors` is true, else arrays of doubles; `present` is true in rows
+    without a null feature; `each` has the names of single features, as far as they are known.
     """
 
     name: str | tuple[str, ...]
@@ -66,14 +65,14 @@ class Features:
 
     @property
     def for_arrow(self) -> Column:
-        """The column as Arrow can carry it: an unwrapped vector, or an array of doubles."""
+        """The column in a type that Arrow supports: an unwrapped vector or an array of doubles."""
         return F.unwrap_udt(self.column) if self.vectors else self.column
 
 
 def training_rows(
     dataset: DataFrame, params: LogisticRegressionParams, fold: Column | None = None
 ) -> TrainingRows:
-    """Select what a fit needs, or say which column is missing or of the wrong type."""
+    """Select the columns for a fit, or raise an error if one is missing or has a wrong type."""
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
@@ -93,7 +92,7 @@ def training_rows(
 
 
 def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
-    """The column of weights, if one is asked for."""
+    """Return the weight column, or None if weightCol is not set."""
     if not (params.isSet(params.weightCol) and params.getWeightCol()):
         return None
     weight = find_column(dataset, params.getWeightCol(), "weightCol")
@@ -102,7 +101,7 @@ def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundCo
 
 
 def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:
-    """The features that `featuresCols` or `featuresCol` name."""
+    """Return the features that `featuresCols` or `featuresCol` names."""
     check_features(params)
     if params.isSet(params.featuresCols):
         return _gather_features(dataset, tuple(params.getFeaturesCols()))
@@ -118,7 +117,7 @@ def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Featu
         return Features(found.name, column, present, False, None, None)
     raise TypeError(
         f"Column '{found.name}' is of type {kind.simpleString()}, but featuresCol must be a "
-        "vector or an array of numbers. Name numeric columns in featuresCols instead."
+        "vector or an array of numbers. For numeric columns, use featuresCols instead."
     )
 
 
@@ -130,10 +129,10 @@ def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
         if not isinstance(kind, BooleanType) and not _numeric(kind):
             raise TypeError(
                 f"Column '{name}' is of type {kind.simpleString()}, but featuresCols must be "
-                "numeric. Cast it, encode text, or name a vector column in featuresCol instead."
+                "numeric. Cast it, encode text, or use featuresCol for a vector column."
             )
         paths.append(found.path)
-    # As text: a Column is some ten calls into the JVM, and a chain of `&` is soon too deep for
+    # As text: a Column takes about ten calls into the JVM, and a long chain of `&` is too deep for
     # the JVM's stack and for messages of Spark Connect.
     array = F.expr(f"array({', '.join(f'cast({path} as double)' for path in paths)})")
     present = F.expr(" and ".join(f"{path} is not null" for path in paths))
@@ -141,10 +140,10 @@ def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
 
 
 def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:
-    """A column by its name, or by a path into nested ones; else an error that lists what there is.
+    """Return a column by name or by a path into structs, or raise an error that lists all names.
 
-    The schema is walked by hand: letting Spark fail to resolve the name would log a page of
-    its JVM's stack trace.
+    The schema is searched here: if Spark failed to resolve the name, it would log a page of stack
+    trace.
     """
     return _find_field(dataset.schema, name, param)
 
@@ -159,7 +158,7 @@ def _find_field(schema: StructType, name: str, param: str) -> FoundColumn:
             field = None if field is None else _field(field.dataType, part)
     if field is None:
         raise ValueError(
-            f"Column '{name}' does not exist. The data set has: {', '.join(schema.names)}. "
+            f"Column '{name}' does not exist. The columns are: {', '.join(schema.names)}. "
             f"Set {param} to one of them."
         )
     quoted = ".".join("`" + part.replace("`", "``") + "`" for part in parts)
@@ -167,7 +166,7 @@ def _find_field(schema: StructType, name: str, param: str) -> FoundColumn:
 
 
 def _field(kind: DataType, name: str) -> StructField | None:
-    """The field of this name; if there is none, one that differs in case only, as Spark does."""
+    """Return the field of this name or, as in Spark, the only one that differs just in case."""
     if not isinstance(kind, StructType):
         return None
     if name in kind.names:
@@ -188,14 +187,14 @@ def _numeric(kind: DataType) -> bool:
     return isinstance(kind, NumericType)
 
 
-def _attributes(field: StructField) -> dict[str, Any]:
-    """What a stage left in a column's metadata. Anybody can write there, so nothing is believed."""
+def _attributes(field: StructField) -> dict[str, object]:
+    """Return the ML attributes in a column's metadata; anybody can write them, so check all."""
     found = (field.metadata or {}).get("ml_attr")
     return found if isinstance(found, dict) else {}
 
 
-def _described(field: StructField) -> list[dict[str, Any]]:
-    """The features that the metadata of a vector column describe one by one."""
+def _described(field: StructField) -> list[dict[str, object]]:
+    """Return the metadata entries of single features of a vector column."""
     groups = _attributes(field).get("attrs")
     lists = groups.values() if isinstance(groups, dict) else ()
     ones = [one for each in lists if isinstance(each, list) for one in each]
@@ -210,7 +209,7 @@ def _vector_width(field: StructField) -> int | None:
 
 
 def _feature_names(features: FoundColumn) -> list[str] | None:
-    """The names in a vector column's metadata; a feature without one gets a number."""
+    """Return the names in a vector column's metadata; a feature without a name gets a number."""
     known = {one["idx"]: one.get("name") for one in _described(features.field)}
     if not known:
         return None
@@ -222,12 +221,12 @@ def _feature_names(features: FoundColumn) -> list[str] | None:
 
 
 def nameless(column: str, at: int) -> str:
-    """What a feature without a name is called."""
+    """Return the name for a feature that has none."""
     return f"{column}[{at}]"
 
 
 def _label_classes(field: StructField) -> int | None:
-    """The number of classes, where the label's metadata name it (as a StringIndexer writes)."""
+    """Return the number of classes in the label's metadata (StringIndexer writes it), or None."""
     attributes = _attributes(field)
     if attributes.get("type") == "binary":
         return 2

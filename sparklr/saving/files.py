@@ -1,7 +1,7 @@
-"""Saving and loading: JSON metadata as Spark writes them, coefficients as Parquet.
+"""Saving and loading: JSON metadata in Spark's format, coefficients in Parquet files.
 
-A saved model has Spark's own layout: metadata (one line of JSON) and data (one row). Only a
-session is used, never its context, so that Spark Connect can save too. Nothing is unpickled.
+A saved model has Spark's own layout: metadata (one line of JSON) and data (one row). The code
+uses the session but never its context, so it works on Spark Connect too. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from pyspark.ml.linalg import (
@@ -22,7 +22,7 @@ from pyspark.ml.linalg import (
     SparseVector,
     VectorUDT,
 )
-from pyspark.ml.param import Param, Params
+from pyspark.ml.param import Params
 from pyspark.ml.util import MLReadable, MLReader, MLWriter
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
@@ -33,11 +33,16 @@ from sparklr.params import check_value
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import ParamMap
 
 FORMAT = 1
 
-T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot say
+# What `json.loads` makes of an object.
+Json: TypeAlias = dict[str, Any]
+Nested: TypeAlias = "float | list[Nested]"
+
+T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot express
 
 # The columns of a saved model.
 DATA: dict[str, DataType] = {
@@ -50,7 +55,7 @@ DATA: dict[str, DataType] = {
 
 
 class OverwritingWriter(MLWriter):
-    """A writer that can make room on Spark Connect too, where Spark's own asks for the JVM."""
+    """A writer that can overwrite on Spark Connect too; Spark's own writer needs the JVM."""
 
     def _handleOverwrite(self, path: str) -> None:
         if is_remote(self.sparkSession):
@@ -60,26 +65,26 @@ class OverwritingWriter(MLWriter):
 
 
 class ParamsWriter(OverwritingWriter):
-    """Writes the Params of an instance."""
+    """A writer of the Params of an instance."""
 
     def __init__(self, instance: Params) -> None:
         super().__init__()
         self._instance = instance
 
     def saveImpl(self, path: str) -> None:
-        """Write the metadata; Spark calls this from `save`, after it made room."""
+        """Write the metadata; `save` calls this after it has removed files to overwrite."""
         _write_metadata(self._instance, path, self.sparkSession)
 
 
 class ModelWriter(OverwritingWriter):
-    """Writes a model: its Params and its numbers."""
+    """A writer of a model: its Params and its numbers."""
 
     def __init__(self, instance: Params, numbers: ModelNumbers) -> None:
         super().__init__()
         self._instance, self._numbers = instance, numbers
 
     def saveImpl(self, path: str) -> None:
-        """Write metadata and data; Spark calls this from `save`, after it made room."""
+        """Write metadata and data; `save` calls this after it has removed files to overwrite."""
         numbers, session = self._numbers, self.sparkSession
         names = None if numbers.names is None else list(numbers.names)
         _write_metadata(self._instance, path, session, {"featureNames": names})
@@ -97,14 +102,14 @@ class ModelWriter(OverwritingWriter):
 
 
 class ParamsReader(MLReader[T]):
-    """Reads what `ParamsWriter` wrote: an instance of the class that was saved."""
+    """A reader of files by `ParamsWriter`, which returns an instance of the saved class."""
 
     def __init__(self, kind: type[T]) -> None:
         super().__init__()
         self._kind = kind
 
     def load(self, path: str) -> T:
-        """The instance saved at `path`."""
+        """Return the instance saved at `path`."""
         metadata = read_metadata(path, self.sparkSession)
         check_header(metadata, self._kind, f"'{path}'")
         instance = self._kind()
@@ -120,18 +125,18 @@ class ModelReader(MLReader[T]):
         self._kind, self._make = kind, make
 
     def load(self, path: str) -> T:
-        """The model saved at `path`; it has no summary."""
+        """Return the model saved at `path`, without a summary."""
         metadata = read_metadata(path, self.sparkSession)
         check_header(metadata, self._kind, f"'{path}'")
         model = self._make(self._numbers(path, metadata.get("featureNames")))
         _set_params(cast(Params, model), metadata, path)
         return model
 
-    def _numbers(self, path: str, names: Any) -> ModelNumbers:
+    def _numbers(self, path: str, names: object) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)
         if len(rows) != 1:
             found = "is empty" if not rows else "has several rows"
-            raise ValueError(f"'{path}/data' {found}: this is not a whole model. Save it again.")
+            raise ValueError(f"'{path}/data' {found}: the model is not complete. Save it again.")
         with damage(f"The numbers in '{path}/data' are damaged: "):
             classes, features, intercepts, coefficients, many = rows[0]
             matrix, vector = read_matrix(coefficients), read_vector(intercepts)
@@ -148,32 +153,32 @@ class ModelReader(MLReader[T]):
 
 
 def check_sizes(
-    classes: Any, features: Any, many: Any, shape: tuple[int, int], intercepts: int
+    classes: object, features: object, many: object, shape: tuple[int, int], intercepts: int
 ) -> None:
-    """Refuse sizes that are none, or do not agree."""
+    """Refuse sizes that are not integers or do not agree."""
     if type(classes) is not int or type(features) is not int or type(many) is not bool:
-        raise ValueError("its sizes are no numbers")
+        raise ValueError("numClasses and numFeatures must be integers, isMultinomial a bool")
     family = family_of_flag(many)
     margins = family.margins(classes)
     if classes < 1 or features < 1 or not family.allows(classes):
-        raise ValueError(f"{classes} classes of {features} features")
+        raise ValueError(f"numClasses={classes} and numFeatures={features} are out of range")
     if shape != (margins, features):
-        raise ValueError(f"its coefficients are {shape}, and not {(margins, features)}")
+        raise ValueError(f"coefficients have shape {shape}, but must have {(margins, features)}")
     if intercepts != margins:
-        raise ValueError(f"it has {intercepts} intercepts, and not {margins}")
+        raise ValueError(f"there are {intercepts} intercepts, but there must be {margins}")
 
 
-def read_names(names: Any, features: int) -> tuple[str, ...] | None:
-    """The names of the features, if there are any: one per feature."""
+def read_names(names: object, features: int) -> tuple[str, ...] | None:
+    """Return the names of the features, one per feature, or None."""
     typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if names is not None and not (typed and len(names) == features):
-        raise ValueError("its names are not one a feature")
+    if names is not None and not (typed and len(cast("list[str]", names)) == features):
+        raise ValueError("featureNames must have one string per feature")
     return None if names is None else tuple(cast("list[str]", names))
 
 
 @contextmanager
 def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
-    """Say in a sentence what is wrong with a file, where reading it fails."""
+    """Turn errors from reading damaged content into a ValueError of one sentence."""
     try:
         yield
     except (
@@ -185,7 +190,7 @@ def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
 
 
 def _write_metadata(
-    instance: Params, path: str, session: SparkSession, more: dict[str, Any] | None = None
+    instance: Params, path: str, session: SparkSession, more: Json | None = None
 ) -> None:
     metadata = {
         "class": class_name(type(instance)),
@@ -201,13 +206,13 @@ def _write_metadata(
     session.createDataFrame([(line,)], ["value"]).coalesce(1).write.text(f"{path}/metadata")
 
 
-def read_metadata(path: str, session: SparkSession) -> dict[str, Any]:
-    """What a folder's metadata say: nothing, where they are damaged."""
+def read_metadata(path: str, session: SparkSession) -> Json:
+    """Return the metadata of a folder, or an empty dict if they are damaged."""
     rows = _read(lambda: session.read.text(f"{path}/metadata").take(1), f"{path}/metadata")
     if rows is None:
         raise FileNotFoundError(
             f"There is no saved model or estimator at '{path}': it has no folder 'metadata'. "
-            "Check the path, and the file system it names."
+            "Check the path and its file system."
         )
     try:
         metadata = json.loads(rows[0][0]) if rows else {}
@@ -217,7 +222,7 @@ def read_metadata(path: str, session: SparkSession) -> dict[str, Any]:
 
 
 def _read_data(path: str, session: SparkSession) -> list[Row]:
-    """A model's rows, of which there should be one: vector and matrix as structs of numbers."""
+    """Return up to two rows of model data, which should have one row; vectors are structs."""
 
     def read() -> list[Row] | None:
         frame = session.read.parquet(f"{path}/data")
@@ -230,34 +235,34 @@ def _read_data(path: str, session: SparkSession) -> list[Row]:
     rows = _read(read, f"{path}/data")
     if rows is None:
         raise ValueError(
-            f"'{path}/data' is not there, or has other columns than {', '.join(DATA)}: this is "
-            "not a whole model. Save it again."
+            f"'{path}/data' does not exist, or its columns are not {', '.join(DATA)}: the model "
+            "is not complete. Save it again."
         )
     return rows
 
 
 def _read(read: Callable[[], list[Row] | None], path: str) -> list[Row] | None:
-    """What is read, or None where there is nothing of this name."""
+    """Return the rows from `read`, or None if the path does not exist."""
     try:
         return read()
-    except Exception as reason:  # of Spark, of py4j or of Connect, by what broke and where
+    except REFUSALS as reason:  # of Spark, py4j or Connect, whichever fails first
         text = str(reason)
         if "PATH_NOT_FOUND" in text:
             return None
         raise ValueError(
-            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it can be reached and "
-            "you may read it, it is damaged: save it again."
+            f"'{path}' cannot be read: {first_line(reason).rstrip('.')}. If it is accessible and "
+            "you have permission to read it, it is damaged: save it again."
         ) from None
 
 
 def class_name(cls: type) -> str:
-    """A class as saved files name it."""
+    """Return the name of a class in saved files."""
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
-    """Refuse what another class saved."""
-    expected, found = class_name(cls), metadata.get("class", "something that names no class")
+def check_class(metadata: Json, cls: type, where: str) -> None:
+    """Refuse files that another class saved."""
+    expected, found = class_name(cls), metadata.get("class", "something without a class name")
     if found != expected:
         named = str(found)[:200]
         raise ValueError(
@@ -265,14 +270,12 @@ def check_class(metadata: dict[str, Any], cls: type, where: str) -> None:
         )
 
 
-def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
-    """Refuse what another class saved, or a newer version."""
+def check_header(metadata: Json, cls: type, where: str) -> None:
+    """Refuse files that another class or a newer version saved."""
     check_class(metadata, cls, where)
     number = metadata.get("sparklrFormat")
     if type(number) is not int or number < 1:
-        raise ValueError(
-            f"{where} names no format ('sparklrFormat'): it is damaged. Save it again."
-        )
+        raise ValueError(f"{where} has no valid 'sparklrFormat': it is damaged. Save it again.")
     if number > FORMAT:
         raise ValueError(
             f"{where} was saved in format {number} by a newer sparklr; this one reads up to "
@@ -280,7 +283,7 @@ def check_header(metadata: dict[str, Any], cls: type, where: str) -> None:
         )
 
 
-def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
+def _set_params(instance: Params, metadata: Json, path: str) -> None:
     with damage(f"The metadata of '{path}' are damaged: "):
         instance._resetUid(read_uid(metadata["uid"]))
         decode_params(instance, metadata["paramMap"])
@@ -289,20 +292,20 @@ def _set_params(instance: Params, metadata: dict[str, Any], path: str) -> None:
             check_value(name, instance.getOrDefault(name))
 
 
-def read_uid(value: Any) -> str:
-    """A uid, which is text."""
+def read_uid(value: object) -> str:
+    """Return a uid, which must be a string."""
     if not isinstance(value, str) or not value:
-        raise ValueError("its uid is no text")
+        raise ValueError("uid must be a string")
     return value
 
 
-def encode_params(values: dict[Param[Any], Any]) -> dict[str, Any]:
-    """Params by name, as JSON can hold them."""
+def encode_params(values: ParamMap) -> Json:
+    """Return the values of Params by name, as JSON values."""
     return {param.name: _to_json(value) for param, value in values.items()}
 
 
-def decode_params(instance: Params, values: dict[str, Any]) -> None:
-    """Set what `encode_params` made."""
+def decode_params(instance: Params, values: Json) -> None:
+    """Set the Params of an instance from the result of `encode_params`."""
     for name, value in values.items():
         instance._set(**{_known(instance, name): _from_json(value)})
 
@@ -313,8 +316,8 @@ def _known(instance: Params, name: str) -> str:
     return name
 
 
-def _to_json(value: Any) -> Any:
-    """A Param's value as JSON: a matrix or vector as its dense values, a model as its own text."""
+def _to_json(value: object) -> object:
+    """Return a Param's value for JSON: matrices and vectors dense, a model as its JSON text."""
     if hasattr(value, "toJson"):
         return value.toJson()
     if isinstance(value, (DenseMatrix, SparseMatrix)):
@@ -324,14 +327,14 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _texts(values: Any) -> Any:
-    """Infinite bounds as strings, for which JSON has no numbers."""
+def _texts(values: Nested) -> object:
+    """Return values with infinite bounds as strings, because JSON has no infinite numbers."""
     if isinstance(values, list):
         return [_texts(value) for value in values]
     return values if math.isfinite(values) else str(values)
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: object) -> object:
     if isinstance(value, dict) and "matrix" in value:
         rows = np.array(value["matrix"], dtype=np.float64)
         return DenseMatrix(rows.shape[0], rows.shape[1], rows.ravel(order="F"))

@@ -1,11 +1,11 @@
-"""A model as JSON text, to be written and read without a Spark session."""
+"""A model as JSON text, written and read without a Spark session."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +15,7 @@ from sparklr.arrays import Array
 from sparklr.objective.families import family_of_flag
 from sparklr.saving.files import (
     FORMAT,
+    Json,
     check_header,
     check_sizes,
     class_name,
@@ -31,9 +32,9 @@ T = TypeVar("T", bound=Params)
 
 
 def model_json(instance: Params, numbers: ModelNumbers) -> str:
-    """The text of a model: one JSON object, infinite numbers as strings."""
+    """Return a model as the text of a JSON object, with infinite numbers as strings."""
     matrix = stored_matrix(numbers.coefficients)
-    rows: Any
+    rows: object
     if sp.issparse(matrix):
         entries = sp.coo_matrix(matrix)
         rows = {name: getattr(entries, name).tolist() for name in ("row", "col", "data")}
@@ -57,40 +58,40 @@ def model_json(instance: Params, numbers: ModelNumbers) -> str:
 
 
 def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T:
-    """The model that a text of `model_json` holds, or an error that says what the text lacks.
+    """Return the model of a text from `model_json`; errors explain what is wrong with the text.
 
-    `make` gives the model of the numbers that the text holds.
+    `make` makes the model from the numbers in the text.
     """
     if not isinstance(text, str):
-        raise TypeError(f"fromJson takes the text that toJson gave, but got {type(text).__name__}.")
+        raise TypeError(f"fromJson takes the text of toJson, but got {type(text).__name__}.")
     with damage("This is not the JSON of a model: ", "."):
         found = json.loads(text)
     check_header(found if isinstance(found, dict) else {}, kind, "The text")
-    with damage("The JSON of this model is damaged (", "). Write it anew with toJson."):
+    with damage("The JSON of this model is damaged (", "). Write it again with toJson."):
         model = make(_numbers(found))
         model._resetUid(read_uid(found["uid"]))
         decode_params(model, found["paramMap"])
     return model
 
 
-def _numbers(found: dict[str, Any]) -> ModelNumbers:
+def _numbers(found: Json) -> ModelNumbers:
     classes, features, many = (found[n] for n in ("numClasses", "numFeatures", "isMultinomial"))
     intercepts = np.array([_float(value) for value in found["intercepts"]])
     check_sizes(classes, features, many, (len(intercepts), features), len(intercepts))
     coefficients = _rows(found["coefficients"], len(intercepts), features)
     if np.isnan(intercepts).any() or not np.isfinite(coefficients).all():
-        raise ValueError("a number that is not finite")
+        raise ValueError("coefficients must be finite, and intercepts must not be NaN")
     names = read_names(found["featureNames"], features)
     return ModelNumbers.of(
         coefficients, intercepts, classes, family=family_of_flag(many), names=names
     )
 
 
-def _float(value: Any) -> float:
-    """A number, or one of the texts that stand for the infinite ones."""
+def _float(value: object) -> float:
+    """Return a number from a number or from the text of an infinite number."""
     if type(value) not in (int, float) and value not in ("inf", "-inf"):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
+        raise TypeError(f"{value!r} is not a number")
+    return float(cast(float, value))
 
 
 def _number(value: float) -> float | str:
@@ -98,16 +99,18 @@ def _number(value: float) -> float | str:
 
 
 def _rows(stored: Any, margins: int, features: int) -> Array:
-    """Coefficients (C, p)."""
+    """Return coefficients (C, p)."""
     if not isinstance(stored, dict):
         rows = np.array([[_float(value) for value in row] for row in stored])
         if rows.shape != (margins, features):
-            raise ValueError(f"its coefficients are {rows.shape}, and not {(margins, features)}")
+            raise ValueError(
+                f"coefficients have shape {rows.shape}, but must have {(margins, features)}"
+            )
         return rows
     row, column, data = stored["row"], stored["col"], [_float(value) for value in stored["data"]]
     if not all(type(place) is int for place in (*row, *column)):
-        raise TypeError("places that are no whole numbers")
+        raise TypeError("indices must be integers")
     if len(set(zip(row, column, strict=True))) < len(data):
-        raise ValueError("two numbers for one place")
+        raise ValueError("two coefficients have the same indices")
     entries = sp.coo_matrix((data, (row, column)), shape=(margins, features))
     return np.asarray(entries.toarray(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A model as scikit-learn's estimator, which is optional."""
+"""A model as an estimator of scikit-learn, which is optional."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparklr.scoring.numbers import ModelNumbers
 
 
 def sklearn_model(numbers: ModelNumbers) -> Any:
-    """A fitted sklearn.linear_model.LogisticRegression of the same probabilities."""
+    """Return a fitted sklearn.linear_model.LogisticRegression with the same probabilities."""
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError:
@@ -20,8 +20,8 @@ def sklearn_model(numbers: ModelNumbers) -> Any:
     coefficients, intercepts = numbers.arrays
     if numbers.classes < 2 or (numbers.classes > 2 and np.isinf(intercepts).any()):
         raise ValueError(
-            "toSklearn: scikit-learn's LogisticRegression has two classes or more, but this model "
-            "was fitted on one label alone."
+            "toSklearn: scikit-learn's LogisticRegression needs two classes or more, but this "
+            "model was fitted on one label alone."
         )
     if numbers.family.per_class and numbers.classes == 2:  # scikit-learn has one margin for two
         coefficients, intercepts = np.diff(coefficients, axis=0), np.diff(intercepts)

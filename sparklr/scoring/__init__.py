@@ -1,1 +1,1 @@
-"""From rows to scores, and from scores to measures."""
+"""Scores of rows, and measures computed from scores."""

@@ -1,6 +1,6 @@
 """The Spark jobs behind the summaries: weights summed by label and prediction, and by score.
 
-A row that lacks its label or its prediction (because it lacks features) is not counted.
+A row without a label, or without a prediction (because it has no features), is not counted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sparklr.rows.columns import find_column
 from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.spark.collect import collect
 
-# Distinct scores that come to the driver as they are: three columns of 32 MB.
+# The most distinct scores that are collected unrounded: three columns of 32 MB on the driver.
 MOST_SCORES = 4_000_000
-# Beyond them, scores that round to the same multiple of this on the log odds scale count as one.
-# Log odds end at 37, where 1 is the next double; cut at -64, they have 3.3 million such steps.
+# Beyond them, scores are rounded to multiples of this step on the log odds scale, and equal scores
+# merge. Log odds end at 37, where the next double is 1; cut at -64, they span 3.3 million steps.
 LOG_ODDS_STEP = 2.0**-15
 LEAST_SCORE = float(np.exp(-64.0))
 GREATEST_SCORE = 1.0 - 2.0**-53
@@ -29,17 +29,17 @@ GREATEST_SCORE = 1.0 - 2.0**-53
 
 @dataclass(frozen=True)
 class PredictionFrame:
-    """A frame of predictions and the names of its columns."""
+    """A frame with predictions, and the names of its columns."""
 
     frame: DataFrame
     label: str
     prediction: str
     probability: str
-    weight: str  # empty for none
+    weight: str  # empty if there is none
 
     @cached_property
     def weighted(self) -> bool:
-        """Whether there is a column of weights: if not each row counts one, as in Spark."""
+        """Whether the frame has the weight column; if not, each row has weight 1, as in Spark."""
         try:
             self._column(self.weight, "weightCol")
         except ValueError:
@@ -47,7 +47,7 @@ class PredictionFrame:
         return True
 
     def by_label(self) -> Confusion:
-        """One job: weights by label and prediction."""
+        """Return the weights by label and prediction, from one job."""
         pairs = self._rows().groupBy("label", "prediction")
         sums = pairs.agg(F.sum("weight").alias("weight"), F.count(F.lit(1)).alias("rows"))
         label, prediction, weight, rows = collect(sums)
@@ -55,13 +55,13 @@ class PredictionFrame:
         return Confusion(label, prediction, weight, int(rows.sum()))
 
     def by_score(self) -> ScoreCurve:
-        """One job: weights by score and label; a second, of rounded scores, if there are too many.
+        """Return the weights by score and label, from one job, or two if there are many scores.
 
-        The second one's curve has fewer points, each of them as exact: a step's threshold is
-        its lowest score, and all scores of the step are at least that.
+        The second job rounds the scores. Its curve has fewer points, but each point is exact: the
+        threshold of a step is its lowest score, so that no score of the step is below it.
         """
         scores = vector_to_array(self._column(self.probability, "probabilityCol"))
-        # A multinomial model of a single class has no second probability.
+        # A multinomial model of a single class has only one probability.
         rows = self._rows(score=F.coalesce(F.get(scores, F.lit(1)), F.lit(0.0)))
         score, *sums = collect(_by_step(rows, F.col("score")).limit(MOST_SCORES + 1))
         if len(score) > MOST_SCORES:
@@ -71,13 +71,13 @@ class PredictionFrame:
         return ScoreCurve.of(score, *sums)
 
     def _rows(self, **more: Column) -> DataFrame:
-        """Label, prediction and weight of the rows that count; a weight that is none is NaN."""
+        """Return label, prediction and weight of the rows that count; invalid weights are NaN."""
         label = self._column(self.label, "labelCol").cast("double")
         prediction = self._column(self.prediction, "predictionCol")
         weight = F.lit(1.0)
         if self.weighted:
             given = self._column(self.weight, "weightCol").cast("double")
-            fine = (given >= 0) & (given < float("inf"))  # to Spark, NaN is above infinity
+            fine = (given >= 0) & (given < float("inf"))  # Spark orders NaN above infinity
             weight = F.when(fine, given).otherwise(float("nan"))
         columns = {"label": label, "prediction": prediction, "weight": weight, **more}
         rows = self.frame.select(*(column.alias(name) for name, column in columns.items()))
@@ -96,7 +96,7 @@ class PredictionFrame:
 
 
 def _by_step(rows: DataFrame, step: Column) -> DataFrame:
-    """The lowest score of each step, and its weight of positive and of negative rows."""
+    """Return each step's lowest score, and its weights of positive and of negative rows."""
     weight, positive = F.col("weight"), F.col("label") > 0.5
     sums = rows.groupBy(step.alias("step")).agg(
         F.min("score").alias("score"),

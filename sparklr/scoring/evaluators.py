@@ -1,10 +1,10 @@
-"""Spark's evaluators on arrays of the driver: no job, no frame.
+"""Spark's evaluators on arrays on the driver, without jobs or frames.
 
-An `ArrayEvaluator` stands for one of them. It takes margins of rows whose labels are at hand, and
-makes of them only as much as its metric needs: probabilities only for those that look at them. It
-gives the evaluator's number, up to rounding and, above 2 * numBins distinct scores, up to the way
-they are merged (see `_ends`). Where the evaluator would fail in the middle of a job, it raises a
-ValueError; whether more is better, only the evaluator says.
+An `ArrayEvaluator` replaces one evaluator. It takes the margins and labels of rows, and computes
+only what its metric needs, for example probabilities only for metrics that use them. Its metric
+equals the evaluator's, up to rounding and, above 2 * numBins distinct scores, up to the merging of
+scores (see `_ends`). Where the evaluator would fail inside a job, it raises a ValueError. Only the
+evaluator itself knows whether larger metrics are better.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.scoring.outputs import OUTPUTS, output_columns
 from sparklr.scoring.scorer import Scorer, Scores
 
-# Pairs of label and prediction that may have a counter each, 32 MB of them, whether the pair
-# occurs or not. Beyond it, the pairs that occur are found by sorting, which takes longer.
+# Up to this many pairs of label and prediction, every possible pair has a counter (32 MB in all).
+# Beyond it, the pairs that occur are found by sorting, which takes longer.
 MOST_PAIRS = 2**22
 
-# Scores that are nearer to one another than this share of the largest count as one.
+# Scores that differ by less than this share of the largest score count as equal.
 TIED = 2.0**-40
 
 AREAS = ("areaUnderROC", "areaUnderPR")
-# Measures of a label, and their means over labels: of a confusion and the evaluator's beta.
+# Measures by label, and means over labels, as functions of a confusion and the evaluator's beta.
 Measure: TypeAlias = Callable[[Confusion, float], Array]
 BY_LABEL: dict[str, Measure] = {
     "truePositiveRateByLabel": lambda confusion, _: confusion.recall,
@@ -45,7 +45,7 @@ BY_LABEL: dict[str, Measure] = {
     "fMeasureByLabel": lambda confusion, beta: confusion.f_measure(beta),
 }
 MEANS: dict[str, Measure] = {
-    "f1": lambda confusion, _: confusion.f_measure(),  # whatever beta is
+    "f1": lambda confusion, _: confusion.f_measure(),  # for any beta of the evaluator
     "weightedTruePositiveRate": lambda confusion, _: confusion.recall,
     "weightedFalsePositiveRate": lambda confusion, _: confusion.false_positive_rate,
     "weightedPrecision": lambda confusion, _: confusion.precision,
@@ -56,10 +56,10 @@ MEANS: dict[str, Measure] = {
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Rows that models were not fitted on.
+    """Labels and weights of held-out rows.
 
     labels : (n,), whole numbers, 0 or more
-    weights : (n,), finite, 0 or more; None where all are 1
+    weights : (n,), finite, 0 or more; None if all are 1
     """
 
     labels: Array
@@ -67,14 +67,14 @@ class HeldOut:
 
 
 class ArrayEvaluator(Protocol):
-    """One evaluator's metric, of a model's margins."""
+    """The metric of one evaluator, computed from a model's margins."""
 
     @property
     def weighted(self) -> bool:
-        """Whether rows count by their weights; if not, each counts one."""
+        """Whether rows count by their weights; if not, each row has weight 1."""
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The metric of a model on rows, from its margins (n, C) there, intercepts included.
+        """Return a model's metric on rows, from its margins (n, C) with intercepts.
 
         C is the number of margins of the scorer's family.
         """
@@ -84,13 +84,13 @@ class ArrayEvaluator(Protocol):
 def array_evaluator(
     evaluator: Evaluator, params: LogisticRegressionParams
 ) -> ArrayEvaluator | None:
-    """The in-memory equivalent of an evaluator, for a model with these Params.
+    """Return the in-memory equivalent of an evaluator for a model with these Params, or None.
 
-    None where only the evaluator itself can tell: it is not one of Spark's two, or a class
-    derived from them, or looks at a column that the model does not make, or its own Params are
-    out of range, which is for Spark to refuse.
+    None means that the evaluator itself is needed: it is not one of Spark's two classes (a
+    subclass does not count), or it reads a column that the model does not write, or its Params
+    are out of range, and Spark should refuse them.
     """
-    # By `type`, not by `isinstance`: a subclass may evaluate as it likes.
+    # By `type`, not by `isinstance`: a subclass may evaluate differently.
     if type(evaluator) is BinaryClassificationEvaluator:
         return _binary_evaluator(evaluator, params)
     if type(evaluator) is MulticlassClassificationEvaluator:
@@ -102,7 +102,7 @@ def _binary_evaluator(
     evaluator: BinaryClassificationEvaluator, params: LogisticRegressionParams
 ) -> ArrayEvaluator | None:
     weighted = _weighted(evaluator, params)
-    # Spark's binary evaluator, unlike the other, fails on a weightCol that is set and empty.
+    # Unlike the multiclass evaluator, Spark's binary evaluator fails on an empty weightCol.
     if weighted is None or (evaluator.isSet(evaluator.weightCol) and not weighted):
         return None
     columns = {name: param for param, name in output_columns(params).items()}
@@ -122,7 +122,7 @@ def _multiclass_evaluator(
         return None
     name, label = str(evaluator.getMetricName()), evaluator.getMetricLabel()
     beta, eps = evaluator.getBeta(), evaluator.getEps()
-    # Spark checks all of them, also those that the metric does not use.
+    # Spark checks all these Params, even if the metric does not use them.
     if not (label >= 0 and beta > 0 and 0 < eps < 0.5):
         return None
     if name == "logLoss":
@@ -140,7 +140,7 @@ def _weighted(
     evaluator: BinaryClassificationEvaluator | MulticlassClassificationEvaluator,
     params: LogisticRegressionParams,
 ) -> bool | None:
-    """Whether rows count by the estimator's weights; None if other columns are asked for."""
+    """Whether the evaluator uses the estimator's weights; None if it uses other columns."""
     if evaluator.getLabelCol() != params.getLabelCol():
         return None
     asked = evaluator.getWeightCol() if evaluator.isSet(evaluator.weightCol) else ""
@@ -152,21 +152,21 @@ def _weighted(
 
 @dataclass(frozen=True)
 class AreaEvaluator:
-    """The area under a curve of a score of the positive rows, those with a label above 0.5."""
+    """The area under a curve of a score; rows with a label above 0.5 are positive."""
 
     area: str
-    score: str  # the Param of an output column
+    score: str  # the Param that names an output column
     bins: int
     weighted: bool
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The area under the curve."""
+        """Return the area under the curve."""
         weights = rows.weights if self.weighted else None
         curve = _curve(self._scores(scorer, margins), rows.labels, weights, self.bins)
         if self.area == "areaUnderROC":
             return curve.area_under_roc
         if not len(rows.labels):
-            raise ValueError("There are no rows to evaluate, and areaUnderPR needs one.")
+            raise ValueError("There are no rows to evaluate, but areaUnderPR needs some rows.")
         return curve.area_under_pr
 
     def _scores(self, scorer: Scorer, margins: Array) -> Array:
@@ -175,8 +175,8 @@ class AreaEvaluator:
             return values
         if values.shape[1] != 2:
             raise ValueError(
-                f"BinaryClassificationEvaluator takes scores of 2 classes, but the model has "
-                f"{values.shape[1]}. Use MulticlassClassificationEvaluator."
+                f"BinaryClassificationEvaluator needs scores of 2 classes, but the model has "
+                f"{values.shape[1]} classes. Use MulticlassClassificationEvaluator."
             )
         second = np.asarray(values[:, 1])
         return _joined(second) if self.score == "rawPredictionCol" else second
@@ -184,13 +184,13 @@ class AreaEvaluator:
 
 @dataclass(frozen=True)
 class HitsEvaluator:
-    """accuracy, the share of the weight that is predicted right, or hammingLoss, the rest."""
+    """accuracy, the share of the weight predicted correctly, or hammingLoss, the rest."""
 
     right: bool
     weighted: bool
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The share of the weight."""
+        """Return the share of the weight."""
         counted = (_predictions(scorer, margins) == rows.labels) == self.right
         if self.weighted and rows.weights is not None:
             part, whole = rows.weights[counted].sum(), rows.weights.sum()
@@ -201,14 +201,14 @@ class HitsEvaluator:
 
 @dataclass(frozen=True)
 class MeanEvaluator:
-    """A measure of each label, averaged over the labels by their weights."""
+    """The weighted mean of a measure over the labels."""
 
     name: str
     beta: float
     weighted: bool
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The mean of the measure."""
+        """Return the mean of the measure."""
         confusion = _confusion(_predictions(scorer, margins), rows, weighted=self.weighted)
         return confusion.mean(MEANS[self.name](confusion, self.beta))
 
@@ -223,12 +223,12 @@ class LabelEvaluator:
     weighted: bool
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The measure, or an error if no row has the label, as in Spark."""
+        """Return the measure; raise if no row has the label, as Spark does."""
         confusion = _confusion(_predictions(scorer, margins), rows, weighted=self.weighted)
         found = confusion.labels == self.label
         if not found.any():
             raise ValueError(
-                f"{self.name} is asked for metricLabel={self.label:g}, but no row to evaluate "
+                f"{self.name} needs rows with metricLabel={self.label:g}, but no row to evaluate "
                 "has this label. Set metricLabel to a label that occurs."
             )
         return float(BY_LABEL[self.name](confusion, self.beta)[found][0])
@@ -236,31 +236,31 @@ class LabelEvaluator:
 
 @dataclass(frozen=True)
 class LossEvaluator:
-    """logLoss: minus the mean logarithm of the probability that a row's own label was given."""
+    """logLoss: minus the mean logarithm of the predicted probability of a row's true label."""
 
     eps: float
     weighted: bool
 
     def metric(self, scorer: Scorer, margins: Array, rows: HeldOut) -> float:
-        """The mean loss, with probabilities kept at least eps away from 0 and 1."""
+        """Return the mean loss, with probabilities clipped to [eps, 1 - eps]."""
         if not len(rows.labels):
-            raise ValueError("There are no rows to evaluate, and logLoss needs one.")
+            raise ValueError("There are no rows to evaluate, but logLoss needs some rows.")
         probability = _scores(scorer, margins).probability
         places = rows.labels.astype(np.int64)
         classes = probability.shape[1]
         if places.max() >= classes:
             raise ValueError(
                 f"A row to evaluate has label {places.max()}, but the model was fitted on labels "
-                f"below {classes} and gives it no probability, which logLoss needs. Let rows of "
-                "each label take part in every fit."
+                f"below {classes}, so this label has no probability, which logLoss needs. Make "
+                "sure that every fit has rows of each label."
             )
         own = probability[np.arange(len(places)), places]
         losses = -np.log(np.clip(own, self.eps, 1.0 - self.eps))
-        # log1p says more exactly than log what the certain ones lose.
+        # For probabilities near 1, log1p is more exact than log.
         losses[own > 1.0 - self.eps] = -math.log1p(-self.eps)
         if not self.weighted or rows.weights is None:
             return float(losses.mean())
-        with np.errstate(invalid="ignore"):  # no weight at all: NaN
+        with np.errstate(invalid="ignore"):  # NaN if all weights are 0
             return float((losses * rows.weights).sum() / rows.weights.sum())
 
 
@@ -273,9 +273,9 @@ def _predictions(scorer: Scorer, margins: Array) -> Array:
 
 
 def _joined(scores: Array) -> Array:
-    """The scores, those that differ by rounding alone made equal.
+    """Return the scores rounded, so that scores that differ only by rounding errors are equal.
 
-    Equal rows must tie, and a product of many rows at once may round them differently.
+    Equal rows must tie, but a matrix product of many rows may round them differently.
     """
     step = TIED * np.abs(scores, where=np.isfinite(scores), out=np.zeros(len(scores))).max(
         initial=0
@@ -284,8 +284,8 @@ def _joined(scores: Array) -> Array:
 
 
 def _curve(scores: Array, labels: Array, weights: Array | None, bins: int) -> ScoreCurve:
-    """The curve of rows in any order, thinned out as `bins` say; sorts them once."""
-    descending: IntArray = np.argsort(scores)[::-1]  # NaN is first: to Spark it is the largest
+    """Return the curve of rows in any order, thinned out to `bins`; sorts the rows once."""
+    descending: IntArray = np.argsort(scores)[::-1]  # NaN is first: Spark orders it as the largest
     ordered = scores[descending]
     ends = _ends(ordered, bins)
     positive = (labels > 0.5)[descending]
@@ -296,13 +296,13 @@ def _curve(scores: Array, labels: Array, weights: Array | None, bins: int) -> Sc
 
 
 def _ends(ordered: Array, bins: int) -> IntArray:
-    """The last row of each point of the curve, for scores in order.
+    """Return the last row of each point of the curve, for sorted scores.
 
-    A point is a distinct score, or if there are at least 2 * bins of them, floor(count / bins)
-    neighbours. Spark starts a new point wherever a partition of its sorted scores does, and
-    where that is depends on a random sample; here the scores are of one piece. So neighbours
-    share other points in each run of Spark, and areas of thousands of scores differ in about
-    the fifth digit: from ours no more than from one another.
+    A point is a distinct score or, if there are at least 2 * bins distinct scores, a group of
+    floor(count / bins) neighbours. Spark also starts a new point at each partition of its sorted
+    scores, and partition limits depend on a random sample; here there is one partition. So each
+    run of Spark groups neighbours differently, and areas of thousands of scores differ in about
+    the fifth digit, between runs of Spark as much as between Spark and here.
     """
     differ = ordered[1:] != ordered[:-1]
     differ &= ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
@@ -310,13 +310,13 @@ def _ends(ordered: Array, bins: int) -> IntArray:
     size = len(ends) // bins if bins else 0
     if size < 2:
         return ends
-    # The remainder makes a last and smaller point.
+    # The remainder is a last, smaller point.
     places = np.arange(size - 1, len(ends) + size - 1, size)
     return ends[np.minimum(places, len(ends) - 1)]
 
 
 def _confusion(predictions: Array, rows: HeldOut, *, weighted: bool) -> Confusion:
-    """Weights by label and prediction; a pair counts as occurring even if it weighs nothing."""
+    """Return weights by label and prediction; a pair of weight 0 still counts as occurring."""
     weights = rows.weights if weighted else None
     width = int(predictions.max(initial=0.0)) + 1
     codes = (rows.labels * width + predictions).astype(np.int64)

@@ -1,6 +1,6 @@
-"""Scores of a frame's rows as columns: by Spark's own model where there is a JVM, else by Arrow.
+"""Scores of a frame's rows as columns: by Spark's own model if there is a JVM, else by Arrow.
 
-Both ways give the outputs that are asked for (`scoring/outputs.py`), null where a feature is null.
+Both ways return the wanted outputs (`scoring/outputs.py`), null where a feature is null.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from sparklr.rows.columns import Features
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind, Output
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
+from sparklr.spark.types import JavaObject
 
-# The output that is never NaN, so that it is null just where nothing was scored.
+# This output is never NaN, so that it is null only where the row was not scored.
 ALWAYS_KNOWN = "predictionCol"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A frame with the user's columns and helpers to be dropped, and the outputs by Param."""
+    """A frame with the user's columns and helper columns to drop, and the outputs by Param."""
 
     frame: DataFrame
     helpers: tuple[str, ...]
@@ -48,7 +49,7 @@ def scorer_of(
     classes: int,
     family: Family,
 ) -> Scorer:
-    """What scores rows by these numbers and by the thresholds among the Params."""
+    """Return a scorer with these numbers and with the thresholds of the Params."""
     if not family.per_class:
         return Scorer(coefficients, intercepts, family, (params.getThreshold(),))
     thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
@@ -63,8 +64,8 @@ def scorer_of(
 def score_by_arrow(
     dataset: DataFrame, features: Features, scorer: Scorer, wanted: Collection[str]
 ) -> Scored:
-    """By a Python function over Arrow batches; runs everywhere."""
-    # One column for all outputs, so that rows go to Python once.
+    """Score with a Python function on Arrow batches, which works everywhere."""
+    # One column for all outputs, so that rows are sent to Python once.
     scores = _helper()
     made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}
     column = F.when(features.present, features.for_arrow)
@@ -82,7 +83,7 @@ def score_by_arrow(
 
 
 def _from_python(column: Column, kind: Kind) -> Column:
-    """A column of this kind. Before Spark 4.1 it came by pandas, which makes NaN a null."""
+    """Return a column of this kind. Before Spark 4.1, pandas has turned each NaN into a null."""
     by_pandas, nan = not hasattr(F, "arrow_udf"), F.lit(float("nan"))
     if kind == "double":
         return F.coalesce(column, nan) if by_pandas else column
@@ -92,16 +93,20 @@ def _from_python(column: Column, kind: Kind) -> Column:
 
 
 def score_by_twin(
-    dataset: DataFrame, features: Features, twin: Any, scorer: Scorer, wanted: Collection[str]
+    dataset: DataFrame,
+    features: Features,
+    twin: JavaObject,
+    scorer: Scorer,
+    wanted: Collection[str],
 ) -> Scored:
-    """By Spark's own model, which rows need not leave the JVM for."""
+    """Score with Spark's own model, so that rows do not leave the JVM."""
     vectors = _helper()
     names = {param: _helper() for param in MADE_BY_SPARK}
     width = scorer.features
     column = features.column if features.vectors else array_to_vector(features.column)
     size = _size(features)
     wrong = F.raise_error(F.concat(F.lit("A row has "), size, F.lit(_wanted(width))))
-    # Spark's model fails on a null, so it is given zeros, and what it makes of them is dropped.
+    # Spark's model fails on a null, so it gets zeros instead, and their scores are dropped.
     column = F.when(features.present & (size == width), column).when(features.present, wrong)
     given = dataset.select("*", F.coalesce(column, _zeros(width)).alias(vectors))
     per_class = scorer.family.per_class
@@ -130,7 +135,7 @@ def _size(features: Features) -> Column:
 
 
 def check_width(features: Features, width: int) -> None:
-    """Refuse features whose number is known, and is not the model's."""
+    """Refuse features if their number is known and differs from the model's."""
     if features.width is not None and features.width != width:
         name = features.name if isinstance(features.name, str) else ", ".join(features.name)
         raise ValueError(f"'{name}' has {features.width}{_wanted(width)}")
@@ -141,15 +146,15 @@ def _wanted(width: int) -> str:
 
 
 def _zeros(width: int) -> Column:
-    """A literal vector of zeros: a sparse one, which no function of Spark's makes, but JSON can."""
+    """Return a literal sparse vector of zeros, from JSON: no function of Spark makes it."""
     text = f'{{"v":{{"type":0,"size":{width},"indices":[],"values":[]}}}}'
     return F.from_json(F.lit(text), StructType([StructField("v", VectorUDT())]))["v"]
 
 
 def _score_udf(scorer: Scorer, outputs: Mapping[str, Output], *, vectors: bool) -> Any:
-    """A function of the features column that scores it, Arrow in and out where Spark can."""
+    """Return a function that scores the features column, on Arrow data if Spark supports it."""
     kind = ", ".join(f"{name} {SQL_TYPES[its.kind]}" for name, its in outputs.items())
-    makers = {name: its.of_scores for name, its in outputs.items()}  # all that workers need
+    makers = {name: its.of_scores for name, its in outputs.items()}  # workers need no more
     if hasattr(F, "arrow_udf"):  # Spark 4.1
 
         def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
@@ -163,7 +168,7 @@ def _score_udf(scorer: Scorer, outputs: Mapping[str, Output], *, vectors: bool) 
             scores = scorer.score_column(_from_pandas(batch), makers)
             yield pd.DataFrame({name: scores.field(name).to_pandas() for name in makers})
 
-    # Spark reads the kind of function off its types: an unwrapped vector comes as a frame.
+    # Spark infers the kind of function from its types: an unwrapped vector arrives as a frame.
     batch: Any = pd.DataFrame if vectors else pd.Series
     score_pandas.__annotations__ = {
         "batches": Iterator[batch],
@@ -173,7 +178,7 @@ def _score_udf(scorer: Scorer, outputs: Mapping[str, Output], *, vectors: bool) 
 
 
 def _from_pandas(batch: Any) -> pa.Array:
-    """An Arrow feature column from what pandas made of it."""
+    """Return the Arrow feature column of a pandas batch."""
     if isinstance(batch, pd.Series):
         return pa.array(batch, pa.list_(pa.float64()))
     kinds = {"type": pa.int8(), "size": pa.int32()}

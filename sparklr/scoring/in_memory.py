@@ -1,18 +1,25 @@
-"""Rows that a user has at hand, as vectors, sequences, arrays or scipy matrices."""
+"""Rows in a user's memory, as vectors, sequences, arrays or scipy matrices."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from pyspark.ml.linalg import DenseVector, SparseVector
 
-from sparklr.arrays import Matrix
+from sparklr.arrays import Array, Matrix
+from sparklr.scoring.numbers import ModelNumbers
 
 
-def read_rows(value: Any, features: int) -> Matrix:
-    """A matrix (n, p) of one row, which may be a vector or a sequence, or of many."""
+def read_rows(value: object, numbers: ModelNumbers) -> Matrix:
+    """Return a matrix (n, p) of many rows, or of one row given as a vector or sequence.
+
+    The columns of a pandas frame are found by the names of the features.
+    """
+    if isinstance(value, (pd.DataFrame, pd.Series)):
+        value = _by_name(value, numbers.names)
     if isinstance(value, SparseVector):
         pointers = [0, len(value.indices)]
         rows = sp.csr_matrix((value.values, value.indices, pointers), shape=(1, value.size))
@@ -23,17 +30,42 @@ def read_rows(value: Any, features: int) -> Matrix:
         rows = np.atleast_2d(rows.astype(np.float64))
     if rows.ndim != 2:
         raise ValueError(
-            f"Rows must be a matrix (rows, features), but have the shape {rows.shape}."
+            f"Rows must be a matrix of shape (rows, features), but have shape {rows.shape}."
         )
-    if rows.shape[1] != features:
+    if rows.shape[1] != numbers.features:
         raise ValueError(
-            f"The row has {rows.shape[-1]} features, but the model was fitted on {features}."
+            f"The row has {rows.shape[-1]} features, but the model was fitted on "
+            f"{numbers.features}."
         )
     return rows
 
 
-def is_table(value: Any) -> bool:
-    """Whether rows came as a matrix, not as one row."""
+def _by_name(value: pd.DataFrame | pd.Series, names: Sequence[str] | None) -> Array:
+    """Return the features of a pandas frame, or of one row of it, in the model's order.
+
+    Their order in the frame is not relied on: with another one every score would be wrong.
+    """
+    kind, labels = type(value).__name__, value.axes[-1]
+    if not any(isinstance(label, str) for label in labels):  # made of an array, by its places
+        return np.asarray(value, dtype=np.float64)
+    if names is None:
+        raise ValueError(
+            f"The features of this model have no names, so the labels of a {kind} cannot be "
+            "matched to them. Pass the array value.to_numpy(), in the order of the features."
+        )
+    lacking = [name for name in names if name not in labels]
+    if lacking or not labels.is_unique:
+        what = f"has no {lacking[0]!r}" if lacking else "has a label twice"
+        raise ValueError(
+            f"The {kind} {what}, but its numbers are found by the names of the features: "
+            f"{', '.join(names[:10])}{', …' if len(names) > 10 else ''}. Rename its labels, or "
+            "pass an array in this order."
+        )
+    return np.asarray(value[list(names)].to_numpy(dtype=np.float64))
+
+
+def is_table(value: object) -> bool:
+    """Whether the value is a matrix of rows, not one row."""
     if isinstance(value, (DenseVector, SparseVector)):
         return False
-    return sp.issparse(value) or np.ndim(value) > 1
+    return sp.issparse(value) or np.asarray(value).ndim > 1

@@ -1,7 +1,7 @@
 """Measures of a classifier from sums of weights, by the rules of Spark's evaluation package.
 
-What is undefined comes out as there: a share of nothing is NaN by label, but a precision of
-nothing is 0 by label and 1 on a curve.
+Undefined measures have the same values as there: a share of zero weight is NaN by label, but a
+precision of zero weight is 0 by label and 1 on a curve.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sparklr.arrays import Array, BoolArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """Sums of weights by true label and prediction: one entry for each pair that occurs."""
+    """Sums of weights by true label and prediction, with one entry per pair that occurs."""
 
     label: Array
     prediction: Array
@@ -25,7 +25,7 @@ class Confusion:
 
     @cached_property
     def labels(self) -> Array:
-        """The true labels that occur, ascending; the arrays by label are in this order."""
+        """The true labels that occur, ascending; arrays by label have this order."""
         return np.unique(self.label)
 
     @cached_property
@@ -44,7 +44,7 @@ class Confusion:
 
     @cached_property
     def _false_alarms(self) -> Array:
-        """The weight that was wrongly given each label."""
+        """For each label, the weight that was wrongly predicted as this label."""
         known = np.isin(self.prediction, self.labels)
         return self._by_label(self.prediction, known & (self.label != self.prediction))
 
@@ -60,34 +60,34 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """The share of the weight that was given its own label."""
+        """The share of the weight that was predicted correctly."""
         return float(_ratio(self._hits.sum(), self.support.sum()))
 
     @property
     def recall(self) -> Array:
-        """By label: the share of its weight that was given this label."""
+        """For each label, the share of its weight that was predicted as this label."""
         return _ratio(self._hits, self.support)
 
     @property
     def precision(self) -> Array:
-        """By label: the share that is right of what was given this label; 0 if nothing was."""
+        """For each label, the correct share of the weight predicted as this label; 0 if none."""
         return _ratio(self._hits, self._hits + self._false_alarms, nothing=0.0)
 
     @property
     def false_positive_rate(self) -> Array:
-        """By label: the share of all other labels' weight that was given this label."""
+        """For each label, the share of all other labels' weight that was given this label."""
         return _ratio(self._false_alarms, self.support.sum() - self.support)
 
     def f_measure(self, beta: float = 1.0) -> Array:
-        """By label: the harmonic mean of precision and recall, recall counting beta times."""
+        """For each label, the harmonic mean of precision and recall; recall counts beta times."""
         return _f_measure(self.precision, self.recall, beta)
 
     def mean(self, by_label: Array) -> float:
-        """The mean of a measure over the labels, by their weights."""
+        """Return the mean of a measure over the labels, weighted by their support."""
         return float((by_label * _ratio(self.support, self.support.sum())).sum())
 
     def table(self, labels: Array, predictions: Array) -> Array:
-        """Weights of some labels (rows) by some predictions (columns), both ascending."""
+        """Return weights by label (rows) and prediction (columns); both must be ascending."""
         kept = np.isin(self.label, labels) & np.isin(self.prediction, predictions)
         weights = np.zeros((len(labels), len(predictions)))
         rows = np.searchsorted(labels, self.label[kept])
@@ -98,9 +98,9 @@ class Confusion:
 
 @dataclass(frozen=True, eq=False)
 class ScoreCurve:
-    """What a binary score separates, threshold by threshold.
+    """The weights that a binary score separates at each threshold.
 
-    thresholds : the distinct scores, descending: a row is positive from its own score on
+    thresholds : the distinct scores, descending; rows with at least this score are positive
     true_positives, false_positives : weight with at least this score, by true label
     """
 
@@ -110,7 +110,7 @@ class ScoreCurve:
 
     @classmethod
     def of(cls, scores: Array, positives: Array, negatives: Array) -> ScoreCurve:
-        """From distinct scores in any order, and the weight of each by true label."""
+        """Return the curve of distinct scores in any order, with their weights by true label."""
         descending: IntArray = np.argsort(scores)[::-1]
         return cls(
             scores[descending], np.cumsum(positives[descending]), np.cumsum(negatives[descending])
@@ -118,21 +118,21 @@ class ScoreCurve:
 
     @property
     def recall(self) -> Array:
-        """The share of the positive weight found; 0 if there is none."""
+        """The share of the positive weight that is found; 0 if there is no positive weight."""
         return _ratio(self.true_positives, _last(self.true_positives), nothing=0.0)
 
     @property
     def false_positive_rate(self) -> Array:
-        """The share of the negative weight taken for positive; 0 if there is none."""
+        """The share of the negative weight predicted as positive; 0 if no weight is negative."""
         return _ratio(self.false_positives, _last(self.false_positives), nothing=0.0)
 
     @property
     def precision(self) -> Array:
-        """The share that is right of what is taken for positive; 1 if nothing is."""
+        """The correct share of the weight predicted as positive; 1 if there is none."""
         return _ratio(self.true_positives, self.true_positives + self.false_positives, nothing=1.0)
 
     def f_measure(self, beta: float = 1.0) -> Array:
-        """The harmonic mean of precision and recall, recall counting beta times."""
+        """Return the harmonic mean of precision and recall; recall counts beta times."""
         return _f_measure(self.precision, self.recall, beta)
 
     @property
@@ -151,7 +151,7 @@ class ScoreCurve:
 
     @property
     def area_under_roc(self) -> float:
-        """The chance that a positive row scores higher than a negative one, ties half."""
+        """The chance that a positive row scores above a negative row; ties count half."""
         return _area(*self.roc)
 
     @property
@@ -161,7 +161,7 @@ class ScoreCurve:
 
     @property
     def base_rate(self) -> float:
-        """The positive share of the weight: the precision of a score that knows nothing."""
+        """The positive share of the weight, which is the precision of a random score."""
         positive, negative = _last(self.true_positives), _last(self.false_positives)
         return float(_ratio(np.array(positive), positive + negative))
 
@@ -171,7 +171,7 @@ def _last(sums: Array) -> float:
 
 
 def _ratio(part: Array, whole: Array | float, nothing: float | None = None) -> Array:
-    """part / whole; where the whole is zero `nothing`, or what division makes of it."""
+    """Return part / whole; where whole is zero, `nothing` if given, else NaN or infinity."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.asarray(np.divide(part, whole))
     return shares if nothing is None else np.where(np.asarray(whole) == 0, nothing, shares)
@@ -185,12 +185,12 @@ def _f_measure(precision: Array, recall: Array, beta: float) -> Array:
 
 
 def _area(x: Array, y: Array) -> float:
-    """The area below the line through these points."""
+    """Return the area below the line through these points."""
     return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum())
 
 
 def null_deviance(weights: Array, *, intercept: bool) -> float:
-    """The deviance of a model without features, from the weight of each class."""
+    """Return the deviance of a model without features, from the weight of each class."""
     total = weights.sum()
     kept = weights[weights > 0]
     if intercept:

@@ -1,7 +1,7 @@
-"""A model's numbers as one record: what is fitted, saved, exported and scored with.
+"""A model's numbers as one record, for fitting, saving, exporting and scoring.
 
-Vectors and matrices are Spark's own classes, which hold plain numpy arrays and need no session:
-whether a model is stored dense or sparse, and by row or by column, is part of what is saved.
+Vectors and matrices are Spark's own classes, which hold plain numpy arrays and need no session.
+A saved model keeps their storage: dense or sparse, by row or by column.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sparklr.spark.matrices import compress_matrix, compress_vector, dense_matri
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModelNumbers:
-    """What a fitted model consists of, Params excepted.
+    """The parts of a fitted model, without its Params.
 
-    coefficients : (C, p), for as many margins C as the family has for these classes
+    coefficients : (C, p), where C is the family's number of margins for these classes
     intercepts : one per row of the coefficients
-    names : of the features; None where the columns and their metadata name none
+    names : of the features; None if neither the columns nor their metadata have names
     """
 
     coefficients: Matrix
@@ -42,7 +42,7 @@ class ModelNumbers:
         family: Family,
         names: tuple[str, ...] | None = None,
     ) -> ModelNumbers:
-        """The record of these arrays, stored as Spark stores them."""
+        """Return the record of these arrays, stored as Spark stores them."""
         stored = compress_vector(intercepts)
         if family.per_class and np.isinf(intercepts).any():  # the model of a single label
             kept = np.flatnonzero(intercepts)
@@ -66,7 +66,7 @@ class ModelNumbers:
         return dense_matrix(self.coefficients), dense_vector(self.intercepts)
 
     def feature_names(self, column: str) -> list[str]:
-        """The name of each feature, made from its place in the column where it has none."""
+        """Return the name of each feature, made from its index if it has no name."""
         if self.names is not None:
             return list(self.names)
         return [nameless(column, at) for at in range(self.features)]

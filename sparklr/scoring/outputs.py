@@ -1,11 +1,11 @@
-"""The columns that a model writes, each declared once: its Param, type, metadata and making."""
+"""The output columns of a model, each declared once with Param, type, metadata and functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pyspark.sql import Column, DataFrame
 
@@ -19,29 +19,29 @@ SQL_TYPES: dict[Kind, str] = {"vector": "array<double>", "double": "double"}  # 
 
 @dataclass(frozen=True)
 class Output:
-    """A column that `transform` adds; null where features are, whatever is made there.
+    """A column that `transform` adds; null where features are null, whatever the functions return.
 
     kind : the type of a row's value
-    metadata : what the column's metadata say, for so many classes
-    of_scores : the values from scores of n rows in memory: (n, k) for vectors, (n,) for doubles
-    of_spark : the column from those that Spark's own model adds, by Param: `MADE_BY_SPARK`
+    metadata : the column's metadata, for a number of classes
+    of_scores : the values, from scores of n rows in memory: (n, k) for vectors, (n,) for doubles
+    of_spark : the column, from the columns of Spark's own model by Param (`MADE_BY_SPARK`)
     """
 
     kind: Kind
-    metadata: Callable[[int], dict[str, Any]]
+    metadata: Callable[[int], dict[str, object]]
     of_scores: Callable[[Scores], Array]
     of_spark: Callable[[Mapping[str, Column]], Column]
 
 
-def _numbers_of_classes(classes: int) -> dict[str, Any]:
+def _numbers_of_classes(classes: int) -> dict[str, object]:
     return {"ml_attr": {"num_attrs": classes}}
 
 
-def _label(classes: int) -> dict[str, Any]:
+def _label(classes: int) -> dict[str, object]:
     return {"ml_attr": {"type": "nominal", "num_vals": classes}}
 
 
-# By the Param that names the column, in the order in which they are added.
+# By the Param that names the column, in the order in which the columns are added.
 OUTPUTS: dict[str, Output] = {
     "rawPredictionCol": Output(
         "vector", _numbers_of_classes, attrgetter("raw"), itemgetter("rawPredictionCol")
@@ -56,7 +56,7 @@ OUTPUTS: dict[str, Output] = {
 
 
 def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
-    """The output columns that are wanted, by Param: no name or an empty one means none."""
+    """Return the wanted output columns by Param; a column without a name is left out."""
     names = {param: params.getOrDefault(param) for param in OUTPUTS if params.isDefined(param)}
     return {param: name for param, name in names.items() if name}
 
@@ -68,7 +68,7 @@ def check_output_columns(dataset: DataFrame, params: LogisticRegressionParams) -
     if taken:
         raise ValueError(
             f"The data set already has the output column {' and '.join(taken)}. Drop it, or "
-            "set another name; an empty name leaves the column out."
+            "set another name. An empty name omits the column."
         )
     if len(set(names.values())) < len(names):
-        raise ValueError(f"Output columns share a name: {names}. Give each its own.")
+        raise ValueError(f"Output columns share a name: {names}. Give each its own name.")

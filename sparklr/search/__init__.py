@@ -1,1 +1,1 @@
-"""All maps and folds of a search in the same readings: what a validator runs."""
+"""The search that a validator runs: all maps and folds in the same passes over the rows."""

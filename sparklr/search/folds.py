@@ -1,23 +1,22 @@
-"""Folds of a data set: a column that names each row's fold, and the frames that it divides."""
+"""Folds of a data set: a column with the fold of each row, and the frames of each fold."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 
 @dataclass(frozen=True)
 class Split:
-    """A data set with a column that names each row's fold, and the folds held out in turn."""
+    """A data set with a column of fold numbers, and the folds to hold out in turn."""
 
     frame: DataFrame
     column: str
@@ -28,20 +27,20 @@ class Split:
         return F.col(self.column)
 
     def without(self, fold: int) -> DataFrame:
-        """The rows to train on."""
+        """Return the training rows of a fold: the rows of all other folds."""
         return self.frame.where(self.fold != fold)
 
     def only(self, fold: int) -> DataFrame:
-        """The rows to evaluate on."""
+        """Return the held-out rows of a fold."""
         return self.frame.where(self.fold == fold)
 
 
 def cross_validation_split(
     dataset: DataFrame, uid: str, count: int, fold_column: str, seed: int
 ) -> Split:
-    """The folds that Spark's CrossValidator would make, row for row.
+    """Return the same split as Spark's CrossValidator, row for row.
 
-    They are given in a column of the data set, or drawn where `fold_column` is empty.
+    The folds come from `fold_column`; if its name is empty, they are drawn at random.
     """
     column, folds = f"{uid}_fold", range(count)
     if fold_column:
@@ -49,14 +48,14 @@ def cross_validation_split(
         text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
         wrong = F.raise_error(F.concat(text, F.coalesce(given.cast("string"), F.lit("null"))))
         known = (F.lit(0) <= given) & (given < F.lit(len(folds)))
-        # Spark trains every fold on a row of fold 0.5, and evaluates none on it.
+        # In Spark a row of fold 0.5 is a training row of every fold, and held out of none.
         known = known & (given == F.floor(given))
         fold = F.when(known, given).otherwise(wrong)
         return Split(dataset.withColumn(column, fold), column, folds)
     random, width = f"{uid}_rand", 1.0 / len(folds)
     frame = dataset.select("*", F.rand(seed).alias(random))
-    # The very products that Spark compares with: rounding decides which fold a row is in.
-    # Not nested, as many folds would be deeper than a message of Spark Connect may be.
+    # Exactly the products that Spark compares with: rounding can decide the fold of a row.
+    # Not nested: with many folds, a nested expression would be too deep for Spark Connect.
     fold = F.when(F.lit(False), -1)
     for i in folds:
         within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
@@ -65,9 +64,9 @@ def cross_validation_split(
 
 
 def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int) -> Split:
-    """The split that Spark's TrainValidationSplit would make, row for row.
+    """Return the same split as Spark's TrainValidationSplit, row for row.
 
-    Fold 0 is to train on, and fold 1 to evaluate on.
+    Fold 0 is for training, and fold 1 for evaluation.
     """
     column, random = f"{uid}_fold", f"{uid}_rand"
     frame = dataset.select("*", F.rand(seed).alias(random))
@@ -77,14 +76,16 @@ def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int
 
 @contextmanager
 def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Split]:
-    """The split, persisted while it is read several times, unless the data set is already."""
+    """Persist the split while it is read several times, unless the data set already is."""
     if not needed or _is_persisted(dataset):
         yield split
         return
     try:
         frame = split.frame.persist()
-    except Exception as refusal:
-        warn_once(f"the rows are read anew for each evaluation: {first_line(refusal)}")
+    except REFUSALS as refusal:
+        warn_once(
+            f"cannot persist the rows, so each evaluation reads them again: {first_line(refusal)}"
+        )
         yield split
         return
     try:
@@ -96,13 +97,13 @@ def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Spl
 def _is_persisted(dataset: DataFrame) -> bool:
     try:
         level = dataset.storageLevel
-    except Exception:  # platforms that cannot persist may reject `storageLevel` too
+    except REFUSALS:  # platforms that cannot persist may reject `storageLevel` too
         return False
     return level.useMemory or level.useDisk
 
 
 def check_folds(found: Collection[int], held: Iterable[int]) -> None:
-    """Each fold must have rows to evaluate on, and others to train on."""
+    """Refuse folds without held-out rows or without training rows."""
     for fold in held:
         if fold not in found:
             raise ValueError(f"The validation data at fold {fold} is empty.")
@@ -111,23 +112,23 @@ def check_folds(found: Collection[int], held: Iterable[int]) -> None:
 
 
 def transformed(before: PipelineModel, split: Split, fold: int) -> DataFrame:
-    """All rows as the fitted stages make them.
+    """Return all rows, transformed by the fitted stages.
 
-    Stages that look at one row at a time may see both parts at once, so that they are read once.
+    Row-wise stages transform training and held-out rows together, so that rows are read once.
     """
     if all(_by_row(stage) for stage in before.stages):
         return before.transform(split.frame)
     train, held = before.transform(split.without(fold)), before.transform(split.only(fold))
-    # Stages may leave the fold's column out.
+    # Stages may drop the fold column.
     train = train.withColumn(split.column, F.lit(-1))
     return train.unionByName(held.withColumn(split.column, F.lit(fold)))
 
 
-def is_row_transformer(stage: Any) -> bool:
+def is_row_transformer(stage: object) -> bool:
     return isinstance(stage, Transformer) and _by_row(stage)
 
 
-def _by_row(stage: Any) -> bool:
+def _by_row(stage: object) -> bool:
     if isinstance(stage, PipelineModel):
         return all(_by_row(one) for one in stage.stages)
     known = type(stage).__module__ == "pyspark.ml.feature"

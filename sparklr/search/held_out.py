@@ -1,6 +1,6 @@
-"""Metrics of held-out rows: each fit is evaluated on the fold that it leaves out, in memory.
+"""Metrics on held-out rows: each fit is evaluated in memory, on the fold that it leaves out.
 
-One reading brings the margins of many fits home; no frame and no job is made for a model.
+One pass collects the margins of many fits on the driver; no model needs a frame or a job.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def held_out_metrics(
     fits: Mapping[Place, Fit],
     stage: Callable[[str], None],
 ) -> dict[Place, float]:
-    """The evaluator's metric of each fit, on the fold that it leaves out."""
+    """Return the evaluator's metric of each fit, on the fold that the fit leaves out."""
     stage("scoring held-out rows")
     rows = {fold: moments.rows for fold, moments in shared.passes.folds.items()}
 
@@ -57,7 +57,7 @@ def _scorer(shared: SharedFits, place: Place, fit: Fit) -> Scorer:
 
 
 def _probe(shared: SharedFits, scorer: Scorer, fold: int) -> Probe:
-    """The probe whose margins are those of the scorer; its offsets count from the rows' origin."""
+    """Return a probe with the scorer's margins; its offsets are relative to the rows' origin."""
     coefficients, intercepts = np.asarray(scorer.coefficients), scorer.intercepts
     origin = shared.passes.moments.origin
     offsets = intercepts if origin is None else intercepts + coefficients @ origin
@@ -71,7 +71,7 @@ def _metrics(
     probes: Sequence[Probe],
     scored: Sequence[Block],
 ) -> dict[Place, float]:
-    """The metric of each fit, from the blocks that a reading left of the held-out rows."""
+    """Return the metric of each fit, from the blocks of margins that a pass returned."""
     tasks: list[tuple[Scorer, Array, HeldOut]] = []
     order: list[Place] = []
     for fold in sorted({fold for _, fold in places}):
@@ -84,7 +84,7 @@ def _metrics(
                 tasks.append((scorers[place], margins[:, begin : begin + probe.margins], rows))
                 order.append(place)
                 begin += probe.margins
-    with ThreadPoolExecutor(useful_threads(None)) as pool:  # sorting is what takes the time
+    with ThreadPoolExecutor(useful_threads(None)) as pool:  # most of the time goes into sorting
         found = pool.map(lambda task: evaluator.metric(*task), tasks)
         return dict(zip(order, found, strict=True))
 

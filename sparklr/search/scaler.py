@@ -1,11 +1,11 @@
-"""A StandardScaler before the estimator, done without: all folds share one packing of its input.
+"""A search without the StandardScaler before the estimator: folds share a packing of its input.
 
-With scaled features  z_j = (x_j - m_j) / s_j  a margin  γ·z + b  is  β·x + a,  where
+With scaled features  z_j = (x_j - m_j) / s_j,  a margin  γ·z + b  equals  β·x + a,  where
 
     γ_j = s_j β_j,    b = a + sum_j β_j m_j
 
-and a penalty on coefficients times deviations is the same for both. So a fit of γ, whatever the
-m and s of its fold's scaler, is a fit of β; a feature that does not vary has coefficient zero.
+and a penalty on coefficients times deviations is the same for both. So a fit of γ is a fit of β,
+for any m and s of a fold's scaler; a constant feature has coefficient zero.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sparklr.params import RULES
 def without_scaler(
     estimator: LogisticRegressionEstimator, scaler: StandardScaler
 ) -> LogisticRegressionEstimator | None:
-    """An equivalent estimator on the scaler's input, or None."""
+    """Return an equivalent estimator on the scaler's input, or None."""
     its = estimator
     if its.isSet(its.featuresCols) or its.getFeaturesCol() != scaler.getOutputCol():
         return None
-    # Bounds and a start are given for scaled features, by scales that differ with the fold.
+    # Bounds and a warm start are for scaled features, and each fold has its own scales.
     if any(rule.per_feature and its.isSet(name) for name, rule in RULES.items()):
         return None
     if scaler.getWithMean() and not its.getFitIntercept():
@@ -36,12 +36,12 @@ def without_scaler(
     standardized = its.getStandardization() or scaler.getWithStd()
     weighted = its.isSet(its.weightCol) and bool(its.getWeightCol())
     if weighted and standardized and not its.getStandardization():
-        return None  # deviations by weight would stand for the scaler's, which knows no weights
+        return None  # our deviations would be weighted; the scaler's are not
     return its.copy({its.featuresCol: scaler.getInputCol(), its.standardization: standardized})
 
 
 def with_scaler(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tuple[Fit, Moments]:
-    """A fit of the scaler's input and the moments of its rows as they are for its output."""
+    """Convert a fit on the scaler's input, and the moments of its rows, to the scaler's output."""
     zeros = np.zeros(moments.features)
     centre = scaler.mean.toArray() if scaler.getWithMean() else zeros
     deviation = scaler.std.toArray() if scaler.getWithStd() else zeros + 1.0

@@ -1,22 +1,22 @@
-"""Which map is fitted on all rows: the one with the best metric, or the simplest close to it."""
+"""The rules that choose the map to fit on all rows: the best map, or the simplest near it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.spark.types import ParamMap
 
 RULES = ("best", "1se")
 
 
 def penalties_of(
-    rule: str, ours: LogisticRegressionEstimator | None, maps: Sequence[Mapping[Any, Any]]
+    rule: str, ours: LogisticRegressionEstimator | None, maps: Sequence[ParamMap]
 ) -> list[tuple[float, float]] | None:
-    """For the rule 1se, (regParam, elasticNetParam) of each map; None for the other rule."""
+    """Return (regParam, elasticNetParam) of each map for the rule 1se, or None for best."""
     if rule not in RULES:
         raise ValueError(f"selectionRule='{rule}' is not allowed: use 'best' or '1se'.")
     if rule == "best":
@@ -25,23 +25,24 @@ def penalties_of(
     penalties = [(its.getRegParam(), its.getElasticNetParam()) for its in found]
     if len({regParam for regParam, _ in penalties}) < 2:
         raise ValueError(
-            "selectionRule='1se' chooses the largest regParam near the best, so the maps must "
-            "give a LogisticRegressionEstimator several values of it. Use 'best' otherwise."
+            "selectionRule='1se' chooses the largest regParam within one standard error of the "
+            "best, so the maps must give a LogisticRegressionEstimator several values of "
+            "regParam. Otherwise use 'best'."
         )
     return penalties
 
 
 def best_map(scores: Array) -> int:
-    """The map with the highest score; one that has none (NaN) is not it, as it can be in Spark."""
+    """Return the map with the highest score; unlike in Spark, a score of NaN never wins."""
     if np.isnan(scores).all():
         raise ValueError(
-            "The evaluator gave no map a metric (all are NaN): look whether the held-out rows have "
-            "what it needs, as rows of each class."
+            "The metrics of all maps are NaN. Check that the held-out rows have what the evaluator "
+            "needs, such as rows of each class."
         )
     return int(np.nanargmax(scores))
 
 
 def simplest_map(scores: Array, error: float, penalties: Sequence[tuple[float, float]]) -> int:
-    """The map with the largest penalty whose score is within an error of the best one's."""
+    """Return the map with the largest penalty whose score is within `error` of the best score."""
     within = np.flatnonzero(scores >= np.nanmax(scores) - error)
     return max(within.tolist(), key=lambda at: (*penalties[at], scores[at]))

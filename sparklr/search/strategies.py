@@ -1,10 +1,11 @@
-"""Three ways to fit every map without every fold, from the fewest readings of the rows.
+"""Three strategies to fit every map without each fold, in as few passes as possible.
 
-alone          the estimator is ours: all folds and maps share one packing
-before_scaler  a StandardScaler is all that is fitted before ours: they share a packing of its input
-per_fold       other stages are fitted before ours: once for each fold, and each fold is packed
+alone          our estimator without a Pipeline: all folds and maps share one packing
+before_scaler  a StandardScaler is the only stage to fit before ours: they share a packing of its
+               input
+per_fold       other stages are fitted before ours: once per fold, with a packing of each fold
 
-Each gives its trials as it goes, one `Tried` per packing.
+Each strategy yields one `Tried` per packing.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import cast
 
-from pyspark.ml import Estimator, Model, Pipeline, PipelineModel
+from pyspark.ml import Model, Pipeline, PipelineModel, Transformer
 from pyspark.ml.evaluation import Evaluator
+from pyspark.ml.feature import StandardScalerModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -30,27 +32,28 @@ from sparklr.scoring.outputs import check_output_columns
 from sparklr.search.folds import Split, check_folds, transformed
 from sparklr.search.held_out import held_out_metrics
 from sparklr.search.scaler import with_scaler
+from sparklr.spark.types import AnyEstimator, ParamMap
 
-# The fold of all rows that are not held out, where one fold alone is.
+# The fold number of all training rows, where a packing holds out only one fold.
 OTHERS = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A map without a fold: its metric on that fold's rows, and its model.
+    """A map fitted without a fold, with its metric on that fold and its model.
 
-    metric : None where only the evaluator can tell, from the model's predictions
-    model : None where nobody needs it
+    metric : None where only the evaluator can compute it, from the model's predictions
+    model : None where it is not needed
     """
 
     place: Place
     metric: float | None
-    model: Any
+    model: Model | None
 
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """The trials of one packing, and what makes the models of its maps on all rows."""
+    """The trials of one packing, and for each map a function that makes its model on all rows."""
 
     trials: Sequence[Trial]
     final: Mapping[int, Callable[[], Model]] = field(default_factory=dict)
@@ -58,15 +61,15 @@ class Tried:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Search:
-    """What is to be tried: `ours`, alone or as the last stage of `estimator`, with each map.
+    """A search over maps: `ours` is `estimator` itself, or the last stage of a Pipeline.
 
-    copies : ours with the Params of each map
-    array_evaluators : for each map, what gives the evaluator's metric without a frame, or None
+    copies : for each map, a copy of `ours` with its Params
+    array_evaluators : for each map, the in-memory equivalent of the evaluator, or None
     """
 
-    estimator: Estimator[Any]
+    estimator: AnyEstimator
     ours: LogisticRegressionEstimator
-    maps: Sequence[Mapping[Any, Any]]
+    maps: Sequence[ParamMap]
     copies: Sequence[LogisticRegressionEstimator]
     evaluator: Evaluator
     array_evaluators: Sequence[ArrayEvaluator | None]
@@ -74,18 +77,18 @@ class Search:
     progress: Progress
 
     def needs_model(self, at: int) -> bool:
-        """Whether the user wants a map's models, or an evaluator that only knows frames."""
+        """Whether a map's models are needed: to be kept, or for an evaluator that needs frames."""
         return self.keep_models or self.array_evaluators[at] is None
 
-    def stages(self, at: int) -> list[Any]:
-        """The Pipeline's stages, with the Params of a map."""
-        pipeline: Any = self.estimator.copy(dict(self.maps[at]))
+    def stages(self, at: int) -> list[AnyEstimator | Transformer]:
+        """Return the Pipeline's stages with the Params of a map."""
+        pipeline = cast(Pipeline, self.estimator.copy(dict(self.maps[at])))
         return list(pipeline.getStages())
 
     def share(
         self, estimators: Mapping[int, LogisticRegressionEstimator], frame: DataFrame, fold: Column
     ) -> AbstractContextManager[SharedFits]:
-        """One packing of a frame, for estimators by their map."""
+        """Open one packing of a frame for estimators, which are keyed by map."""
         return open_shared_fits(
             {at: request_of(its) for at, its in estimators.items()},
             frame,
@@ -95,7 +98,7 @@ class Search:
         )
 
     def metrics(self, shared: SharedFits, fits: Mapping[Place, Fit]) -> dict[Place, float]:
-        """The metrics of fits on their folds, as far as the packed rows can tell."""
+        """Return the metrics of fits on their folds, where they can be computed in memory."""
         found: dict[Place, float] = {}
         for evaluator in dict.fromkeys(self.array_evaluators):
             its = {at: fit for at, fit in fits.items() if self.array_evaluators[at[0]] == evaluator}
@@ -105,7 +108,7 @@ class Search:
 
 
 def alone(search: Search, split: Split, dataset: DataFrame) -> Iterator[Tried]:
-    """Maps that take the same columns share a packing of all folds."""
+    """Fit our estimator itself: maps with the same columns share a packing of all folds."""
     for group in grouped(range(len(search.maps)), lambda at: data_key(search.copies[at])):
         estimators = {at: search.copies[at] for at in group}
         with search.share(estimators, split.frame, split.fold) as shared:
@@ -125,11 +128,13 @@ def before_scaler(
     split: Split,
     dataset: DataFrame,
 ) -> Iterator[Tried]:
-    """Folds and maps share a packing of the rows before they are scaled.
+    """Fit on the input of a StandardScaler, so that folds and maps share a packing.
 
-    `estimators` fit the scaler's input as those of the search fit its output.
+    `estimators` are equivalent, on the scaler's input, to the search's copies on its output.
     """
-    frame = PipelineModel(search.stages(next(iter(estimators)))[:-2]).transform(split.frame)
+    frame = PipelineModel(
+        cast("list[Transformer]", search.stages(next(iter(estimators)))[:-2])
+    ).transform(split.frame)
     for group in grouped(estimators, lambda at: data_key(estimators[at])):
         alike = {at: estimators[at] for at in group}
         with search.share(alike, frame, split.fold) as shared:
@@ -142,9 +147,9 @@ def before_scaler(
 
 
 def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tried]:
-    """The stages before ours are fitted once for each fold, for maps that set them alike."""
+    """Fit the stages before ours once per fold, for maps with equal settings of these stages."""
     for fold in split.held:
-        search.progress.stage(f"fitting the stages before, fold {fold}")
+        search.progress.stage(f"fitting the preceding stages, fold {fold}")
         before = Pipeline(stages=search.stages(group[0])[:-1]).fit(split.without(fold))
         frame = transformed(before, split, fold)
         column = F.when(split.fold == fold, fold).otherwise(OTHERS)
@@ -161,7 +166,7 @@ def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tri
 
 
 def _fit_folds(shared: SharedFits, held: Sequence[int]) -> tuple[dict[int, Fit], dict[Place, Fit]]:
-    """Fits of all maps on all rows, and from there without each fold."""
+    """Fit all maps on all rows and then, with these fits as warm starts, without each fold."""
     check_folds(shared.folds, held)
     whole = shared.fit()
     return whole, shared.fit_without([(at, fold) for at in whole for fold in held], whole)
@@ -172,8 +177,8 @@ def _models(
     shared: SharedFits,
     fits: Mapping[Place, Fit],
     train: Mapping[int, DataFrame],
-) -> dict[Place, Any]:
-    """The models that somebody needs, of fits without a fold."""
+) -> dict[Place, Model]:
+    """Return the models of fits without a fold, for maps whose models are needed."""
     return {
         (at, fold): model_of(search.copies[at], fit, shared.facts(at, fold), train[fold])
         for (at, fold), fit in fits.items()
@@ -182,7 +187,7 @@ def _models(
 
 
 def _trials(
-    fits: Mapping[Place, Fit], metrics: Mapping[Place, float], models: Mapping[Place, Any]
+    fits: Mapping[Place, Fit], metrics: Mapping[Place, float], models: Mapping[Place, Model]
 ) -> list[Trial]:
     return [Trial(place, metrics.get(place), models.get(place)) for place in fits]
 
@@ -190,17 +195,17 @@ def _trials(
 def _final_alone(
     search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
 ) -> Model:
-    """The model of a map on all rows."""
+    """Return the model of a map on all rows."""
     return model_of(search.copies[at], fit, shared.facts(at), dataset)
 
 
 def _final_scaled(
     search: Search, shared: SharedFits, fit: Fit, at: int, dataset: DataFrame
 ) -> PipelineModel:
-    """The Pipeline's model of a map on all rows, from the fit before the scaler."""
+    """Return the Pipeline's model of a map on all rows, from a fit on the scaler's input."""
     before = Pipeline(stages=search.stages(at)[:-1]).fit(dataset)
     frame, estimator = before.transform(dataset), search.copies[at]
-    scaler: Any = before.stages[-1]
+    scaler = cast(StandardScalerModel, before.stages[-1])
     facts = shared.facts(at)
     scaled, moments = with_scaler(fit, facts.moments, scaler)
     check_output_columns(frame, estimator)

@@ -1,19 +1,19 @@
-"""Trials of param maps on held-out rows: what the two validators of `tuning` run.
+"""Trials of param maps on held-out rows, run by the two validators of `tuning`.
 
-Where the estimator is ours, all folds and maps share one packing of the rows; where it is the last
-stage of a Pipeline, the stages before it are fitted once for each fold and each of their settings;
-of these a StandardScaler, the most common one, is done without.
+If the estimator is ours, all folds and maps share one packing of the rows. If ours is the last
+stage of a Pipeline, the stages before it are fitted once per fold and per setting of these stages;
+for a StandardScaler, the most common such stage, `scaler` avoids this where possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyspark
 from pyspark import inheritable_thread_target
-from pyspark.ml import Estimator, Model, Pipeline
+from pyspark.ml import Model, Pipeline
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.feature import StandardScaler
 from pyspark.ml.wrapper import JavaParams
@@ -27,12 +27,11 @@ from sparklr.scoring.evaluators import ArrayEvaluator, array_evaluator
 from sparklr.search.folds import Split, is_row_transformer, persisted
 from sparklr.search.scaler import without_scaler
 from sparklr.search.strategies import Search, Trial, Tried, alone, before_scaler, per_fold
+from sparklr.spark.types import AnyEstimator, ParamMap
 
-ParamMap: TypeAlias = Mapping[Any, Any]
 
-
-def last_stage(estimator: Estimator[Any]) -> LogisticRegressionEstimator | None:
-    """Ours: the estimator itself, or the last stage of a Pipeline; None if it is another."""
+def last_stage(estimator: AnyEstimator) -> LogisticRegressionEstimator | None:
+    """Return our estimator: `estimator` itself or the last stage of a Pipeline, else None."""
     if isinstance(estimator, LogisticRegressionEstimator):
         return estimator
     if type(estimator) is Pipeline and estimator.isDefined(estimator.stages):
@@ -42,8 +41,8 @@ def last_stage(estimator: Estimator[Any]) -> LogisticRegressionEstimator | None:
     return None
 
 
-def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
-    """Whether trials can share readings: else each is a fit of its own, as Spark does them."""
+def can_try(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> bool:
+    """Whether trials can share passes; if not, Spark fits each of them separately."""
     if last_stage(estimator) is None:
         return False
     for extra in maps:
@@ -52,17 +51,17 @@ def can_try(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> bool:
                    for extra in maps for param in extra)  # fmt: skip
 
 
-def _check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
-    """Refuse a Param of a stage that is not there, as its values would all give the same fit."""
+def _check_owners(estimator: AnyEstimator, maps: Sequence[ParamMap]) -> None:
+    """Refuse Params of unknown stages, because all their values would give the same fit."""
     stages = estimator.getStages() if isinstance(estimator, Pipeline) else [estimator]
     if not all(isinstance(one, (JavaParams, LogisticRegressionEstimator)) for one in stages):
-        return  # other stages may have stages of their own
+        return  # other kinds of stages may contain further stages
     known = {estimator.uid, *(stage.uid for stage in stages)}
     for param in (param for extra in maps for param in extra):
         if param.parent not in known:
             raise ValueError(
                 f"estimatorParamMaps name {param.name} of {param.parent}, which is neither the "
-                "estimator nor one of its stages. Build the maps from those that are fitted: "
+                "estimator nor one of its stages. Use Params of the estimator and its stages: "
                 f"{', '.join(sorted(known))}."
             )
 
@@ -70,23 +69,23 @@ def _check_owners(estimator: Estimator[Any], maps: Sequence[ParamMap]) -> None:
 def _fair_evaluator(
     evaluator: Evaluator, estimator: LogisticRegressionEstimator
 ) -> ArrayEvaluator | None:
-    """The evaluator's equivalent in memory, if the packed rows are all that it would look at."""
+    """Return the evaluator's in-memory equivalent, or None if it needs more than packed rows."""
     found = array_evaluator(evaluator, estimator)
     weighted = estimator.isSet("weightCol") and bool(estimator.getWeightCol())
-    # Rows of weight zero are not packed, but an evaluator without weights counts them.
+    # Rows of weight zero are not packed, but an evaluator without weights would count them.
     return None if found is None or (weighted and not found.weighted) else found
 
 
 class Trials:
-    """Fits of every map without each held-out fold, evaluated on that fold's rows.
+    """Fits of every map without each held-out fold, evaluated on the rows of that fold.
 
-    `metrics` and `models` (if they are kept) are by (map, fold); `final` makes the model of a map
-    on all rows, where it was fitted with the others.
+    `metrics`, and `models` if they are kept, have keys (map, fold). `final` has a function that
+    makes the model of a map on all rows, for maps that were fitted on all rows too.
     """
 
     def __init__(
         self,
-        estimator: Estimator[Any],
+        estimator: AnyEstimator,
         maps: Sequence[ParamMap],
         evaluator: Evaluator,
         *,
@@ -114,7 +113,7 @@ class Trials:
         )
 
     def run(self, split: Split, dataset: DataFrame) -> None:
-        """Fit and evaluate them all."""
+        """Fit and evaluate all maps on all folds."""
         search = self._search
         if search.ours is search.estimator:
             with persisted(split, dataset, needed=None in search.array_evaluators) as kept:
@@ -132,22 +131,24 @@ class Trials:
                     self._take(before_scaler(search, estimators, kept, dataset), kept)
 
     def table(self, held: Sequence[int]) -> list[list[float]]:
-        """Metrics: a row per fold, a column per map."""
+        """Return the metrics, with a row per fold and a column per map."""
         maps = range(len(self._search.maps))
         return [[self.metrics[at, fold] for at in maps] for fold in held]
 
     def _take(self, results: Iterator[Tried], split: Split) -> None:
-        """Note what comes of a strategy, and evaluate what the packed rows could not tell."""
+        """Record the results of a strategy, and evaluate models whose metrics are not known yet."""
         for tried in results:
             self.final |= tried.final
             if self._search.keep_models:
-                self.models |= {trial.place: trial.model for trial in tried.trials}
+                self.models |= {
+                    its.place: its.model for its in tried.trials if its.model is not None
+                }
             found = [trial for trial in tried.trials if trial.metric is not None]
             self.metrics |= {trial.place: float(trial.metric or 0.0) for trial in found}
             self._evaluate([trial for trial in tried.trials if trial.metric is None], split)
 
     def _evaluate(self, trials: Sequence[Trial], split: Split) -> None:
-        """Metrics that only the evaluator can tell."""
+        """Compute the metrics of trials with the evaluator itself, from the models' predictions."""
         if not trials:
             return
         search = self._search
@@ -155,6 +156,7 @@ class Trials:
 
         def ask(trial: Trial) -> float:
             at, fold = trial.place
+            assert trial.model is not None  # as there is no metric
             scored = trial.model.transform(split.only(fold), dict(search.maps[at]))
             return float(search.evaluator.evaluate(scored))
 
@@ -169,10 +171,11 @@ class Trials:
 def _before_scaler(
     search: Search, group: Sequence[int]
 ) -> dict[int, LogisticRegressionEstimator] | None:
-    """Estimators for what comes before a StandardScaler, if that is the only stage to fit."""
+    """Return estimators on the input of a StandardScaler, or None if other stages need a fit."""
     if any(search.needs_model(at) for at in group):
-        return None  # the scaler of each fold is wanted
-    *before, scaler = search.stages(group[0])[:-1] or [None]
+        return None  # a model contains the scaler of its fold
+    before = search.stages(group[0])[:-1]
+    scaler = before.pop() if before else None
     if type(scaler) is not StandardScaler or not all(map(is_row_transformer, before)):
         return None
     found: dict[int, LogisticRegressionEstimator] = {}
@@ -185,12 +188,12 @@ def _before_scaler(
 
 
 def _for_threads(session: SparkSession, target: Callable[[Trial], float]) -> Any:
-    """The target, for threads whose jobs are to have this thread's properties and tags."""
-    if pyspark.__version__.startswith("3."):  # it takes no session there
+    """Wrap a target so that jobs of other threads have this thread's properties and tags."""
+    if pyspark.__version__.startswith("3."):  # Spark 3 takes no session
         return inheritable_thread_target(target)
     return inheritable_thread_target(session)(target)
 
 
 def _setting(extra: ParamMap, ours: str) -> Hashable:
-    """What a map says to the stages before ours."""
+    """Return a key for the settings that a map has for the stages before ours."""
     return frozenset((param, repr(value)) for param, value in extra.items() if param.parent != ours)

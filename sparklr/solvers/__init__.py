@@ -1,4 +1,4 @@
-"""Solvers: what to ask next. Plain numpy and scipy; they know nothing of rows or Spark."""
+"""Solvers in plain numpy and scipy, independent of rows and of Spark."""
 
 from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import BlockInverse, Preconditioner

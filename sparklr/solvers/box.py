@@ -8,13 +8,13 @@ import numpy as np
 
 from sparklr.arrays import Array, BoolArray
 
-# Long enough that no rounding of point + step can stop short of what the step was aimed at.
+# Relative lengthening of a step, so that rounding of point + step cannot miss a bound.
 HAIR = 4 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """All x with lower <= x <= upper; a coordinate whose bounds are equal is fixed."""
+    """All x with lower <= x <= upper; a coordinate with equal bounds is fixed."""
 
     lower: Array
     upper: Array
@@ -22,10 +22,10 @@ class Box:
     def __post_init__(self) -> None:
         if self.lower.ndim != 1 or self.lower.shape != self.upper.shape:
             raise ValueError(
-                f"a box needs two vectors of one length, not shapes {self.lower.shape} and "
+                f"a box needs two vectors of equal length, but got shapes {self.lower.shape} and "
                 f"{self.upper.shape}"
             )
-        # Written so that a bound that is not a number counts as wrong.
+        # Written so that a NaN bound is refused.
         right = (self.lower <= self.upper) & (self.lower < np.inf) & (self.upper > -np.inf)
         if not right.all():
             wrong = int(np.flatnonzero(~right)[0])
@@ -36,12 +36,12 @@ class Box:
 
     @staticmethod
     def endless(size: int) -> Box:
-        """The box that holds every point."""
+        """Return the box that contains every point."""
         return Box(np.full(size, -np.inf), np.full(size, np.inf))
 
     @staticmethod
     def around(start: Array, box: Box | None) -> Box:
-        """The box a solver keeps to, endless if it is given none; its start must lie within."""
+        """Return `box`, or an endless box for None; refuse a start that lies outside."""
         if box is None:
             return Box.endless(len(start))
         if box.lower.shape != start.shape:
@@ -60,30 +60,30 @@ class Box:
         return bool(((self.lower <= point) & (point <= self.upper)).all())
 
     def clip(self, point: Array) -> Array:
-        """The point of the box that is nearest."""
+        """Return the nearest point of the box."""
         return np.asarray(np.clip(point, self.lower, self.upper))
 
     def touches(self, point: Array) -> BoolArray:
-        """Which coordinates are at a bound."""
+        """Return which coordinates are at a bound."""
         return np.asarray((point <= self.lower) | (point >= self.upper))
 
     def holds(self, point: Array, slope: Array) -> BoolArray:
-        """Which coordinates are at a bound that a move down this slope would cross."""
+        """Return which coordinates are at a bound that a move down the slope would cross."""
         return np.asarray(
             ((point <= self.lower) & (slope > 0)) | ((point >= self.upper) & (slope < 0))
         )
 
     def room(self, point: Array, move: Array) -> Array:
-        """For each coordinate the t at which point + t * move reaches its bound."""
+        """Return for each coordinate the t where point + t * move reaches its bound."""
         ahead = np.where(move > 0, self.upper, self.lower) - point
-        with np.errstate(over="ignore"):  # a small move takes for ever
+        with np.errstate(over="ignore"):  # t overflows for a tiny move
             return np.divide(ahead, move, where=move != 0, out=np.full_like(point, np.inf))
 
     def land(self, point: Array, step: Array) -> Array:
-        """point + step, within the box, and equal to a bound where the step ends there.
+        """Return point + step, within the box, and exactly on a bound where the step ends at one.
 
-        In float64 p + (b - p) may miss b by a unit in the last place. So what a hair more would
-        carry to the bound is put on it.
+        In float64, p + (b - p) may miss b by a unit in the last place. So a coordinate is put on
+        its bound if a step longer by a relative `HAIR` would reach it.
         """
         beyond = self.clip(point + (1 + HAIR) * step)
         return np.where(self.touches(beyond), beyond, point + step)

@@ -1,4 +1,4 @@
-"""What a quasi-Newton method remembers: the last pairs (s, y) of step and change of gradient."""
+"""The memory of a quasi-Newton method: the last pairs (s, y) of step and change of gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Preconditioner: TypeAlias = Callable[[Array], Array]
 
 
 def identity(vector: Array) -> Array:
-    """The preconditioner that knows nothing."""
+    """The preconditioner that changes nothing."""
     return vector
 
 
@@ -40,7 +40,7 @@ class BlockInverse:
         return result
 
     def within(self, free: BoolArray) -> BlockInverse:
-        """The inverse of the free coordinates' part, and zero for the others."""
+        """Return the inverse of the free coordinates' part, zero for the others."""
         return BlockInverse(self._blocks, free)
 
 
@@ -65,7 +65,7 @@ class Curvature:
         return not self._pairs
 
     def remember(self, step: Array, change: Array) -> None:
-        """Add a pair, unless its curvature is zero but for rounding."""
+        """Add a pair, unless its curvature is zero up to rounding."""
         product = float(step @ change)
         floor = np.finfo(np.float64).eps * float(np.linalg.norm(step) * np.linalg.norm(change))
         if product > floor:
@@ -73,14 +73,14 @@ class Curvature:
             self._gamma = product / float(change @ self._precondition(change))
 
     def forget(self) -> None:
-        """Drop every pair: back to the preconditioner alone."""
+        """Drop all pairs, so that only the preconditioner is left."""
         self._pairs.clear()
         self._gamma = 1.0
 
     def within(self, free: BoolArray) -> Curvature:
-        """The same memory of the free coordinates alone, as if the others were constants.
+        """Return the same memory for the free coordinates, with the others held constant.
 
-        If the steps left those alone, the pairs are exact ones of the smaller problem.
+        If no step has changed the other coordinates, the pairs are exact for the smaller problem.
         """
         whole = self._precondition
         if isinstance(whole, BlockInverse):
@@ -96,7 +96,7 @@ class Curvature:
         return part
 
     def apply(self, vector: Array) -> Array:
-        """H @ vector by the two-loop recursion (Nocedal 1980)."""
+        """Return H @ vector by the two-loop recursion (Nocedal 1980)."""
         vector = vector.copy()
         weights = []
         for step, change, product in reversed(self._pairs):

@@ -1,4 +1,4 @@
-"""One solver, and another that goes on where the first can choose no step."""
+"""A solver with a fallback: a second solver continues if the first finds no step."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sparklr.solvers.protocol import Reason, Solution, Solver, Stop
 
 
 def with_fallback(first: Solver, then: Callable[[Array, Stop], Solver], stop: Stop) -> Solver:
-    """The solution of `first`; if it got stuck, that of `then` from the point where it did.
+    """Return the solution of `first`; if it got stuck, continue with `then` from that point.
 
-    Both share the steps that `stop` allows, and one history.
+    Both solvers share the steps that `stop` allows, and one history.
     """
     solution = yield from first
     if solution.reason not in (Reason.SINGULAR, Reason.NO_DECREASE):

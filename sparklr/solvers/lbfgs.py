@@ -2,8 +2,8 @@
 
     d = -H g,    x <- x + t d,    t by the weak Wolfe conditions
 
-where H is `Curvature`. A good preconditioner (the inverse Hessian of a sample) makes nearly
-every first trial t = 1 pass, and every trial is one query.
+where H is `Curvature`. Every trial of a t is one query. With a good preconditioner (the inverse
+Hessian of a sample) nearly every first trial, t = 1, is accepted.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def lbfgs(
     start: Array,
     *,
     precondition: Preconditioner = identity,
-    memory: int = 10,
+    memory: int = 20,
     stop: Stop = Stop(),
 ) -> Solver:
-    """Minimise a smooth f from first derivatives."""
+    """Minimise a smooth f with first derivatives."""
     point, here = start, (yield Query(start, order=1))
     history = [here.value]
     if not here.finite:
@@ -39,17 +39,17 @@ def lbfgs(
         step = -curvature.apply(here.first())
         slope = float(here.first() @ step)
         limit = stop.limit(here.value)
-        # A fresh memory may promise too little, so the last step must have gained little too.
+        # A fresh memory may predict too little decrease, so the last one must be small too.
         if slope == 0 or (-slope / 2 <= limit and gained <= 10 * limit):
             return Solution(point, tuple(history), Reason.CONVERGED)
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
         first = 1.0
-        if curvature.empty and precondition is identity:
+        if curvature.empty and not curvature.dense:
             first = min(1.0, 1.0 / float(np.linalg.norm(step)))
         accepted = yield from _weak_wolfe(point, here, step, slope, first)
         if accepted is None and not curvature.empty:
-            curvature.forget()  # the memory misled: try once from the preconditioner alone
+            curvature.forget()  # the memory is misleading: try the preconditioner alone
             gained = np.inf
             continue
         if accepted is None:
@@ -66,10 +66,10 @@ def lbfgs(
 def _weak_wolfe(
     point: Array, here: Answer, step: Array, slope: float, length: float
 ) -> Generator[Query, Answer, tuple[Array, Answer] | None]:
-    """Find a length with enough decrease (Armijo) and a slope risen enough (Wolfe).
+    """Find a length with enough decrease (Armijo) and enough change of slope (Wolfe).
 
-    Brackets: too long -> the minimum of the parabola through what is known, kept inside the
-    bracket; too short -> twice as long. None if thirty trials find no decrease.
+    A length that is too long is followed by the minimum of the parabola through the known values,
+    kept inside the bracket; one that is too short is doubled. None if no trial finds a decrease.
     """
     low, high = 0.0, np.inf
     best: tuple[Array, Answer] | None = None

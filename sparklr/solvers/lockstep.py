@@ -1,4 +1,4 @@
-"""Run many solvers at once: every round answers all who still ask."""
+"""Run many solvers at once: every round answers the queries of all running solvers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def lockstep(
     solvers: Mapping[Key, Solver],
     answer: Callable[[Mapping[Key, Query]], Mapping[Key, Answer]],
 ) -> dict[Key, Solution]:
-    """Advance all solvers together; `answer` is called once a round with every live query."""
+    """Advance all solvers together; `answer` is called once per round with all queries."""
     solutions: dict[Key, Solution] = {}
     answers: Mapping[Key, Answer | None] = dict.fromkeys(solvers)  # None starts a generator
     while answers:

@@ -1,8 +1,8 @@
-"""The solvers by name: what each can do, and how it is made.
+"""The solvers by name: what each solver can do, and how it is made.
 
-Whatever must know which solvers there are reads this table: the Param `solver` and its texts, the
-check that a solver can do what a penalty asks, the choice of one, and how much it keeps. A new
-solver is a file of its own and one entry here.
+All code that needs the list of solvers reads this table: the Param `solver` and its texts, the
+check that a solver can handle a penalty, the choice of a solver, and the estimate of its memory.
+A new solver is a new file and one entry here.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a solver may need to know of a problem, besides the answers to its queries."""
+    """The facts about a problem that a solver may need besides the answers to its queries."""
 
     l1: Array  # weights of the absolute values
     box: Box | None  # bounds
-    curvature: Array  # of each coordinate at the plain start, known without a query
+    curvature: Array  # the Hessian's diagonal at the plain start, known without a query
     precondition: Preconditioner = identity
 
     @staticmethod
     def smooth(size: int) -> Task:
-        """The plainest task: neither absolute values nor bounds."""
+        """Return the simplest task: no l1 term and no bounds."""
         return Task(np.zeros(size), None, np.ones(size))
 
 
 class Make(Protocol):
-    """Makes a solver that goes from a start towards the optimum of a task."""
+    """A function that makes a solver for a task, from a start."""
 
     def __call__(self, task: Task, start: Array, stop: Stop) -> Solver: ...
 
@@ -51,10 +51,10 @@ class Make(Protocol):
 class Method:
     """A solver by name.
 
-    order : derivatives that it asks for; with 2, it holds Hessians
-    general : whether it can do l1 terms and bounds
-    preconditioned : whether an approximate inverse Hessian helps it
-    counterpart : the method of the same order that is general where this one is not, or smooth
+    order : the derivatives that it needs; with 2, it holds Hessians
+    general : whether it can handle l1 terms and bounds
+    preconditioned : whether it uses an approximate inverse Hessian
+    counterpart : the method of the same order with the opposite `general`
     """
 
     name: MethodName
@@ -94,12 +94,12 @@ SOLVERS = ("auto", *METHODS)
 
 
 def method_of(name: str) -> Method:
-    """The method of this name; an error that lists all names if there is none."""
+    """Return the method of this name, or raise an error that lists all names."""
     if name not in METHODS:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, but got '{name}'.")
     return METHODS[name]
 
 
 def method_for(order: Literal[1, 2], *, smooth: bool) -> Method:
-    """The method that asks for so many derivatives and can do what the penalty asks."""
+    """Return the method of this order for a smooth problem, or for one that is not smooth."""
     return next(its for its in _ALL if its.order == order and its.general != smooth)

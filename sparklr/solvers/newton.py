@@ -1,25 +1,24 @@
-"""Newton for smooth problems and proximal Newton for l1 problems: one loop, two models.
+"""Newton for smooth problems and proximal Newton for l1 problems: one loop with two models.
 
 At x, with gradient g and Hessian H, the step d minimises the local model
 
     g'd + d'(H + m D)d / 2 + sum_j l1_j |x_j + d_j|        (x + d within the box, if there is one)
 
-The damping m (Levenberg 1944, Marquardt 1963) is zero as long as the function does what the model
-promises. D is diagonal: a curvature that each coordinate has somewhere. Where a step misses
-Armijo's share of its promise, m grows until the step is half as long; where steps keep their
-promise, it shrinks again.
+The damping m (Levenberg 1944, Marquardt 1963) is zero as long as the function decreases as the
+model predicts. D is a diagonal of typical curvatures of the coordinates. If a step fails Armijo's
+condition, m grows until the step is half as long. If steps decrease as predicted, m shrinks again.
 
-Rare levels of a category need it. All rows of such a level may be predicted so surely that they
-have no curvature left while they still have a slope: without damping the model has no minimum
-there. Halving the step, the simpler remedy, shortens it in every coordinate for the sake of one.
+Rare levels of a category need the damping. The predictions for all rows of such a level may be so
+certain that their curvature vanishes while their slope does not: without damping the model has no
+minimum there. Halving the step would be simpler, but one coordinate would shorten all others.
 
-A query is needed to try a step, none to try a damping. So where a step promises too little under a
-damping, less of it is tried before the search ends.
+Trying a step takes a query, trying a damping does not. So if a damped step predicts too little
+decrease, a smaller damping is tried before the search ends.
 
-Near the minimum, what a step promises shrinks with the square of what the one before did. Where
-that makes a step the last, only the gradient is asked for behind it, and the Hessian before it
-tells that nothing is left to gain. No step is chosen by a Hessian of another point: such steps
-cost a pass less as well, and digits of the solution.
+Near the minimum, the predicted decrease of a step is proportional to the square of the previous
+one. If this makes a step the last one, only the gradient is queried after it, and the Hessian from
+before the step shows that the remaining decrease is below the limit. No step is ever chosen with
+the Hessian of another point: that would save a pass too, but lose digits of the solution.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ from sparklr.solvers.box import Box
 from sparklr.solvers.protocol import ROUNDING, Answer, Order, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 
-# (point, gradient, Hessian) -> the step that minimises the model, as far as there is a minimum
+# (point, gradient, Hessian) -> the step that minimises the model, if the model has a minimum
 Model: TypeAlias = Callable[[Array, Array, Array], Array]
 
 ARMIJO = 1e-4
-# Share of the limit under which the next promise must be foretold to ask for no Hessian.
+# No Hessian is queried if the next predicted decrease is expected below this share of the limit.
 SURE = 0.01
-# The damping to begin with, and the least and the most of it, in steps of ten.
+# The first, the smallest and the largest damping; it changes by factors of ten.
 FIRST, LEAST, MOST = 1e-2, 1e-4, 1e8
-# Shares of its promise that a step kept: below the one damping grows, above the other it shrinks.
+# Ratios of actual to predicted decrease: below POOR the damping grows, above GOOD it shrinks.
 POOR, GOOD = 0.25, 0.75
 
 
 def newton(start: Array, *, curvature: Array | None = None, stop: Stop = Stop()) -> Solver:
     """Minimise a smooth f: the model's minimum is -H^-1 g.
 
-    `curvature` is the diagonal of D; by default that of the Hessian at the start.
+    `curvature` is the diagonal of D; by default the Hessian's diagonal at the start.
     """
 
     def step(_: Array, gradient: Array, hessian: Array) -> Array:
@@ -67,7 +66,7 @@ def proximal_newton(
     curvature: Array | None = None,
     stop: Stop = Stop(),
 ) -> Solver:
-    """Minimise f + sum_j l1_j |x_j| over the box; zeros and bounds in the solution are exact."""
+    """Minimise f + sum_j l1_j |x_j| over the box, with exact zeros and bounds in the solution."""
     within = Box.around(start, box)
 
     def step(point: Array, gradient: Array, hessian: Array) -> Array:
@@ -84,7 +83,7 @@ def _descend(
     if not here.finite:
         return Solution(point, tuple(history), Reason.NOT_FINITE)
     scale = np.diagonal(here.second()) if curvature is None else curvature
-    damping, last = 0.0, 0.0  # and what the last step promised, if it was not damped
+    damping, last = 0.0, 0.0  # `last`: predicted decrease of the last step, 0 if it was damped
     refused: Step | None = None  # the last trial at this point
     while True:
         value = history[-1]
@@ -94,7 +93,7 @@ def _descend(
             return Solution(point, tuple(history), _verdict(step))
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
-        # The factor before the square, as the last two promises show it.
+        # The next predicted decrease, with the factor of the square from the last two.
         left = step.promised * (step.promised / last) ** 2 if last > 0 else np.inf
         sure = step.damping == 0 and left <= SURE * stop.limit(value)
         order: Order = 1 if sure else 2
@@ -120,9 +119,9 @@ def _descend(
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A step with its damping, the decrease it promises, and whether the model has it for minimum.
+    """A step, its damping, its predicted decrease, and whether it minimises the model (`sound`).
 
-    If not, a small promise proves nothing.
+    If it does not, a small predicted decrease proves nothing.
     """
 
     move: Array
@@ -132,10 +131,10 @@ class Step:
 
 
 def _choose(local: Local, model: Model, damping: float, refused: Step | None, limit: float) -> Step:
-    """The step to try next: with this damping if it will do, else with more or less of it.
+    """Return the step to try next, with this damping or, if needed, more or less.
 
-    More behind a step that was refused, until half its length is left. Less where the step
-    promises too little; none at all only where the model has a minimum without.
+    After a refused step the damping grows until half the length is left. If the predicted decrease
+    is too small, the damping shrinks; to zero only if the undamped model has a minimum.
     """
     step = local.step(model, damping)
     if refused is not None:
@@ -154,15 +153,15 @@ def _choose(local: Local, model: Model, damping: float, refused: Step | None, li
 
 
 def _verdict(step: Step) -> Reason:
-    """Why the search ends at a step that promises too little."""
+    """Return why the search ends at a step with too little predicted decrease."""
     if not step.sound:
         return Reason.SINGULAR
-    # A curvature well above D makes every promise small: that one proves nothing.
+    # Much damping makes every predicted decrease small, so it proves nothing.
     return Reason.CONVERGED if step.damping <= 1 else Reason.NO_DECREASE
 
 
 def _next_damping(step: Step, gained: float) -> float:
-    """Less damping behind a step that kept its promise, more behind one that hardly did."""
+    """Return less damping after a step with the predicted decrease, more after a poor step."""
     if step.damping == 0 or POOR * step.promised <= gained <= GOOD * step.promised:
         return step.damping
     if gained < POOR * step.promised:
@@ -173,9 +172,9 @@ def _next_damping(step: Step, gained: float) -> float:
 def _try(
     local: Local, step: Step, value: float, order: Order
 ) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
-    """The point behind the step, if it meets Armijo's condition there; else None.
+    """Return the point after the step if it meets Armijo's condition, else None.
 
-    It is asked to the order that the next step needs, so that nearly always one query is enough.
+    The query has the order that the next step needs, so one query is nearly always enough.
     """
     slope = local.slope(step.move)
     if abs(slope) <= ROUNDING * abs(value):
@@ -203,13 +202,13 @@ class Local:
     scale: Array
 
     def step(self, model: Model, damping: float) -> Step:
-        """The step that minimises the model with so much damping."""
+        """Return the step that minimises the model with this damping."""
         here = self
         if damping > 0:
-            # Where the curvature has grown beyond D it sets the measure itself.
+            # Where the curvature exceeds D, it takes the place of D.
             scale = np.maximum(self.scale, np.diagonal(self.hessian))
             here = replace(self, hessian=self.hessian + np.diag(damping * scale))
-        with np.errstate(over="ignore", invalid="ignore"):  # a curvature may be as good as none
+        with np.errstate(over="ignore", invalid="ignore"):  # a curvature may be nearly zero
             move = model(here.point, here.gradient, here.hessian)
         if not np.isfinite(move).all():
             return Step(move, damping, np.inf, False)
@@ -217,16 +216,16 @@ class Local:
             return Step(move, damping, here.promise(move), here.solved_by(move))
 
     def length(self, step: Step) -> float:
-        """The step's length, where each coordinate counts by its curvature in D."""
+        """Return the step's length, each coordinate weighted by its entry of D."""
         return float(np.sqrt(self.scale @ step.move**2))
 
     def slope(self, step: Array) -> float:
-        """The change along the step, but for curvature; negative where the step descends."""
+        """Return the change along the step without curvature; negative for a descent."""
         shift = np.abs(self.point + step) - np.abs(self.point)
         return float(self.gradient @ step + self.l1 @ shift)
 
     def promise(self, step: Array) -> float:
-        """How much lower the model is behind the step."""
+        """Return the predicted decrease: how much lower the model is after the step."""
         return -(self.slope(step) + 0.5 * float(step @ self.hessian @ step))
 
     def solved_by(self, step: Array) -> bool:
@@ -236,6 +235,6 @@ class Local:
         before = np.abs(pseudo_gradient(point, gradient, l1, box)).max(initial=0)
         after = np.abs(pseudo_gradient(box.land(point, step), slope, l1, box)).max(initial=0)
         scale = np.abs(gradient).max(initial=0) + l1.max(initial=0)
-        # A slope this small moves no coordinate by a unit in the last place of its size, or of 1.
+        # A slope this small moves no coordinate x by a unit in the last place of max(|x|, 1).
         noise = ROUNDING * (np.abs(self.hessian) @ np.maximum(np.abs(point), 1.0)).max(initial=0)
         return bool(after <= 1e-3 * before + 1e-9 * scale + noise)

@@ -1,11 +1,11 @@
 """Orthant-wise limited-memory quasi-Newton (Andrew and Gao 2007), for l1 problems of any size.
 
-Inside one orthant f + sum_j l1_j |x_j| is smooth with gradient v, the pseudo-gradient. A
+Inside one orthant, f + sum_j l1_j |x_j| is smooth with gradient v, the pseudo-gradient. A
 step takes d = -H v, drops the coordinates of d that do not descend, and sets to exactly zero
 each coordinate that would leave the orthant.
 
-Bounds are kept in the same way (Bertsekas 1982): a coordinate that its bound holds has no part
-in v, H or d, and each that would leave the box is put on its bound.
+Bounds are kept in the same way (Bertsekas 1982): a coordinate that is held at its bound is left
+out of v, H and d, and a coordinate that would leave the box is put on its bound.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def owlqn(
     memory: int = 10,
     stop: Stop = Stop(),
 ) -> Solver:
-    """Minimise f + sum_j l1_j |x_j| over the box, from first derivatives."""
+    """Minimise f + sum_j l1_j |x_j| over the box, with first derivatives."""
     return _descend(start, l1, Box.around(start, box), precondition, memory, stop)
 
 
@@ -77,11 +77,11 @@ def _descend(
 
 
 def _descent_step(point: Array, slope: Array, l1: Array, box: Box, curvature: Curvature) -> Array:
-    """-H v, without the coordinates at zero or a bound that it would send to the wrong side.
+    """Return -H v without the coordinates at zero or a bound that would move to the wrong side.
 
-    The method as published drops every coordinate that does not itself descend. On correlated
-    features that throws away what the memory knows, so it is done only where the milder rule
-    does not give a clear descent.
+    The published method drops every coordinate that does not itself descend. On correlated
+    features this loses information in the memory, so it is done only if the milder rule does not
+    give a clear descent.
     """
     bound = box.touches(point)
     if curvature.dense:
@@ -99,10 +99,10 @@ def _descent_step(point: Array, slope: Array, l1: Array, box: Box, curvature: Cu
 def _free_step(
     point: Array, slope: Array, l1: Array, bound: BoolArray, curvature: Curvature
 ) -> Array:
-    """-H v of the coordinates that move, for a preconditioner that couples them.
+    """Return -H v on the moving coordinates, for a preconditioner that couples them.
 
-    Coordinates that rest at zero or a bound are left out before it is applied. Those that it
-    would send from there to the wrong side are left out too, and the rest asked again.
+    Coordinates that rest at zero or a bound are left out before it is applied. If it would move
+    some from there to the wrong side, they are left out too, and it is applied again to the rest.
     """
     free = (point != 0) | (slope != 0)
     for _ in range(REMOVALS):
@@ -117,7 +117,7 @@ def _free_step(
 def _search_orthant(
     point: Array, value: float, slope: Array, step: Array, l1: Array, box: Box, length: float
 ) -> Generator[Query, Answer, tuple[Array, Answer, float] | None]:
-    """Halve the step until the projected trial has enough decrease; None if none has."""
+    """Halve the step until the projected trial has enough decrease; None if no trial has."""
     orthant = np.where(point == 0, -np.sign(slope), np.sign(point))
     for _ in range(TRIALS):
         trial = point + length * step

@@ -1,13 +1,12 @@
-"""What a solver and the world say to each other.
+"""The protocol between a solver and its caller.
 
 A solver is a generator: it yields a `Query`, is sent the `Answer`, and returns a `Solution`.
 It minimises
 
     f(x) + sum_j l1_j |x_j|        (x a vector of n numbers)
 
-where the world answers for the smooth f only, and l1 is known to the solver, as is the `Box`
-that x must lie in, if there is one.
-This file knows nothing of rows, classes, penalties' names or Spark.
+The caller evaluates the smooth f only. The solver has l1 and, if there is one, the `Box` that x
+must lie in.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Order: TypeAlias = Literal[0, 1, 2]
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Ask for f at `point`, with its first `order` derivatives."""
+    """A query for f at `point`, with its first `order` derivatives."""
 
     point: Array
     order: Order
@@ -34,22 +33,22 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """f at a query's point, its gradient (n,) from order 1 and its Hessian (n, n) from order 2."""
+    """f at the query's point, with gradient (n,) from order 1 and Hessian (n, n) from order 2."""
 
     value: float
     gradient: Array | None = None
     hessian: Array | None = None
 
     def first(self) -> Array:
-        """The gradient, which the query must have asked for."""
+        """Return the gradient; the query must have order 1 or 2."""
         if self.gradient is None:
-            raise LookupError("the query behind this answer did not ask for a gradient")
+            raise LookupError("this answer has no gradient: its query had order 0")
         return self.gradient
 
     def second(self) -> Array:
-        """The Hessian, which the query must have asked for."""
+        """Return the Hessian; the query must have order 2."""
         if self.hessian is None:
-            raise LookupError("the query behind this answer did not ask for a Hessian")
+            raise LookupError("this answer has no Hessian: its query had an order below 2")
         return self.hessian
 
     @property
@@ -62,13 +61,13 @@ class Answer:
 
 
 class Reason(Enum):
-    """Why a solver stopped; the value is the sentence a user reads."""
+    """Why a solver stopped; the value is the sentence that a user reads."""
 
-    CONVERGED = "converged: the decrease still promised is below the tolerance"
+    CONVERGED = "converged: the predicted further decrease is below the tolerance"
     PRECISION = "converged to rounding: no step shows a decrease that float64 can resolve"
     STEP_LIMIT = "stopped at maxIter before the tolerance was met: raise maxIter, or tol"
     NO_DECREASE = "stopped: no step along the search direction lowers the objective"
-    SINGULAR = "stopped: the curvature vanishes where the slope does not, so no step can be chosen"
+    SINGULAR = "stopped: the Hessian is singular where the gradient is not zero, so no step exists"
     NOT_FINITE = "stopped: the objective or a derivative is not a finite number at the start"
 
     @property
@@ -78,7 +77,10 @@ class Reason(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a solver stopped, why, and the objective, l1 included, at the start and each step."""
+    """The point where a solver stopped, the reason, and the history.
+
+    history : the objective, l1 included, at the start and after each step
+    """
 
     point: Array
     history: tuple[float, ...]
@@ -95,9 +97,9 @@ class Solution:
 
 @dataclass(frozen=True)
 class Stop:
-    """When to stop: a promised decrease below `limit`, or `max_steps` steps.
+    """The stopping rule: a predicted decrease below `limit`, or `max_steps` steps.
 
-    Judged by what the local model still promises, not by the last change: a slow method
+    The decrease is that of the local model, not the last change of the objective: a slow method
     changes little far from the optimum.
     """
 
@@ -106,11 +108,11 @@ class Stop:
     max_steps: int = 100
 
     def limit(self, value: float) -> float:
-        """The promised decrease too small to go for, at an objective of `value`."""
+        """Return the predicted decrease that is too small for a step, at objective `value`."""
         return max(self.relative * abs(value), self.absolute)
 
 
 Solver: TypeAlias = Generator[Query, Answer, Solution]
 
-# A decrease smaller than this share of the objective drowns in the rounding of sums over rows.
+# A decrease below this share of the objective is lost in the rounding of sums over rows.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)

@@ -1,6 +1,6 @@
-"""Minima of quadratics on the driver: what Newton's step asks of linear algebra.
+"""Minima of quadratics on the driver: the linear algebra of Newton's step.
 
-Knows matrices only: no queries, no steps, no stopping rules of an outer method.
+Works on matrices only, without the queries, steps and stopping rules of an outer method.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from scipy.linalg.lapack import dpocon
 from sparklr.arrays import Array, BoolArray
 from sparklr.solvers.box import Box
 
-# Relative size under which an eigenvalue of a matrix of unit diagonal counts as zero.
+# Relative size below which an eigenvalue of a matrix with unit diagonal counts as zero.
 SINGULAR = 1e-12
-# Shares of its diagonal that are added to a Hessian in turn. The last of these keep it safe to
-# factor; without any, a slope is answered along which the curvature is smaller still.
+# Multiples of its diagonal that are added to a Hessian in turn. With the smallest multiple it can
+# still be factored safely; the final zero allows a step where the curvature is smaller still.
 PROXIMITIES = (*(10.0**-power for power in range(1, 8)), 0.0)
-# Lines for the Hessian as it is: by then the signs are right, or the model has no minimum.
+# Line searches with the unchanged Hessian: by then the signs are right or there is no minimum.
 LAST_LINES = 5
 
 
 def solve_symmetric(matrix: Array, right: Array) -> Array:
     """Solve matrix @ x = right for a positive semi-definite matrix; least squares if singular.
 
-    The matrix is scaled to a unit diagonal first, so features of any scale meet one
-    threshold. Cholesky where it is safe; else eigenvalues, with those that are zero but for
-    rounding left out, which gives the solution of least norm in the scaled coordinates.
+    The matrix is first scaled to a unit diagonal, so one threshold suits features of any scale.
+    Cholesky is used where it is safe. Else eigenvalues that are zero up to rounding are left out,
+    which gives the solution of least norm in the scaled coordinates.
     """
     diagonal = np.diagonal(matrix)
     scale = np.zeros_like(diagonal)
@@ -42,9 +42,9 @@ def solve_symmetric(matrix: Array, right: Array) -> Array:
 
 
 def _safe_factor(matrix: Array) -> Array | None:
-    """The lower Cholesky factor, or None where the matrix is singular but for rounding.
+    """Return the lower Cholesky factor, or None if the matrix is singular up to rounding.
 
-    LAPACK's estimate of the condition decides: a small pivot does not show every singular matrix.
+    LAPACK's condition estimate decides, because not every singular matrix has a small pivot.
     """
     if len(matrix) == 0:
         return matrix
@@ -59,15 +59,15 @@ def _safe_factor(matrix: Array) -> Array | None:
 def minimise_with_l1(
     point: Array, gradient: Array, hessian: Array, l1: Array, box: Box | None = None
 ) -> Array:
-    """The step d that minimises g'd + d'Hd/2 + sum_j l1_j |point_j + d_j|, point + d in the box.
+    """Return the d that minimises g'd + d'Hd/2 + sum_j l1_j |point_j + d_j|, point + d in the box.
 
-    H may be singular, or nearly so. The proximal point method (Rockafellar 1976) goes there by
-    models that are not:
+    H may be singular, or nearly so. The proximal point method (Rockafellar 1976) solves a series
+    of models that are not singular:
 
         z  <-  the minimum of the model + s/2 sum_j H_jj (x_j - z_j)^2,    s = 0.1, 0.01, ...
 
-    The first ones settle most signs at a glance; once the signs are right, the KKT residual
-    shrinks by about s each time. Where the model has no minimum, the last step is a long way down.
+    The first models settle most signs cheaply; once the signs are right, the KKT residual shrinks
+    by about s each time. If the model has no minimum, the last step is a long descent.
     """
     box = Box.around(point, box)
     z, slope = point.copy(), gradient.copy()
@@ -85,7 +85,7 @@ def minimise_with_l1(
 
 
 def _is_solved(z: Array, slope: Array, hessian: Array, l1: Array, box: Box, scale: float) -> bool:
-    """Whether the KKT residual is rounding, of the slopes or of the products behind them."""
+    """Whether the KKT residual is at the rounding level of the slopes or of their products."""
     rounding = 4 * np.finfo(np.float64).eps * (np.abs(hessian) @ np.abs(z)).max(initial=0)
     residual = pseudo_gradient(z, slope, l1, box)
     return bool(np.abs(residual).max(initial=0) <= max(1e-12 * scale, rounding))
@@ -100,17 +100,17 @@ def _minimise_convex(
     scale: float,
     lines: int,
 ) -> Array:
-    """The minimum z of the model at `point`, for a Hessian that is safely positive definite.
+    """Return the minimum z of the model at `point`, for a safely positive definite Hessian.
 
-    An active-set method, exact up to rounding: the coordinates that do not rest at zero or at
-    a bound, or want to leave it, are moved together to the minimum their present signs
-    predict, along a line that bends at the bounds and whose kinks (a coordinate crossing zero)
-    are searched exactly. Coordinate descent would do with a cheaper step, but needs thousands
-    of sweeps on correlated features. Fewer lines than coordinates are usual; after so many
-    `lines` the best point so far is returned.
+    An active-set method, exact up to rounding. The active coordinates are those that are not at
+    zero or a bound, or that descend away from it. They move together towards the minimum for their
+    present signs, along a line that bends at the bounds and whose kinks (a coordinate crossing
+    zero) are searched exactly. Coordinate descent has cheaper steps, but needs thousands of sweeps
+    on correlated features. Usually there are fewer lines than coordinates; after `lines` lines the
+    best point so far is returned.
     """
     z, slope = point.copy(), gradient.copy()
-    only: int | None = None  # the one to free, when freeing all at once goes astray
+    only: int | None = None  # the one coordinate to free, if freeing all at once fails
     for _ in range(lines):
         if _is_solved(z, slope, hessian, l1, box, scale):
             break
@@ -127,15 +127,15 @@ def _minimise_convex(
             continue
         blocked = np.where(resting, np.abs(residual), 0.0)
         if only is not None or not blocked.any():
-            break  # nothing moves any more: as near as rounding allows
+            break  # no coordinate moves: as close as rounding allows
         only = int(blocked.argmax())
     return z
 
 
 def pseudo_gradient(z: Array, slope: Array, l1: Array, box: Box | None = None) -> Array:
-    """The subgradient of least norm of f + sum_j l1_j |z_j|, where f has gradient `slope`.
+    """Return the subgradient of least norm of f + sum_j l1_j |z_j|, for gradient `slope` of f.
 
-    Zero also for a coordinate that a bound of the box keeps from moving down its slope.
+    It is also zero for a coordinate that a bound of the box keeps from moving down its slope.
     """
     at_zero = np.sign(slope) * np.maximum(np.abs(slope) - l1, 0.0)
     free = np.where(z == 0, at_zero, slope + l1 * np.sign(z))
@@ -145,10 +145,10 @@ def pseudo_gradient(z: Array, slope: Array, l1: Array, box: Box | None = None) -
 def _move_to_predicted_minimum(
     moving: BoolArray, residual: Array, leaving: BoolArray, hessian: Array
 ) -> Array:
-    """The move to the minimum over the active coordinates if none of them changes its sign.
+    """Return the move to the minimum over the active coordinates, if no sign changes.
 
-    Active are those `moving` and those `leaving` zero or a bound. A coordinate that would leave
-    to the side it was not sent to is held, and the rest solved anew.
+    Active are coordinates that are `moving` and coordinates that are `leaving` zero or a bound. One
+    that would leave to the wrong side is held, and the others are solved again.
     """
     leaving = leaving.copy()
     moved = np.zeros_like(residual)
@@ -165,10 +165,10 @@ def _move_to_predicted_minimum(
 def _follow(
     z: Array, moved: Array, slope: Array, hessian: Array, l1: Array, box: Box
 ) -> Array | None:
-    """Where the model is first least along z + t * moved, t >= 0; None if nothing moves.
+    """Return the first minimum of the model along z + t * moved, t >= 0; None if nothing moves.
 
-    A coordinate that meets its bound is put on it and stays, as does one that the l1 term stops
-    at zero; the others go on as long as that descends. So one line may find many of them.
+    A coordinate that reaches its bound, or that the l1 term stops at zero, stays there; the others
+    go on while that descends. So one line may put many coordinates at zero or a bound.
     """
     found = None
     while True:
@@ -192,9 +192,9 @@ def _follow(
 def _search_line(
     z: Array, moved: Array, slope: Array, hessian: Array, l1: Array
 ) -> tuple[float, BoolArray]:
-    """The exact minimum of the model along z + t * moved, t >= 0.
+    """Find the exact minimum of the model along z + t * moved, t >= 0.
 
-    Returns t, infinite where the line descends for ever, and which coordinates reach zero
+    Returns t, which is infinite if the line descends without end, and which coordinates reach zero
     there. The derivative along the line is piecewise linear, a + b t, with a jump of
     2 l1_j |moved_j| where coordinate j crosses zero.
     """
@@ -219,13 +219,13 @@ def _search_line(
 
 
 def _curvature_along(moved: Array, slope: Array, hessian: Array, l1: Array) -> tuple[float, float]:
-    """moved'H moved, and how steep a line must be to count as sloping.
+    """Return moved'H moved, and the least slope of a line that does not count as zero.
 
-    Where the curvature is rounding only, it is taken for zero, and what is left of a slope by
-    rounding too: their ratio would be a step to anywhere.
+    If the curvature is at rounding level, it counts as zero, and so does a slope at rounding level:
+    their ratio would be an arbitrary step.
     """
     curvature = float(moved @ hessian @ moved)
-    # An entry of a semi-definite matrix is at most the root of its two diagonal ones' product.
+    # |H_jk| <= sqrt(H_jj H_kk) for a positive semi-definite matrix.
     terms = float(np.sqrt(np.maximum(np.diagonal(hessian), 0.0)) @ np.abs(moved)) ** 2
     if curvature > 4 * len(moved) * np.finfo(np.float64).eps * terms:
         return curvature, 0.0

@@ -1,1 +1,1 @@
-"""What we need of Spark itself: the JVM, Spark Connect, sessions, settings, linear algebra."""
+"""The parts that depend on Spark itself: JVM, Connect, sessions, settings, linear algebra."""

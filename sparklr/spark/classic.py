@@ -1,6 +1,7 @@
-"""Everything that needs Spark's JVM or its driver's context. Nothing else may touch them.
+"""All code that needs Spark's JVM or the driver's SparkContext.
 
-Spark Connect has neither, so every function here does without them, or answers None.
+No other module may use them. Spark Connect has neither, so every function here also works without
+them, or returns None.
 """
 
 from __future__ import annotations
@@ -17,23 +18,24 @@ from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.connect import is_remote, parallelism
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import JavaObject
 
 log = logging.getLogger("sparklr")
 
 T = TypeVar("T")
 
 DESCRIPTION = "spark.job.description"
-# Seconds between two tries to stop jobs: what was only being planned at one may run at the next.
+# Seconds between two attempts to stop jobs: a job that is being planned can be stopped only later.
 STOP_AGAIN = 0.2
-# The Params that name what Spark's own model adds to a frame.
+# The Params of the output columns that Spark's own model adds to a frame.
 MADE_BY_SPARK = ("rawPredictionCol", "probabilityCol", "predictionCol")
 
 
 def task_slots(session: SparkSession) -> int | None:
-    """How many tasks can run at once; None if unknown or changing.
+    """Return how many tasks can run at once; None if the number is unknown or changes.
 
-    With dynamic allocation the number grows with the work waiting, so it must not bound it.
+    With dynamic allocation the number grows with the waiting tasks, so it must not limit them.
     """
     try:
         if session.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
@@ -41,36 +43,36 @@ def task_slots(session: SparkSession) -> int | None:
         if is_remote(session):
             return parallelism(session)
         return int(session.sparkContext.defaultParallelism)
-    except Exception:
-        # Connect and shared clusters refuse with errors of their own: the answer is "unknown".
+    except REFUSALS:
+        # Connect and shared clusters raise their own errors: the number is unknown.
         return None
 
 
 def clone_session(session: SparkSession) -> SparkSession | None:
-    """A session with equal settings of its own, in one call; None where there is no JVM.
+    """Return a new session with equal settings, in one call; None if there is no JVM.
 
-    `newSession` starts from the defaults, and to copy the settings takes hundreds of calls.
+    `newSession` starts with the defaults, and copying the settings takes hundreds of calls.
     """
     try:
-        classic: Any = session
+        classic: JavaObject = session
         return SparkSession(classic.sparkContext, classic._jsparkSession.cloneSession())
-    except Exception as refusal:
-        # As above; and the method is not part of Spark's public interface, so it may go.
+    except REFUSALS as refusal:
+        # As above. The method is also not part of Spark's public interface, and may be removed.
         log.info("the session cannot be cloned: %s", first_line(refusal))
         return None
 
 
 def for_readers(session: SparkSession) -> Any:
-    """What pyspark's readers of saved stages take: the session, in Spark 3.5 its context."""
+    """Return the argument of pyspark's stage readers: the session, or the context in Spark 3.5."""
     return session.sparkContext if session.version.startswith("3.") else session
 
 
 def run_job(session: SparkSession, description: str, action: Callable[[], T]) -> T:
-    """What `action` gives. Its Spark jobs bear the description, and stop with this call.
+    """Return the result of `action`. Its Spark jobs have the description, and stop with this call.
 
-    The action runs in a thread of its own, for two reasons. Where an interrupt breaks into
-    pyspark itself while rows come in, pyspark first waits for the job to end. And the description
-    is then set on that thread alone, so that the caller's needs no putting back.
+    The action runs in its own thread for two reasons. If an interrupt reaches pyspark itself while
+    rows arrive, pyspark first waits for the end of the job. And the description is then set on that
+    thread only, so that the caller's description need not be restored.
     """
     tag = f"sparklr-{uuid.uuid4().hex}"
     label = _label(session, description, tag)
@@ -91,27 +93,30 @@ def run_job(session: SparkSession, description: str, action: Callable[[], T]) ->
         return outcome.result()
     finally:
         while thread.is_alive():
-            if not outcome.done():  # thus this thread was interrupted
+            if not outcome.done():  # so this thread was interrupted
                 _stop_jobs(session, tag)
             thread.join(STOP_AGAIN)
 
 
 def _label(session: SparkSession, description: str, tag: str) -> Callable[[], None] | None:
-    """What gives a new thread this one's properties, a description and a tag; None: not here."""
-    classic: Any = session
+    """Return a function that gives a new thread this thread's properties, description and tag.
+
+    None if this session does not support that.
+    """
+    classic: JavaObject = session
     try:
         context = classic.sparkContext
-    except Exception:  # Connect, which has tags but no descriptions
+    except REFUSALS:  # Connect, which has tags but no descriptions
         return _label_remote(classic, tag)
     try:
         from py4j.clientserver import ClientServer
 
         if not isinstance(context._gateway, ClientServer):
-            return None  # threads share those of the JVM, and with them the properties
+            return None  # Python threads do not have JVM threads and properties of their own
         properties = context._jsc.sc().getLocalProperties().clone()
         properties.setProperty(DESCRIPTION, description)
-    except Exception as refusal:
-        log.info("jobs without a description: %s", first_line(refusal))
+    except REFUSALS as refusal:
+        log.info("jobs have no description: %s", first_line(refusal))
         return None
 
     def label() -> None:
@@ -121,11 +126,11 @@ def _label(session: SparkSession, description: str, tag: str) -> Callable[[], No
     return label
 
 
-def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
+def _label_remote(session: SparkSession, tag: str) -> Callable[[], None] | None:
     try:
         tags = {*session.getTags(), tag}
-    except Exception as refusal:
-        log.info("jobs without a tag: %s", first_line(refusal))
+    except REFUSALS as refusal:
+        log.info("jobs have no tag: %s", first_line(refusal))
         return None
 
     def label() -> None:
@@ -136,56 +141,57 @@ def _label_remote(session: Any, tag: str) -> Callable[[], None] | None:
 
 
 def _do_without(label: Callable[[], None]) -> None:
-    """Call it; a platform that refuses has jobs without a description."""
+    """Set the description and the tag of jobs if the platform allows it."""
     try:
         label()
-    except Exception as refusal:
-        log.info("jobs without a description: %s", first_line(refusal))
+    except REFUSALS as refusal:
+        log.info("jobs have no description: %s", first_line(refusal))
 
 
 def _stop_jobs(session: SparkSession, tag: str) -> None:
-    """Stop the running jobs that bear the tag, and no others."""
-    classic: Any = session
+    """Stop the running jobs that have the tag, and no other jobs."""
+    classic: JavaObject = session
     try:
         context = classic.sparkContext
-    except Exception:
+    except REFUSALS:
         context = None
     try:
         if context is None:
             classic.interruptTag(tag)
         else:
             context.cancelJobsWithTag(tag)
-    except Exception as refusal:
+    except REFUSALS as refusal:
         log.warning("jobs could not be stopped: %s", first_line(refusal))
 
 
 class SparkModelCache:
-    """A model of Spark's JVM with the same numbers; made at the first call, then copied."""
+    """A model in Spark's JVM with the same numbers; made at the first call, then copied."""
 
     def __init__(
         self, uid: str, coefficients: Matrix, intercepts: Vector, classes: int, multinomial: bool
     ) -> None:
         self._numbers = uid, coefficients, intercepts, classes, multinomial
-        self._made: tuple[Any, Any] | None = None  # the context, and the model in its JVM
+        # The SparkContext, and the model in its JVM.
+        self._made: tuple[JavaObject, JavaObject] | None = None
 
     def spark_model(self, session: SparkSession) -> SparkModel | None:
-        """A model of Spark's own with default Params; None where there is no JVM to be had."""
+        """Return a model of Spark's own class with default Params; None if there is no JVM."""
         java = self.copy_in(session)
         return None if java is None else SparkModel(java)
 
-    def copy_in(self, session: SparkSession) -> Any:
-        """The JVM's object of such a model, or None: for `transform_in_jvm`."""
+    def copy_in(self, session: SparkSession) -> JavaObject:
+        """Return a copy of the JVM's object for `transform_in_jvm`; None if there is no JVM."""
         try:
-            context: Any = session.sparkContext
+            context: JavaObject = session.sparkContext
             if self._made is None or self._made[0] is not context:
                 self._made = context, self._make(context)
             return self._made[1].copy(context._jvm.org.apache.spark.ml.param.ParamMap.empty())
-        except Exception as refusal:
-            # As above: Connect has no context, and shared clusters allow no JVM classes.
-            log.info("no JVM to score in: %s", first_line(refusal))
+        except REFUSALS as refusal:
+            # As above: Connect has no context, and shared clusters do not allow JVM classes.
+            log.info("scoring without a JVM: %s", first_line(refusal))
             return None
 
-    def _make(self, context: Any) -> Any:
+    def _make(self, context: JavaObject) -> Any:
         from pyspark.ml.common import _py2java
 
         uid, coefficients, intercepts, classes, multinomial = self._numbers
@@ -199,20 +205,21 @@ class SparkModelCache:
 
 
 def transform_in_jvm(
-    java: Any,
+    java: JavaObject,
     dataset: DataFrame,
     columns: Mapping[str, str],
     *,
     threshold: float | None,
     thresholds: Sequence[float] | None,
 ) -> DataFrame:
-    """The frame with what a model adds to it, its columns named by Param: `MADE_BY_SPARK`.
+    """Return the frame with the model's output columns; `columns` maps Params to names.
 
-    The JVM's object is called, as pyspark's around it sends all its Params there and back first.
+    The Params are those in `MADE_BY_SPARK`. The JVM's object is called directly, because pyspark's
+    wrapper would first send all Params there and back.
     """
     from pyspark.ml.common import _py2java
 
-    classic = cast(Any, dataset)
+    classic = cast(JavaObject, dataset)
     for param, name in columns.items():
         getattr(java, f"set{param[0].upper()}{param[1:]}")(name)
     if threshold is not None:

@@ -1,4 +1,4 @@
-"""Rows of a frame on the driver as arrays, and back, by Arrow where this Spark can."""
+"""Rows of a frame as arrays on the driver, and back, through Arrow if Spark supports it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from sparklr.arrays import Array
 
 
-def collect_arrow(frame: DataFrame) -> Any:
-    """The frame's rows as one Arrow table on the driver."""
+def collect_arrow(frame: DataFrame) -> pa.Table:
+    """Return the frame's rows as one Arrow table on the driver."""
     if hasattr(frame, "toArrow"):  # Spark 4.0
         return frame.toArrow()
     columns = frame.columns
@@ -22,7 +22,7 @@ def collect_arrow(frame: DataFrame) -> Any:
 
 
 def collect(frame: DataFrame) -> list[Array]:
-    """The columns of a frame of numbers, on the driver."""
+    """Return the columns of a frame of numbers, on the driver."""
     if hasattr(frame, "toArrow"):  # Spark 4.0
         return [column.to_numpy() for column in frame.toArrow().columns]
     pandas: Any = frame.toPandas()
@@ -30,7 +30,7 @@ def collect(frame: DataFrame) -> list[Array]:
 
 
 def as_frame(like: DataFrame, columns: dict[str, Array]) -> DataFrame:
-    """A frame of these columns and rows, in the session of another."""
+    """Return a frame of these columns, in the session of the frame `like`."""
     schema = StructType([StructField(name, DoubleType(), False) for name in columns])
     rows: Any = pd.DataFrame(columns)
     if hasattr(like, "toArrow"):  # Spark 4.0

@@ -1,6 +1,6 @@
-"""Everything that only Spark Connect has.
+"""All code that is specific to Spark Connect.
 
-No gRPC is imported here before a session of Spark Connect has been seen, which brings it along.
+gRPC is imported here only after a session of Spark Connect was found, which needs it anyway.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 
-def is_remote(session: Any) -> bool:
-    """Whether this is a session of Spark Connect: some platforms give a class of their own."""
+def is_remote(session: object) -> bool:
+    """Whether this is a session of Spark Connect, or of a platform's subclass of it."""
     return any(cls.__module__.startswith("pyspark.sql.connect") for cls in type(session).__mro__)
 
 
 def parallelism(session: SparkSession) -> int | None:
-    """How many tasks can run at once, as far as settings tell; None if they do not."""
+    """Return how many tasks can run at once, from the settings; None if these do not have it."""
     told = session.conf.get("spark.default.parallelism", None)
     local = re.fullmatch(r"local\[(\d+)(,.*)?\]", session.conf.get("spark.master", None) or "")
     return int(told or (local[1] if local else 0)) or None
 
 
 def remove_path(session: SparkSession, path: str) -> None:
-    """Remove what is saved at a path of the server's file systems, if anything is."""
+    """Remove a path from the server's file systems, if it exists."""
     import pyspark.sql.connect.proto as messages
     from pyspark.ml.connect.serialize import serialize
     from pyspark.ml.util import ML_CONNECT_HELPER_ID
 
-    # Spark's own `invoke_helper_attr` would ask the session that is active in this thread.
+    # Spark's own `invoke_helper_attr` would use the session that is active in this thread.
     client: Any = session.client
     method = messages.Fetch.Method(method="handleOverwrite", args=serialize(client, path, True))
     helper = messages.ObjectRef(id=ML_CONNECT_HELPER_ID)

@@ -1,6 +1,6 @@
-"""Vectors and matrices stored as Spark stores a model's: dense, or sparse where that is smaller.
+"""Vectors and matrices stored as in Spark's models: dense, or sparse where that is smaller.
 
-What comes from a file is read here number by number: Spark's own classes believe it.
+The contents of a file are checked here number by number, because Spark's own classes do not check.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pyspark.ml.linalg import (
     DenseMatrix,
@@ -25,7 +26,7 @@ ARRAY_HEADER = 12  # bytes the JVM adds to an array, as Spark counts them
 
 
 def compress_vector(values: Array) -> Vector:
-    """Spark's `Vector.compressed`."""
+    """Return a vector, compressed as by Spark's `Vector.compressed`."""
     kept = np.flatnonzero(values)
     if 12 * len(kept) + 2 * ARRAY_HEADER < 8 * len(values) + 8:
         return SparseVector(len(values), kept, values[kept])
@@ -33,7 +34,7 @@ def compress_vector(values: Array) -> Vector:
 
 
 def compress_matrix(values: Array) -> Matrix:
-    """Spark's `Matrix.compressed` of a matrix held row by row."""
+    """Return a row-major matrix, compressed as by Spark's `Matrix.compressed`."""
     rows, columns = values.shape
     stored = 12 * int(np.count_nonzero(values)) + 3 * ARRAY_HEADER
     by_column, by_row = stored + 4 * (columns + 1), stored + 4 * (rows + 1)
@@ -47,7 +48,7 @@ def compress_matrix(values: Array) -> Matrix:
 
 
 def stored_matrix(matrix: Matrix) -> ArrayMatrix:
-    """The values as they are stored: an array, or CSR if they are sparse."""
+    """Return the values as they are stored: an array, or CSR if they are sparse."""
     if not isinstance(matrix, SparseMatrix):
         return dense_matrix(matrix)
     kind = sp.csr_matrix if matrix.isTransposed else sp.csc_matrix
@@ -56,7 +57,7 @@ def stored_matrix(matrix: Matrix) -> ArrayMatrix:
 
 
 def by_row(matrix: Matrix) -> Matrix:
-    """The same values, stored row by row."""
+    """Return the same values, stored row by row."""
     if matrix.isTransposed:
         return matrix
     rows, size = stored_matrix(matrix), (matrix.numRows, matrix.numCols)
@@ -66,17 +67,17 @@ def by_row(matrix: Matrix) -> Matrix:
 
 
 def dense_matrix(matrix: Matrix) -> Array:
-    """The values as an array."""
+    """Return the values as an array."""
     return np.ascontiguousarray(matrix.toArray(), dtype=np.float64)
 
 
 def dense_vector(vector: Vector) -> Array:
-    """The values as an array."""
+    """Return the values as an array."""
     return np.asarray(vector.toArray(), dtype=np.float64)
 
 
 def read_vector(stored: Any) -> Vector:
-    """The vector that a saved struct holds, or an error that says what is wrong with it."""
+    """Return the vector in a saved struct, or raise an error if the struct is damaged."""
     kind, size, places, numbers = stored
     values = _finite_or(numbers, infinite=True)
     if kind == 1:
@@ -87,7 +88,7 @@ def read_vector(stored: Any) -> Vector:
 
 
 def read_matrix(stored: Any) -> Matrix:
-    """The matrix that a saved struct holds, or an error that says what is wrong with it."""
+    """Return the matrix in a saved struct, or raise an error if the struct is damaged."""
     kind, rows, columns, pointers, places, numbers, by_rows = stored
     values = _finite_or(numbers, infinite=False)
     if min(rows, columns) < 1:
@@ -104,8 +105,8 @@ def read_matrix(stored: Any) -> Matrix:
     return SparseMatrix(rows, columns, starts, indices, values, bool(by_rows))
 
 
-def _finite_or(numbers: Any, *, infinite: bool) -> Array:
-    """The numbers, of which none may be missing or NaN, nor infinite unless that is allowed."""
+def _finite_or(numbers: npt.ArrayLike, *, infinite: bool) -> Array:
+    """Return the numbers; refuse NaN, missing numbers and, unless allowed, infinite numbers."""
     values = np.array(numbers, dtype=np.float64)
     bad = values[np.isnan(values) | (np.isinf(values) & (not infinite))]
     if len(bad):
@@ -113,17 +114,17 @@ def _finite_or(numbers: Any, *, infinite: bool) -> Array:
     return values
 
 
-def _whole(numbers: Any) -> IntArray:
+def _whole(numbers: npt.ArrayLike) -> IntArray:
     return np.array(numbers, dtype=np.int64).reshape(-1)
 
 
 def _check_sparse(starts: IntArray, indices: IntArray, values: Array, width: int) -> None:
-    """Refuse what would read beyond its arrays, or have two numbers for one place."""
+    """Refuse indices that are out of range or repeated."""
     if (
         not starts[0] == 0 <= starts[-1] == len(indices) == len(values)
         or (np.diff(starts) < 0).any()
     ):
-        raise ValueError(f"{len(values)} values at {len(indices)} places of a sparse array")
+        raise ValueError(f"{len(values)} values at {len(indices)} indices of a sparse array")
     if len(indices) == 0:
         return
     first = np.zeros(len(indices), dtype=bool)
@@ -133,4 +134,4 @@ def _check_sparse(starts: IntArray, indices: IntArray, values: Array, width: int
         or indices.max() >= width
         or not (first[1:] | (np.diff(indices) > 0)).all()
     ):
-        raise ValueError(f"places of a sparse array that do not rise from 0 to {width - 1}")
+        raise ValueError(f"indices of a sparse array that do not rise within 0 to {width - 1}")

@@ -1,13 +1,13 @@
-"""A Spark session of our own, so that no setting of the user's session is ever touched.
+"""A Spark session of our own, so that no setting of the user's session is ever changed.
 
-Packing is fastest with small Arrow batches and passes need one block a batch, but
-`spark.sql.execution.arrow.maxRecordsPerBatch` belongs to a session. Setting it in the user's
-own, even for a moment, would be seen by their other threads. So the frame is moved: a global
-temporary view hands its plan to a new session with the same settings, and is dropped before
+Packing is fastest with small Arrow batches, and passes need one block per batch, but
+`spark.sql.execution.arrow.maxRecordsPerBatch` belongs to a session. A change in the user's
+session, even for a moment, would affect the user's other threads. So the frame is moved: a global
+temporary view passes its plan to a new session with the same settings, and is dropped before
 any job runs.
 
-Not on Spark Connect, where Spark starts Python anew for every session, on each executor, and
-leaves it running when the session ends.
+This is not done on Spark Connect, where Spark starts new Python processes for every session, on
+each executor, and leaves them running when the session ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.classic import clone_session
 from sparklr.spark.connect import is_remote
-from sparklr.spark.refusals import first_line
+from sparklr.spark.refusals import REFUSALS, first_line
 
 log = logging.getLogger("sparklr")
 
@@ -32,34 +32,34 @@ UNBOUNDED = 2**31 - 1
 
 
 class PrivateFrame:
-    """A frame whose Arrow batch size is ours to set, where the platform lets us."""
+    """A frame whose Arrow batch size we can set, if the platform allows it."""
 
     def __init__(self, frame: DataFrame) -> None:
         moved = _move(frame)
         self.frame = frame if moved is None else moved
         self._own = moved is not None
         if self._own and self.frame.sparkSession.conf.isModifiable(BYTES_PER_BATCH):
-            # Spark 4.1 and later measure the whole batch after every row where its bytes are
-            # bounded, which doubles the time of packing.
+            # If the bytes of a batch are bounded, Spark 4.1 and later measure the whole batch after
+            # every row, which doubles the time of packing.
             self.frame.sparkSession.conf.set(BYTES_PER_BATCH, str(UNBOUNDED))
 
     @property
     def own(self) -> bool:
-        """Whether it has a session of its own."""
+        """Whether the frame has its own session."""
         return self._own
 
     def batch(self, *, records: int) -> None:
-        """Let the Arrow batches of jobs planned from now on hold at most `records` rows."""
+        """Limit the Arrow batches of jobs that are planned from now on to `records` rows."""
         if self._own:
             self.frame.sparkSession.conf.set(RECORDS_PER_BATCH, str(records))
 
     def batch_rows(self, row_bytes: int) -> float:
-        """How many rows of this size an Arrow batch may hold, where the size is not ours to set."""
+        """Return how many rows of this size an Arrow batch may hold by the user's settings."""
         conf = self.frame.sparkSession.conf
         try:
             rows = int(conf.get(RECORDS_PER_BATCH, None) or 10_000)
             most = _bytes(conf.get(BYTES_PER_BATCH, None) or "-1")  # not before Spark 4.1
-        except Exception as refusal:  # serverless has few settings to be read
+        except (*REFUSALS, ValueError) as refusal:  # serverless allows reading only a few settings
             log.info("the size of Arrow batches is not known: %s", first_line(refusal))
             return math.inf
         by_rows, by_bytes = (limit if limit > 0 else math.inf for limit in (rows, most))
@@ -67,15 +67,15 @@ class PrivateFrame:
 
 
 def _bytes(text: str) -> float:
-    """A size as Spark's settings write it: 4000, 64mb, 67108864b."""
+    """Return the bytes of a size as in Spark's settings: 4000, 64mb, 67108864b."""
     found = re.fullmatch(r"(-?\d+)\s*([kmgt]?)i?b?", text.strip().lower())
     if found is None:
-        raise ValueError(f"'{text}' is no size")
+        raise ValueError(f"'{text}' is not a size in bytes")
     return float(int(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
 def _move(frame: DataFrame) -> DataFrame | None:
-    """The same frame in a new session with equal settings; None where that is not possible."""
+    """Return the same frame in a new session with equal settings; None if that is impossible."""
     user = frame.sparkSession
     if is_remote(user):
         return None
@@ -87,16 +87,16 @@ def _move(frame: DataFrame) -> DataFrame | None:
         try:
             return own.table(f"{database}.{name}")
         finally:
-            # The catalog's own dropGlobalTempView would also uncache the user's frame.
+            # The catalog's dropGlobalTempView would also uncache the user's frame.
             user.sql(f"DROP VIEW IF EXISTS {database}.{name}")
-    except Exception as reason:
-        # Shared clusters have no global views. What is lost is speed.
-        log.info("fitting in the user's own session: %s", first_line(reason))
+    except REFUSALS as reason:
+        # Shared clusters have no global views. The fit is only slower.
+        log.info("fitting in the user's session: %s", first_line(reason))
         return None
 
 
 def _copy_session(user: SparkSession) -> SparkSession:
-    """A new session with every setting that was changed in the user's: some calls a setting."""
+    """Return a new session with the user's changed settings; takes a few calls per setting."""
     own = user.newSession()
     theirs, ours = _settings(user), _settings(own)
     for key, value in theirs.items():

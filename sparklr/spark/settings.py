@@ -1,32 +1,32 @@
-"""The settings of the Spark session that are ours, in megabytes; see docs/design.md."""
+"""Our settings of the Spark session, in megabytes; see docs/design.md."""
 
 from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
 from sparklr.arrays import MEGABYTE
-from sparklr.spark.refusals import first_line, warn_once
+from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
 
 
 def local_bytes(session: SparkSession, default: int) -> int:
-    """All blocks together up to this size come to the driver."""
+    """Return the largest total size of blocks that come to the driver."""
     return _bytes(session, LOCAL_MB, default)
 
 
 def round_bytes(session: SparkSession) -> int:
-    """What the sums of a pass may take in a worker."""
+    """Return the largest size of the sums of a pass in one worker."""
     return _bytes(session, ROUND_MB, 256 * MEGABYTE)
 
 
 def _bytes(session: SparkSession, setting: str, default: int) -> int:
-    """A setting of the session in bytes."""
+    """Return a setting of the session in bytes."""
     try:
         text = session.conf.get(setting, None)
-    except Exception as refusal:  # serverless has few settings to be read
-        warn_once(f"the default of {setting} is taken: {first_line(refusal)}")
+    except REFUSALS as refusal:  # serverless allows reading only a few settings
+        warn_once(f"the default of {setting} is used: {first_line(refusal)}")
         return default
     if text is None:
         return default
@@ -35,5 +35,7 @@ def _bytes(session: SparkSession, setting: str, default: int) -> int:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{setting}={text} is not allowed: it must be a number of megabytes.")
+        raise ValueError(
+            f"{setting}={text} is not allowed: it must be a finite number of megabytes, 0 or more."
+        )
     return int(value * MEGABYTE)

@@ -93,7 +93,7 @@ def test_a_model_of_sparks_comes_to_the_client_but_none_goes_back(two: Any) -> N
     model = LogisticRegressionModel.fromSpark(theirs)
     assert model.coefficients == theirs.coefficients
     assert model.getRegParam() == 0.1
-    with pytest.raises(RuntimeError, match="as on Spark Connect"):
+    with pytest.raises(RuntimeError, match="this session has no JVM"):
         model.toSpark()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
+from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline
 from pyspark.ml.evaluation import BinaryClassificationEvaluator, MulticlassClassificationEvaluator
 from pyspark.ml.feature import VectorAssembler
@@ -49,11 +50,11 @@ def serverless(two: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     get = RuntimeConf.get
 
     def refuse(*_: Any) -> Any:
-        raise RuntimeError(f"{PERSIST}\nat some.java.Frame")
+        raise PySparkException(f"{PERSIST}\nat some.java.Frame")
 
     def unknown(self: Any, key: str, *default: Any) -> Any:
         if not key.startswith("spark.sql."):
-            raise RuntimeError(f"[CONFIG_NOT_AVAILABLE] {key}")
+            raise PySparkException(f"[CONFIG_NOT_AVAILABLE] {key}")
         return get(self, key, *default)
 
     monkeypatch.setattr(DataFrame, "persist", refuse)
@@ -81,10 +82,10 @@ def test_fits_go_on_and_each_refusal_is_told_once(
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sorted(text.split(":")[0] for text in told) == [
         "cannot persist the packed rows",
-        "the default of spark.sparklr.localMB is taken",
-        "the default of spark.sparklr.roundMB is taken",
-        "the rows are packed again for each pass. To save them once a fit instead, set the "
-        f"environment variable {packing.TEMPORARY_PATH} to a path that all of Spark can write to.",
+        "the default of spark.sparklr.localMB is used",
+        "the default of spark.sparklr.roundMB is used",
+        "the rows are packed again for each pass. To save them once per fit instead, set the "
+        f"environment variable {packing.TEMPORARY_PATH} to a path that the cluster can write to.",
     ]
     assert not any("java" in text for text in told)
 

@@ -238,7 +238,7 @@ def test_stages_and_rounds_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         shown.round(MADE)
     assert [record.getMessage() for record in caplog.records] == [
         "logistic regression: packing rows",
-        "logistic regression: 3 passes, 2 of 5 fits go on, objective 0.693147, residual 0.0015",
+        "logistic regression: 3 passes, 2 of 5 fits running, objective 0.693147, residual 0.0015",
     ]
 
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparklr.fitting import choose_solver as choice
+from sparklr.fitting import preconditioner
 from sparklr.fitting.choose_solver import (
-    HESSIAN_LIMIT,
     HESSIAN_SIZE,
     SPARSE_HESSIAN_SIZE,
     check_solver,
     choose_solver,
-    precondition_for,
 )
 from sparklr.fitting.plan import fit_all
+from sparklr.fitting.preconditioner import HESSIAN_LIMIT, SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.bounds import Bounds
@@ -109,7 +108,7 @@ def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
         assert problem.size == 3
         assert choose_solver(problem, 6).name == expected
         start = problem.start()
-        made = precondition_for(problem, METHODS[expected], block, start, whole=True)
+        made = SampleCurvature(block).precondition(problem, METHODS[expected], start, whole=True)
         assert np.isfinite(made(np.ones(3))).all()
         with pytest.raises(ValueError, match=r"a Hessian of 1000001 x 1000001 numbers"):
             choose_solver(replace(problem, spec=replace(spec, solver="newton")), 6)
@@ -157,6 +156,6 @@ def test_large_problems_have_a_preconditioner_too(
     spec = replace(SPECS[name], tol=1e-9)
     passes = pass_over(make_rows(13, 90, 5))
     factored = fit_one(spec, passes)
-    monkeypatch.setattr(choice, "PRECONDITIONER_SIZE", 2)
+    monkeypatch.setattr(preconditioner, "FACTORED_SIZE", 2)
     diagonal = fit_one(spec, passes)
     assert diagonal.history[-1] == pytest.approx(factored.history[-1], rel=1e-9)

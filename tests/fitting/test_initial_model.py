@@ -130,7 +130,7 @@ def test_only_a_model_is_taken_to_start_from(spark: Any, two: Any, value: Any) -
         lambda: plain.fit(two, {plain.initialModel: value}),
     ]
     for way in ways:
-        with pytest.raises(TypeError, match="initialModel must be a LogisticRegressionModel, of"):
+        with pytest.raises(TypeError, match="initialModel must be a LogisticRegressionModel of"):
             way()
     assert jobs_started(spark) == jobs
 

@@ -156,13 +156,13 @@ def test_text_made_to_break_the_reader_is_refused(text: str) -> None:
 @pytest.mark.parametrize("rows", [0, 2])
 def test_a_model_is_one_row(rows: int) -> None:
     metadata, row = saved("binomial")
-    with pytest.raises(ValueError, match=r"data' (is empty|has several rows): this is not a whole"):
+    with pytest.raises(ValueError, match=r"data' (is empty|has several rows): the model is not"):
         load(json.dumps(metadata), [row] * rows)
 
 
 def test_what_is_no_text_is_refused() -> None:
     for value in (None, b"{}", 3, {}):
-        with pytest.raises(TypeError, match="fromJson takes the text that toJson gave, but got"):
+        with pytest.raises(TypeError, match="fromJson takes the text of toJson, but got"):
             LogisticRegressionModel.fromJson(value)  # type: ignore[arg-type]
 
 

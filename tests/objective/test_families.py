@@ -25,6 +25,7 @@ from sparklr.objective.families import (
     family_named,
     family_of_flag,
 )
+from sparklr.objective.hessians import cross_products
 from sparklr.objective.sums import Probe
 from sparklr.params.declared import FAMILY_NAMES as NAMES
 from sparklr.passes.local import LocalPasses
@@ -81,7 +82,7 @@ def test_curvatures_and_hessians_are_the_slopes_differences(family: Family) -> N
             )  # fmt: skip
             wanted[k] = ((up - down) / (2 * STEP))[0, own]
         hessian = np.ones((each, each))
-        terms.add_hessian(hessian, np.zeros((1, 0)), probe, np.array([2.5]))
+        terms.add_hessian(hessian, cross_products(np.zeros((1, 0))), probe, np.array([2.5]))
         assert_allclose(hessian, 1.0 + 2.5 * wanted, atol=1e-9)
         assert_allclose(terms.curvatures(probe), np.diagonal(wanted)[None], atol=1e-9)
     assert_array_equal(terms.slopes, before)  # asking for one thing spoils no other

@@ -10,7 +10,6 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
-from sparklr.objective import hessians
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.hessians import summed_sparse
 from sparklr.objective.sums import Probe, Stack, margin_hessians, split_totals
@@ -26,6 +25,12 @@ def sparse_rows(seed: int, rows: int, features: int, stored: int) -> sp.csr_matr
     return sp.csr_matrix((values.ravel(), places.ravel(), pointers), shape=(rows, features))
 
 
+def with_amounts(matrix: sp.csr_matrix, amounts: int) -> sp.csr_matrix:
+    """The rows with some more features, stored in all of them, on both sides."""
+    values = np.random.default_rng(4).lognormal(size=(matrix.shape[0], amounts))
+    return sp.hstack([values[:, :1], matrix, values[:, 1:]], format="csr")
+
+
 def probe_of(family: Family, classes: int, features: int, order: Literal[0, 1, 2] = 2) -> Probe:
     rng = np.random.default_rng(3)
     margins = 1 if family is BINOMIAL else classes
@@ -39,8 +44,12 @@ def summed(matrix: Array | sp.csr_matrix, probe: Probe, labels: Array, weights: 
 
 
 @pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
-def test_sparse_and_dense_rows_have_the_same_sums(family: Family, classes: int) -> None:
-    matrix, rng = sparse_rows(1, 500, 150, 6), np.random.default_rng(2)
+@pytest.mark.parametrize("amounts", [0, 5])
+def test_sparse_and_dense_rows_have_the_same_sums(
+    family: Family, classes: int, amounts: int
+) -> None:
+    matrix, rng = sparse_rows(1, 500, 150 - amounts, 6), np.random.default_rng(2)
+    matrix = with_amounts(matrix, amounts) if amounts else matrix
     labels, weights = rng.integers(0, classes, 500).astype(float), rng.uniform(0.5, 2, 500)
     assert summed_sparse(matrix)
     probe = probe_of(family, classes, 150)
@@ -70,10 +79,12 @@ def test_the_cheaper_product_is_taken() -> None:
     assert summed_sparse(sparse_rows(1, 100, 400, 12))
     assert not summed_sparse(sparse_rows(1, 100, 400, 60))
     assert not summed_sparse(sparse_rows(1, 100, 400, 12).toarray())
-    # One row of many values costs what many short ones do.
-    wide = sp.vstack([sparse_rows(1, 10, 400, 12), np.ones((10, 400))], format="csr")
-    assert not summed_sparse(wide)
-    assert hessians.SPARSE_COST > 1
+    # Products of rare columns grow with the square of what a row stores in them.
+    wide = sparse_rows(1, 2_000, 400, 12).tolil()
+    wide[:100] = 1.0
+    assert not summed_sparse(wide.tocsr())
+    # What all rows store costs little: 60 rare values per row are too many, 60 amounts are not.
+    assert summed_sparse(with_amounts(sparse_rows(1, 100, 400, 6), 60))
 
 
 def test_far_features_keep_their_digits() -> None:

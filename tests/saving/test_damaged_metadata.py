@@ -48,7 +48,7 @@ def test_what_is_whole_is_loaded(kind: str) -> None:
     "text", ["", "{", '{"class": "sparklr', "[]", "[1]", "3", "null", '"text"', "{}", "\x00\x01"]
 )
 def test_metadata_that_are_none_are_refused(kind: str, text: str) -> None:
-    assert "holds something that names no class, not sparklr" in refusal(kind, text)
+    assert "holds something without a class name, not sparklr" in refusal(kind, text)
 
 
 @either
@@ -68,7 +68,7 @@ def test_a_newer_format_is_refused(kind: str, number: int) -> None:
 @either
 @pytest.mark.parametrize("number", [None, "1"])
 def test_a_format_that_is_no_number_is_refused(kind: str, number: Any) -> None:
-    assert "names no format" in refusal(kind, changed(kind, sparklrFormat=number))
+    assert "has no valid 'sparklrFormat'" in refusal(kind, changed(kind, sparklrFormat=number))
 
 
 @either

@@ -206,7 +206,7 @@ def test_a_missing_path_is_told(tmp_path: Path, name: str, cls: Any) -> None:
         with pytest.raises(FileNotFoundError) as caught:
             cls.load(str(path))
         assert f"There is no saved model or estimator at '{path}'" in str(caught.value)
-        assert str(caught.value).endswith("Check the path, and the file system it names.")
+        assert str(caught.value).endswith("Check the path and its file system.")
 
 
 @pytest.mark.parametrize("name", ["model", "estimator"])
@@ -226,7 +226,7 @@ def test_a_newer_format_is_refused(saved: Path) -> None:
 def test_metadata_that_are_none_are_refused(saved: Path, text: str) -> None:
     """Of an empty file Spark gives no line."""
     metadata_file(saved / "model").write_text(text)
-    with pytest.raises(ValueError, match="holds something that names no class, not sparklr"):
+    with pytest.raises(ValueError, match="holds something without a class name, not sparklr"):
         LogisticRegressionModel.load(str(saved / "model"))
 
 

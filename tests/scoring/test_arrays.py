@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from pyspark.ml.linalg import DenseVector, Vectors
 
-from tests.made_models import several_models
+from tests.made_models import fitted_model, several_models
 
 ALONE = """
 import json
@@ -104,3 +104,31 @@ def test_rows_of_the_wrong_width_are_refused(value: Any) -> None:
 def test_an_array_of_three_dimensions_is_refused_for_what_it_is() -> None:
     with pytest.raises(ValueError, match=r"dimension|shape|\(2, 2, 3\)"):
         several_models()["binary"].predict(np.ones((2, 2, 3)))
+
+
+ROW = {"age": 1.0, "dose": 0.0, "weight": 3.0}
+
+
+@pytest.mark.parametrize("given", [pd.DataFrame([ROW, ROW]), pd.Series(ROW)], ids=["frame", "row"])
+def test_pandas_columns_are_found_by_name(given: pd.DataFrame | pd.Series) -> None:
+    """In whichever order they stand: by their places the scores would be wrong in silence."""
+    model = fitted_model([[1.0, -0.5, 2.0]], [0.1], names=tuple(ROW))
+    expected = model.predictProbability(list(ROW.values())).toArray()
+    found = np.asarray(model.predictProbability(given[["weight", "age", "dose"]]))
+    assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pd.Series])
+def test_pandas_labels_that_are_no_features_are_refused(kind: Any) -> None:
+    model = fitted_model([[1.0, -0.5, 2.0]], [0.1], names=tuple(ROW))
+    given = pd.DataFrame([ROW]).rename(columns={"dose": "doses"})
+    given = given if kind is pd.DataFrame else given.iloc[0]
+    with pytest.raises(ValueError, match=f"The {kind.__name__} has no 'dose'.*age, dose, weight"):
+        model.predict(given)
+    with pytest.raises(ValueError, match="features of this model have no names"):
+        fitted_model([[1.0, -0.5, 2.0]], [0.1]).predictRaw(given)
+
+
+def test_a_series_of_numbers_alone_is_a_row() -> None:
+    model = fitted_model([[1.0, -0.5, 2.0]], [0.1])
+    assert model.predictRaw(pd.Series([1.0, 0.0, 3.0])) == model.predictRaw([1.0, 0.0, 3.0])

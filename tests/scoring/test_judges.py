@@ -104,7 +104,7 @@ def test_no_rows_are_an_error_where_they_are_to_spark(frame: Any) -> None:
         evaluator = one.evaluator(kind, metricName=metric)
         with pytest.raises(UnsupportedOperationException, match="empty collection"):
             evaluator.evaluate(frame)
-        with pytest.raises(ValueError, match=f"no rows to evaluate, and {metric}"):
+        with pytest.raises(ValueError, match=f"no rows to evaluate, but {metric}"):
             one.judged(evaluator)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.ml.linalg import DenseVector, Vectors
 from pyspark.sql import functions as F
@@ -147,10 +147,8 @@ def test_one_jvm_model_serves_many_transforms(odd: Any, monkeypatch: pytest.Monk
 
 
 def test_transform_works_where_the_jvm_refuses(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong on the way to the JVM's model, Arrow takes over."""
-
     def refuse(*_: Any) -> Any:
-        raise RuntimeError("class org.apache.spark.ml is not whitelisted\nat a.b.c")
+        raise Py4JError("class org.apache.spark.ml is not whitelisted\nat a.b.c")
 
     model = model_of(MULTINOMIAL)
     expected = model.transform(odd).where("at = 0").collect()
@@ -158,3 +156,14 @@ def test_transform_works_where_the_jvm_refuses(odd: Any, monkeypatch: pytest.Mon
     again = model_of(MULTINOMIAL).transform(odd)
     assert goes_to_python(again)
     assert again.where("at = 0").first().prediction == expected[0].prediction
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_refusal(
+    odd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: Any) -> Any:
+        raise TypeError("a typo")
+
+    monkeypatch.setattr(SparkModelCache, "_make", fault)
+    with pytest.raises(TypeError, match="a typo"):
+        model_of(MULTINOMIAL).transform(odd)

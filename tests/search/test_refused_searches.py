@@ -23,7 +23,7 @@ def test_maps_that_would_change_nothing(two: Any, piped: bool) -> None:
     for kind in (CrossValidator, TrainValidationSplit):
         with pytest.raises(ValueError, match=f"name regParam of {another.uid}, which is neither"):
             searched(kind, estimator, [{another.regParam: 0.1}], area(), two)
-        with pytest.raises(TypeError, match="'regParam'"):
+        with pytest.raises(TypeError, match="Param map keys must be Params, but got 'regParam'"):
             searched(kind, estimator, [{"regParam": 0.1}], area(), two)
 
 

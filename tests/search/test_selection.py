@@ -55,5 +55,5 @@ def test_a_rule_that_cannot_be_followed_is_refused_before_any_job(two: Any) -> N
 def test_a_map_without_a_metric_is_not_the_best() -> None:
     assert best_map(np.array([np.nan, 0.1, 0.3, np.nan])) == 2
     assert simplest_map(np.array([np.nan, 0.29, 0.3]), 0.02, [(3, 0), (2, 0), (1, 0)]) == 1
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="metrics of all maps are NaN"):
         best_map(np.array([np.nan, np.nan]))

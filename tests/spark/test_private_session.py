@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from py4j.protocol import Py4JError
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -254,7 +255,7 @@ def test_two_fits_at_once_fit_as_if_alone(
 
 
 def _refuse(*_: Any, **__: Any) -> Any:
-    raise RuntimeError("not on this platform\nat some.java.Frame")
+    raise Py4JError("not on this platform\nat some.java.Frame")
 
 
 @pytest.mark.usefixtures("nothing_left", "store")

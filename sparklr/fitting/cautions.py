@@ -1,0 +1,56 @@
+"""Warnings about fits that did not fail: a search that stopped early, labels that look wrong."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+
+from sparklr.fitting.outcome import Fit
+from sparklr.objective.moments import Moments
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit stopped before its tolerance was met, so its model is not the optimum."""
+
+
+def warn_of_stops(fits: Iterable[Fit]) -> None:
+    """Warn once about all fits that did not converge, with the commonest reason."""
+    every = list(fits)
+    reasons = Counter(fit.reason for fit in every if not fit.converged)
+    if not reasons:
+        return
+    reason, _ = reasons.most_common(1)[0]
+    which = "The fit did" if len(every) == 1 else f"{reasons.total()} of {len(every)} fits did"
+    _warn(f"{which} not converge: {reason}.", ConvergenceWarning)
+
+
+def warn_of_labels(moments: Moments, classes: int, column: str, *, declared: bool) -> None:
+    """Warn about labels that are allowed, but hardly ever meant.
+
+    `declared` says that the column's metadata give the number of classes: a class without rows is
+    then no surprise.
+    """
+    distinct, rows = len(moments.labels), moments.rows
+    if rows == distinct > 2:
+        _warn(
+            f"Column '{column}' has another label in each of its {rows} rows. It looks like an "
+            "identifier or a measurement, not like a class."
+        )
+    elif 1 < distinct < classes and not declared and moments.labels[0] > 0:
+        present = ", ".join(f"{label:g}" for label in moments.labels[:5])
+        more = ", ..." if distinct > 5 else ""
+        _warn(
+            f"Column '{column}' has the labels {present}{more}, but not 0. As in Spark, the model "
+            f"has a class for every label from 0 to {classes - 1}. If that is not meant, index the "
+            "labels with pyspark.ml.feature.StringIndexer."
+        )
+
+
+def _warn(text: str, category: type[UserWarning] = UserWarning) -> None:
+    """Warn at the line that called sparklr, through whichever methods of Spark's."""
+    level, frame = 0, inspect.currentframe()
+    while frame and frame.f_globals["__name__"].split(".")[0] in ("sparklr", "pyspark"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level + 1)

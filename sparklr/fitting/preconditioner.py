@@ -1,0 +1,82 @@
+"""The curvature of a problem on a sample of its rows, as an approximate inverse Hessian.
+
+Knows problems and the sample's rows; no passes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from scipy.linalg import LinAlgError
+
+from sparklr.arrays import Array
+from sparklr.fitting.problem import Problem
+from sparklr.objective.moments import moments_of
+from sparklr.rows.blocks import Block
+from sparklr.solvers import BlockInverse, Preconditioner, Query
+from sparklr.solvers.methods import Method
+
+log = logging.getLogger("sparklr")
+
+# Up to this many coefficients per margin, the Cholesky factor of the sample's Hessian pays as a
+# preconditioner. The rows are thinned out so that summing it takes at most this many
+# multiplications.
+FACTORED_SIZE = 3_000
+SUMMED_WORK = 2e10
+# A larger Hessian would take more than half a gigabyte on the driver.
+HESSIAN_LIMIT = 8_000
+# A gradient points where many features agree, and there the loss is steeper than along any of
+# them, but not in the intercept: about so many times on text and on hashed categories. Models of
+# several classes gain nothing by it, nor does OWL-QN, whose set of features changes.
+STEEP = 10.0
+
+
+class SampleCurvature:
+    """A sample's Hessians. Problems that start at one point share the sums over its rows."""
+
+    def __init__(self, sample: Block) -> None:
+        self._sample = sample
+        self._sums: dict[tuple[int, bytes, bytes], Array] = {}
+
+    def precondition(
+        self, problem: Problem, method: Method, point: Array, *, whole: bool
+    ) -> Preconditioner:
+        """Return the inverse of the sample's Hessian, of its block per margin, or of a diagonal.
+
+        With C margins, the whole Hessian costs C times as much as its blocks, and saves passes.
+        OWL-QN factors it anew in every step, which pays only where a pass reads all rows.
+        """
+        width = problem.scaling.shape[1]
+        # The sums include all features, even if only a few of them vary.
+        most = max(FACTORED_SIZE + 1, HESSIAN_LIMIT / math.sqrt(problem.scaling.margins))
+        affordable = width <= FACTORED_SIZE and problem.scaling.features < most
+        # Fewer rows than features leave most directions without curvature.
+        telling = self._sample.rows >= width
+        if affordable and telling and method.preconditioned and (whole or not method.general):
+            whole = whole and problem.size <= FACTORED_SIZE
+            whole = whole and problem.summed_size <= HESSIAN_LIMIT
+            try:
+                return BlockInverse(self._blocks(problem, point, whole=whole))
+            except LinAlgError:
+                log.info("the sample's Hessian is singular: a diagonal preconditioner is used")
+        diagonal = problem.start_curvature()
+        if not method.general and problem.scaling.margins == 1:
+            diagonal = diagonal + (STEEP - 1) * problem.loss_curvature()
+        return lambda vector: vector / diagonal
+
+    def _blocks(self, problem: Problem, point: Array, *, whole: bool) -> Array:
+        """Return the sample's Hessian, (1, n, n), or its block per margin, (C, q, q)."""
+        width = problem.size if whole else problem.scaling.shape[1]
+        work = self._sample.rows * problem.size * width
+        every = max(1, round(work / SUMMED_WORK))
+        # The sample's rows are in their order of arrival, so every k-th of them is a sample too.
+        rows = self._sample.take(slice(None, None, every))
+        seen = moments_of(rows)
+        if whole:
+            return problem.whole_curvature(point, rows, seen)
+        probe = problem.probe(Query(point, 2))
+        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes()
+        if key not in self._sums:
+            self._sums[key] = problem.margin_sums(probe, rows)
+        return problem.margin_curvatures(self._sums[key], seen)

@@ -1,0 +1,15 @@
+"""Names for types of Spark's and of py4j's that have no precise form of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from pyspark.ml import Estimator
+from pyspark.ml.param import Param
+
+# Whatever model it makes: Spark's own type is invariant in that.
+AnyEstimator: TypeAlias = Estimator[Any]
+ParamMap: TypeAlias = Mapping[Param[Any], Any]
+# An object of the JVM, or of pyspark where it holds one: its members are found at run time.
+JavaObject: TypeAlias = Any
