@@ -25,33 +25,36 @@ nox.options.envdir = str(ROOT / ".nox")
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests"]
 
+# How rows and arrays are scored. Metrics of the scores are mathematics in numpy.
+SCORING = tuple(f"tests/scoring/test_{it}.py" for it in ("arrays", "outputs", "thresholds", "ways"))
 # What every change is tested with on the oldest line: a fit, its model, and both saved and read.
 CONTRACT = (
+    "tests/fitting/test_fit_multiple.py",
     "tests/passes/test_contract.py",
-    "tests/test_estimator.py",
-    "tests/test_fit_multiple.py",
-    "tests/test_model.py",
     "tests/saving",
-    "tests/scoring",
+    *SCORING,
+    "tests/test_estimator.py",
+    "tests/test_model.py",
 )
 # All that meets Spark itself, and the parity suite against Spark's own estimator. What is left out
 # is mathematics in numpy, or takes long and asks Spark for nothing new.
 CONTRACT_AND_PARITY = (
-    "tests/passes",
-    "tests/saving",
-    "tests/scoring",
+    "tests/fitting/test_fit_multiple.py",
+    "tests/packing",
+    "tests/params/test_params.py",
     "tests/parity/test_introspection.py",
     "tests/parity/test_live_models.py",
     "tests/parity/test_live_spark.py",
-    "tests/test_arrow.py",
+    "tests/passes",
+    "tests/rows/test_arrow.py",
+    "tests/saving",
+    *SCORING,
+    "tests/search",
+    "tests/spark/test_private_session.py",
     "tests/test_cleanup.py",
     "tests/test_estimator.py",
-    "tests/test_fit_multiple.py",
-    "tests/test_folds.py",
     "tests/test_model.py",
-    "tests/test_params.py",
     "tests/test_summary.py",
-    "tests/test_tuning.py",
 )
 
 

@@ -1,4 +1,4 @@
-"""Summaries: Spark's numbers from our own jobs, read lazily; `test_pages` is on their printing."""
+"""Summaries: Spark's numbers from our own jobs, read lazily; printing is in `display`."""
 
 from __future__ import annotations
 

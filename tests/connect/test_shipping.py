@@ -18,7 +18,7 @@ from sparklr.passes.jobs import SparkPasses
 from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH
 from tests.passes.asking import held_out, total
 from tests.passes.contract import CASES, Opened, assert_sums, opened
-from tests.passes.test_session import changed
+from tests.spark.test_private_session import changed
 
 # Every block is shipped: none lies in a file.
 SHIPPED = PackSettings(local_bytes=0, block_bytes=2_000, slots=2, files=False)

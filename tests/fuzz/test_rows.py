@@ -27,8 +27,8 @@ from sparklr.rows.blocks import Block
 from sparklr.rows.checks import RULES, ColumnNames
 from sparklr.scoring.scorer import Scorer
 from tests.fuzz.reference import fuzzed, outcome, slopes
-from tests.passes.test_pack import pack
-from tests.test_arrow import VECTOR, dense_row, sparse_row
+from tests.packing.batches import pack
+from tests.rows.test_arrow import VECTOR, dense_row, sparse_row
 
 WIDTH = 3
 WIDE = WIDTH + 2  # as good as a vector of two billion features

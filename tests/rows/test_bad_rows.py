@@ -16,7 +16,7 @@ from sparklr.packing.worker import PackPlan
 from sparklr.rows.checks import ColumnNames
 from tests.errors import assert_plain
 from tests.frames import jobs_started
-from tests.passes.test_pack import BROKEN, pack
+from tests.packing.batches import BROKEN, pack
 
 pytestmark = pytest.mark.connect
 

@@ -19,9 +19,9 @@ from sparklr.objective.bounds import Bounds
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
+from tests.fitting.fits import pass_over
+from tests.fitting.test_problem import classes_of, make_block, plain_objective
 from tests.parity.objective import deviations
-from tests.test_plan import pass_over
-from tests.test_problem import classes_of, make_block, plain_objective
 
 INF = np.inf
 families = pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL], ids=str)

@@ -1,4 +1,4 @@
-"""Judges of evaluators: who has one, and what it refuses; their numbers are test_evaluators'."""
+"""Judges of evaluators: who has one, and what it refuses; their numbers are in `parity`."""
 
 from __future__ import annotations
 

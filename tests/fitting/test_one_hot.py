@@ -23,7 +23,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
 from sparklr.solvers.methods import SolverName
-from tests.one_hot import one_hot_rows, with_sample
+from tests.fitting.one_hot import one_hot_rows, with_sample
 from tests.problems import ask_rows, find_smooth, find_with_l1
 
 ROWS, SAMPLE, POSITIVES = 4_000, 800, 0.03

@@ -1,0 +1,90 @@
+"""A StandardScaler before the estimator: done without where it can be, else fitted in each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.ml import Pipeline
+from pyspark.ml.feature import StandardScaler
+from pyspark.ml.linalg import Matrices
+from pyspark.sql import functions as F
+
+from sparklr import LogisticRegressionEstimator
+from sparklr.tuning import CrossValidator
+from tests.search.by_hand import Table, assert_metrics, by_hand
+from tests.search.searches import TIGHT, area, assert_same_fit, maps_of, packings, searched
+from tests.search.stages import assembled, assembler, plain, standardized
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def judge_for(estimator: Any) -> Any:
+    """An evaluator that counts rows as the estimator does."""
+    return area(weightCol="weight") if estimator.isSet("weightCol") else area()
+
+
+def scaled_by_hand(_: Mapping[Any, Any], train: Table, **params: Any) -> Callable[[Table], Table]:
+    """What assembler and scaler make of rows."""
+    scale = standardized(assembled(train), **params)
+    return lambda table: scale(assembled(table))
+
+
+SCALED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"withMean": True}, {"standardization": False}),
+    ({"withStd": False}, {"fitIntercept": False}),
+    ({"withStd": False, "withMean": True}, {"standardization": False, "elasticNetParam": 1.0}),
+    ({"withMean": True}, {"weightCol": "weight"}),
+]
+
+
+@pytest.mark.parametrize(("scaling", "params"), SCALED)
+def test_a_scaler_is_done_without(
+    two: Any, scaling: dict[str, Any], params: dict[str, Any]
+) -> None:
+    """One packing for all folds and the final model; numbers as with the scaler."""
+    frame = plain(two).withColumn("x1", 40.0 * F.col("x1") + 9.0).withColumn("x2", F.lit(3.0))
+    last = LogisticRegressionEstimator(**{**TIGHT, **params})
+    scaler = StandardScaler(inputCol="raw", outputCol="features", **scaling)
+    pipeline = Pipeline(stages=[assembler(), scaler, last])
+    maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
+    what = CrossValidator, pipeline, maps, judge_for(last), frame
+    with packings() as packed:
+        found = searched(*what)
+    assert len(packed) == 1
+    assert_metrics(found, by_hand(*what, before=partial(scaled_by_hand, **scaling)))
+    alone = pipeline.fit(frame, maps[int(np.argmax(found.avgMetrics))])
+    assert_same_fit(found.bestModel, alone)
+    mine, its = (piped.stages[-1] for piped in (found.bestModel, alone))
+    assert mine.uid == its.uid
+    assert mine.featureNames == its.featureNames
+    assert mine.summary.objectiveHistory[-1] == pytest.approx(its.summary.objectiveHistory[-1])
+    assert mine.summary.areaUnderROC == pytest.approx(its.summary.areaUnderROC, abs=1e-9)
+    assert str(mine.summary).count("\n") == str(its.summary).count("\n")
+
+
+def scaler_kept() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Searches in which the scaler matters: what, estimator, arguments of the search."""
+    yield "centred without intercept", LogisticRegressionEstimator(**TIGHT, fitIntercept=False), {}
+    bound = Matrices.dense(1, 3, [0.1, -9.0, -9.0])
+    yield "bounds", LogisticRegressionEstimator(**TIGHT, lowerBoundsOnCoefficients=bound), {}
+    weighted = LogisticRegressionEstimator(**TIGHT, weightCol="weight", standardization=False)
+    yield "weights", weighted, {}
+    yield "models", LogisticRegressionEstimator(**TIGHT), {"collectSubModels": True}
+    yield "unused", LogisticRegressionEstimator(**TIGHT, featuresCol="raw"), {}
+
+
+def test_a_scaler_that_matters_is_fitted_in_each_fold(two: Any) -> None:
+    scaler = StandardScaler(inputCol="raw", outputCol="features", withMean=True)
+    for name, last, more in scaler_kept():
+        pipeline = Pipeline(stages=[assembler(), scaler, last])
+        maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
+        what = CrossValidator, pipeline, maps, judge_for(last), plain(two)
+        with packings() as packed:
+            found = searched(*what, **more)
+        assert len(packed) == 3, name
+        assert_metrics(found, by_hand(*what, before=partial(scaled_by_hand, withMean=True)))
