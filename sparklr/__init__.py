@@ -3,6 +3,7 @@
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.model import LogisticRegressionModel
+from sparklr.packed import PackedRows, pack
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
     BinaryLogisticRegressionTrainingSummary,
@@ -22,5 +23,7 @@ __all__ = [
     "LogisticRegressionModel",
     "LogisticRegressionSummary",
     "LogisticRegressionTrainingSummary",
+    "PackedRows",
+    "pack",
 ]
 __version__ = "0.1.0"

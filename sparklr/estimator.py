@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame
 from sparklr.display.progress import Progress
 from sparklr.fitting.from_params import Request
 from sparklr.fitting.outcome import Fit, FitReport
+from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
@@ -165,11 +166,11 @@ class LogisticRegressionEstimator(
         """Return a reader of saved estimators."""
         return ParamsReader(cls)
 
-    def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
+    def _fit(self, dataset: DataFrame | PackedRows) -> LogisticRegressionModel:
         return fit_each([self], dataset)[0]
 
     def fitMultiple(
-        self, dataset: DataFrame, paramMaps: Sequence[Any]
+        self, dataset: DataFrame | PackedRows, paramMaps: Sequence[Any]
     ) -> Iterator[tuple[int, LogisticRegressionModel]]:
         """Fit a model for each param map, all in the same passes over the same packed rows.
 
@@ -177,7 +178,7 @@ class LogisticRegressionEstimator(
 
         Parameters
         ----------
-        dataset : DataFrame
+        dataset : DataFrame or PackedRows
             The rows to fit.
         paramMaps : sequence of param maps
             For each fit, the Params to change.
@@ -227,7 +228,7 @@ def model_of(
 
 
 def fit_each(
-    estimators: Sequence[LogisticRegressionEstimator], dataset: DataFrame
+    estimators: Sequence[LogisticRegressionEstimator], dataset: DataFrame | PackedRows
 ) -> list[LogisticRegressionModel]:
     """Return a model per estimator; estimators of the same columns are fitted together."""
     models: dict[int, LogisticRegressionModel] = {}
@@ -241,7 +242,7 @@ def fit_each(
             ) as shared:
                 fits = shared.fit()
                 for at, its in alike.items():
-                    models[at] = model_of(its, fits[at], shared.facts(at), dataset)
+                    models[at] = model_of(its, fits[at], shared.facts(at), frame_of(dataset))
     return [models[at] for at in range(len(estimators))]
 
 

@@ -14,6 +14,7 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.fitting.outcome import FitReport
+from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds
 from sparklr.rows.columns import check_frame, find_features
@@ -213,12 +214,13 @@ class LogisticRegressionModel(
             )
         return self._summary
 
-    def evaluate(self, dataset: DataFrame) -> LogisticRegressionSummary:
+    def evaluate(self, dataset: DataFrame | PackedRows) -> LogisticRegressionSummary:
         """Return a lazy summary of how well this model predicts the labels of a frame."""
-        check_frame(dataset)
+        frame = frame_of(dataset)
+        check_frame(frame)
         if self.numClasses > 2:
-            return LogisticRegressionSummary(self, dataset)
-        return BinaryLogisticRegressionSummary(self, dataset)
+            return LogisticRegressionSummary(self, frame)
+        return BinaryLogisticRegressionSummary(self, frame)
 
     def predictRaw(self, value: Any) -> Any:
         """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""

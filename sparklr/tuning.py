@@ -15,16 +15,26 @@ from pyspark.ml.tuning import CrossValidatorModel, ParamGridBuilder, TrainValida
 from pyspark.ml.util import DefaultParamsReader, MLWriter
 from pyspark.sql import DataFrame
 
-from sparklr.display.progress import Progress, silent
-from sparklr.estimator import LogisticRegressionEstimator, request_of
-from sparklr.fitting.shared import open_shared_fits
+from sparklr.display.progress import Progress
+from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.fitting.split import Split
 from sparklr.params import HasVerbose, verbose_if_set
 from sparklr.saving.files import OverwritingWriter, check_class, damage, read_metadata, read_uid
-from sparklr.search.folds import Split, cross_validation_split, train_validation_split
+from sparklr.search.folds import (
+    cross_validation_split,
+    drawn_by,
+    halved_by,
+    packed_split,
+    train_validation_split,
+)
+from sparklr.search.penalty_grid import reg_param_grid
 from sparklr.search.select import best_map, penalties_of, simplest_map
 from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
 from sparklr.spark.types import AnyEstimator, ParamMap
+
+# The older name.
+regParamGrid = reg_param_grid  # noqa: N816
 
 __all__ = [
     "CrossValidator",
@@ -33,6 +43,7 @@ __all__ = [
     "TrainValidationSplit",
     "TrainValidationSplitModel",
     "regParamGrid",
+    "reg_param_grid",
 ]
 
 
@@ -135,12 +146,12 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         """Return the value of `selectionRule`."""
         return str(self.getOrDefault(self.selectionRule))
 
-    def _fit(self, dataset: DataFrame) -> CrossValidatorModel:
+    def _fit(self, dataset: DataFrame | PackedRows) -> CrossValidatorModel:
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
         penalties = penalties_of(self.getSelectionRule(), last_stage(estimator), maps)
         if not can_try(estimator, maps):
-            return super()._fit(dataset)
-        evaluator, split = self.getEvaluator(), self._split(dataset)
+            return super()._fit(frame_of(dataset))
+        evaluator, split = self.getEvaluator(), self.split(dataset)
         title = f"sparklr: {len(maps)} maps, {len(split.held)} folds"
         with Progress(verbose_if_set(self), title) as progress:
             trials = self._trials(progress)
@@ -158,10 +169,12 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
             subs = [[trials.models[at, fold] for at in range(len(maps))] for fold in split.held]
         return self._copyValues(CrossValidatorModel(model, means, subs, deviations))
 
-    def _split(self, dataset: DataFrame) -> Split:
-        return cross_validation_split(
-            dataset, self.uid, self.getNumFolds(), self.getFoldCol(), self.getSeed()
-        )
+    def split(self, dataset: DataFrame | PackedRows) -> Split:
+        """Return the folds of a data set: drawn, or those that packed rows were packed with."""
+        count, column, seed = self.getNumFolds(), self.getFoldCol(), self.getSeed()
+        if isinstance(dataset, PackedRows):
+            return packed_split(dataset, drawn_by(count, column, seed))
+        return cross_validation_split(dataset, self.uid, count, column, seed)
 
     def write(self) -> MLWriter:
         """Return a writer of this validator."""
@@ -213,11 +226,11 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
         self._set(**{name: value for name, value in given.items() if value is not None})
         return self
 
-    def _fit(self, dataset: DataFrame) -> TrainValidationSplitModel:
+    def _fit(self, dataset: DataFrame | PackedRows) -> TrainValidationSplitModel:
         estimator, maps = self.getEstimator(), self.getEstimatorParamMaps()
         if not can_try(estimator, maps):
-            return super()._fit(dataset)
-        evaluator, split = self.getEvaluator(), self._split(dataset)
+            return super()._fit(frame_of(dataset))
+        evaluator, split = self.getEvaluator(), self.split(dataset)
         with Progress(verbose_if_set(self), f"sparklr: {len(maps)} maps") as progress:
             trials = self._trials(progress)
             trials.run(split, dataset)
@@ -230,8 +243,12 @@ class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
             subs = [trials.models[at, 1] for at in range(len(maps))]
         return self._copyValues(TrainValidationSplitModel(model, metrics, subs))
 
-    def _split(self, dataset: DataFrame) -> Split:
-        return train_validation_split(dataset, self.uid, self.getTrainRatio(), self.getSeed())
+    def split(self, dataset: DataFrame | PackedRows) -> Split:
+        """Return the two parts of a data set: drawn, or as packed rows were packed."""
+        ratio, seed = self.getTrainRatio(), self.getSeed()
+        if isinstance(dataset, PackedRows):
+            return packed_split(dataset, halved_by(ratio, seed))
+        return train_validation_split(dataset, self.uid, ratio, seed)
 
     def write(self) -> MLWriter:
         """Return a writer of this validator."""
@@ -280,68 +297,13 @@ def _load(kind: Any, path: str, session: Any) -> Any:
     return made
 
 
-def regParamGrid(
-    dataset: DataFrame,
-    estimator: LogisticRegressionEstimator,
-    n: int = 20,
-    ratio: float | None = None,
-) -> list[dict[Param[Any], float]]:
-    """Return param maps of `regParam`, from the smallest that zeroes all coefficients downwards.
-
-    At the first value, which one pass over the rows finds exactly, the L1 term keeps all
-    coefficients at zero; below it, features enter one after another. As in glmnet, the values are
-    evenly spaced on the log scale, and for a pure L2 penalty, which keeps no coefficient at zero,
-    the first value is that of elasticNetParam=0.001.
-
-    Parameters
-    ----------
-    dataset : DataFrame
-        The rows to fit.
-    estimator : LogisticRegressionEstimator
-        Only its columns, elasticNetParam, fitIntercept, standardization and family are used.
-    n : int
-        The number of values.
-    ratio : float, optional
-        The last value divided by the first; by default 1e-4, or 1e-2 if there are no more rows
-        than features.
-
-    Returns
-    -------
-    list of param maps
-        The maps for `CrossValidator(estimatorParamMaps=...)`, in descending order.
-
-    Examples
-    --------
-    >>> from sparklr.tuning import regParamGrid
-    >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
-    >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
-    >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
-    >>> maps = regParamGrid(frame, estimator, n=3, ratio=0.01)
-    >>> largest = maps[0][estimator.regParam]
-    >>> estimator.fit(frame, maps[0]).coefficients.numNonzeros()
-    0
-    >>> estimator.fit(frame, {estimator.regParam: 0.99 * largest}).coefficients.numNonzeros()
-    1
-    """
-    if not isinstance(estimator, LogisticRegressionEstimator):
-        raise TypeError(
-            f"regParamGrid takes a LogisticRegressionEstimator, but got a "
-            f"{type(estimator).__name__}. Apply the stages before it to the data set first."
-        )
-    if n < 1 or (ratio is not None and not 0 < ratio < 1):
-        raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
-    requests, unseen = {0: request_of(estimator)}, silent()
-    with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
-        largest = shared.largest_penalty()
-        moments = shared.facts(0).moments
-    default = 1e-4 if moments.rows > moments.features else 1e-2
-    shares = np.geomspace(1.0, default if ratio is None else ratio, n)
-    return [{estimator.regParam: float(largest * share)} for share in shares]
-
-
 def _final(
-    estimator: AnyEstimator, maps: Sequence[ParamMap], best: int, dataset: DataFrame, trials: Trials
+    estimator: AnyEstimator,
+    maps: Sequence[ParamMap],
+    best: int,
+    dataset: DataFrame | PackedRows,
+    trials: Trials,
 ) -> Model:
     """Return the model of the best map on all rows; fit it now if it was not fitted before."""
     known = trials.final.get(best)
-    return estimator.fit(dataset, dict(maps[best])) if known is None else known()
+    return estimator.fit(frame_of(dataset), dict(maps[best])) if known is None else known()

@@ -19,6 +19,8 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "LogisticRegressionModel",
         "LogisticRegressionSummary",
         "LogisticRegressionTrainingSummary",
+        "PackedRows",
+        "pack",
     ]
 
 

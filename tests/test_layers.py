@@ -29,7 +29,9 @@ PACKAGE = _find_package()
 # From the top down. A name stands for a module or for a package and all inside of it; "" is the
 # package's own __init__. Within its own package a module may import its neighbours.
 FLOORS: list[set[str]] = [
-    {"", "tuning"},
+    {""},
+    {"packed"},
+    {"tuning"},
     {"search"},
     {"estimator"},
     {"model"},
@@ -45,7 +47,7 @@ FLOORS: list[set[str]] = [
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.
-TOP_LEVEL = {"", "arrays", "estimator", "model", "summary", "tuning"}
+TOP_LEVEL = {"", "arrays", "estimator", "model", "packed", "summary", "tuning"}
 
 # These need Spark, by their own imports or by what they import; all others do without it.
 KNOW_SPARK = {
@@ -54,8 +56,11 @@ KNOW_SPARK = {
     "estimator",
     "fitting.bounds_and_start",
     "fitting.from_params",
+    "fitting.packed_rows",
     "fitting.shared",
+    "fitting.split",
     "model",
+    "packed",
     "packing.job",
     "params",
     "passes.jobs",

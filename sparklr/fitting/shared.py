@@ -24,6 +24,7 @@ from sparklr.fitting.from_params import (
 )
 from sparklr.fitting.largest_penalty import largest_penalty
 from sparklr.fitting.outcome import Fit, Round
+from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
@@ -67,7 +68,7 @@ class RowFacts:
 @contextmanager
 def open_shared_fits(
     requests: Mapping[int, Request],
-    dataset: DataFrame,
+    dataset: DataFrame | PackedRows,
     *,
     fold: Column | None = None,
     stage: Callable[[str], None],
@@ -78,16 +79,22 @@ def open_shared_fits(
     The caller chooses the keys of `requests`; the fits have the same keys. `stage` is called with
     the name of each stage, and `watch` with each round.
     """
+    frame = frame_of(dataset)
     for request in requests.values():
         check_params(request.params)
-        check_output_columns(dataset, request.params)
+        check_output_columns(frame, request.params)
+    budget = round_bytes(frame.sparkSession)
+    if isinstance(dataset, PackedRows):
+        with dataset.lend(request.params for request in requests.values()) as (rows, passes):
+            yield SharedFits(requests, rows, passes, budget, watch)
+        return
     first = next(iter(requests.values())).params
     rows = training_rows(dataset, first, fold)
     for request in requests.values():
         check_sizes(request, rows)
     stage("packing rows")
     with open_passes(rows.frame, rows.names, pack_settings(first, rows)) as passes:
-        yield SharedFits(requests, rows, passes, round_bytes(dataset.sparkSession), watch)
+        yield SharedFits(requests, rows, passes, budget, watch)
 
 
 class SharedFits:

@@ -25,7 +25,13 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.objective.families import Family
-from sparklr.objective.hessians import CrossProducts, cross_products, summed_sparse
+from sparklr.objective.hessians import (
+    CrossProducts,
+    cross_products,
+    sparse_slices,
+    sparse_step,
+    summed_sparse,
+)
 from sparklr.rows.blocks import Block
 
 # A slice of rows should stay in a cache between the two products that read it, and be so long that
@@ -147,14 +153,16 @@ class Stack:
             size = HESSIAN_SLICE_BYTES
         elif block.sparse:
             widest, size = max(1, self._coefficients.shape[1]), SPARSE_SLICE_BYTES
-        step = max(size // (8 * widest), 64)
         if self._curved and not dense:
-            step = _sparse_step(block)
+            for rows, products in sparse_slices(block):
+                self._add_slice(rows, products)
+            return
+        step = max(size // (8 * widest), 64)
         for begin in range(0, block.rows, step):
             rows = block.part(begin, begin + step)
             self._add_slice(rows.to_dense() if dense else rows)
 
-    def _add_slice(self, rows: Block) -> None:
+    def _add_slice(self, rows: Block, products: CrossProducts | None = None) -> None:
         offsets, moved = self._offsets, False
         if self.origin is not None and not rows.sparse:
             rows, moved = rows.with_matrix(rows.matrix - self.origin), True
@@ -163,7 +171,8 @@ class Stack:
         margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
         multipliers = np.empty((rows.rows, self._sloped))
-        products = cross_products(rows.matrix) if self._curved else None
+        if self._curved and products is None:
+            products = cross_products(rows.matrix)
         for group in self._groups:
             self._add_losses(group, margins, multipliers, rows, products)
         if self._sloped:
@@ -228,7 +237,7 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
     kept_sparse = origin is None and summed_sparse(block.matrix)
     step = max(HESSIAN_SLICE_BYTES // (8 * max(width, probe.margins)), 64)
     if kept_sparse:
-        step = _sparse_step(block)
+        step = sparse_step(block)
     for begin in range(0, block.rows, step):
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
@@ -241,13 +250,3 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         for hessian, curvature in zip(hessians, curvatures.T, strict=True):
             products.add_binomial(hessian, curvature)
     return hessians
-
-
-def _sparse_step(block: Block) -> int:
-    """The rows of a slice whose Hessian is summed sparse.
-
-    What is made of them should stay in a cache, and the products be worth the sum over the
-    Hessian's places that each slice ends with.
-    """
-    stored = block.stored / max(block.rows, 1)
-    return max(int(SLICE_BYTES / (16 * (stored + 1))), block.features**2 // 64, 64)

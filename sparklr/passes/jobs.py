@@ -60,9 +60,8 @@ def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> 
         if len(gathered.blocks) == gathered.count:
             packing.unpersist()
             threads = useful_threads(settings.slots)
-            yield LocalPasses(
-                gathered.blocks, gathered.moments, gathered.sample, threads, gathered.folds
-            )
+            blocks = [block.remembering() for block in gathered.blocks]
+            yield LocalPasses(blocks, gathered.moments, gathered.sample, threads, gathered.folds)
         else:
             passes = SparkPasses(source, packing, gathered)
             yield passes

@@ -30,12 +30,17 @@ HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fol
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1."""
+    """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1.
+
+    `memo` is for results that depend on the matrix alone, if the block stays in memory for several
+    passes; None if it does not.
+    """
 
     matrix: Matrix
     labels: Array
     weights: Array | None
     fold: int = 0
+    memo: dict[str, object] | None = None
 
     @property
     def rows(self) -> int:
@@ -78,12 +83,16 @@ class Block:
 
     def with_matrix(self, matrix: Matrix) -> Block:
         """Return the same rows with another matrix (n, q) of features or other values."""
-        return replace(self, matrix=matrix)
+        return replace(self, matrix=matrix, memo=None)
+
+    def remembering(self) -> Block:
+        """Return the same rows, for a block that stays in memory for several passes."""
+        return replace(self, memo={})
 
     def detached(self) -> Block:
         """The same matrix, with labels and weights that are not views of a buffer."""
         weights = None if self.weights is None else self.weights.copy()
-        return replace(self, labels=self.labels.copy(), weights=weights)
+        return replace(self, labels=self.labels.copy(), weights=weights, memo=None)
 
     def to_dense(self) -> Block:
         """Return the same rows with a dense matrix."""

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.fitting.split import Split
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.refusals import REFUSALS, first_line, warn_once
-
-
-@dataclass(frozen=True)
-class Split:
-    """A data set with a column of fold numbers, and the folds to hold out in turn."""
-
-    frame: DataFrame
-    column: str
-    held: Sequence[int]
-
-    @property
-    def fold(self) -> Column:
-        return F.col(self.column)
-
-    def without(self, fold: int) -> DataFrame:
-        """Return the training rows of a fold: the rows of all other folds."""
-        return self.frame.where(self.fold != fold)
-
-    def only(self, fold: int) -> DataFrame:
-        """Return the held-out rows of a fold."""
-        return self.frame.where(self.fold == fold)
 
 
 def cross_validation_split(
@@ -43,6 +25,7 @@ def cross_validation_split(
     The folds come from `fold_column`; if its name is empty, they are drawn at random.
     """
     column, folds = f"{uid}_fold", range(count)
+    drawn = drawn_by(count, fold_column, seed)
     if fold_column:
         given = F.col(fold_column)
         text = F.lit(f"Fold number must be whole and in range [0, {len(folds)}), but got ")
@@ -51,7 +34,7 @@ def cross_validation_split(
         # In Spark a row of fold 0.5 is a training row of every fold, and held out of none.
         known = known & (given == F.floor(given))
         fold = F.when(known, given).otherwise(wrong)
-        return Split(dataset.withColumn(column, fold), column, folds)
+        return Split(dataset.withColumn(column, fold), column, folds, drawn)
     random, width = f"{uid}_rand", 1.0 / len(folds)
     frame = dataset.select("*", F.rand(seed).alias(random))
     # Exactly the products that Spark compares with: rounding can decide the fold of a row.
@@ -60,7 +43,8 @@ def cross_validation_split(
     for i in folds:
         within = (F.col(random) >= i * width) & (F.col(random) < (i + 1) * width)
         fold = fold.when(within, i)
-    return Split(frame.withColumn(column, fold.otherwise(-1)).drop(random), column, folds)
+    frame = frame.withColumn(column, fold.otherwise(-1)).drop(random)
+    return Split(frame, column, folds, drawn)
 
 
 def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int) -> Split:
@@ -71,13 +55,37 @@ def train_validation_split(dataset: DataFrame, uid: str, ratio: float, seed: int
     column, random = f"{uid}_fold", f"{uid}_rand"
     frame = dataset.select("*", F.rand(seed).alias(random))
     held = F.when(F.col(random) >= ratio, 1).otherwise(0)
-    return Split(frame.withColumn(column, held).drop(random), column, [1])
+    frame = frame.withColumn(column, held).drop(random)
+    return Split(frame, column, [1], halved_by(ratio, seed))
+
+
+def drawn_by(count: int, fold_column: str, seed: int) -> str:
+    """Return the Params that decide the folds of a cross-validation."""
+    given = f"foldCol={fold_column!r}" if fold_column else f"seed={seed}"
+    return f"numFolds={count}, {given}"
+
+
+def halved_by(ratio: float, seed: int) -> str:
+    """Return the Params that decide which rows a TrainValidationSplit holds out."""
+    return f"trainRatio={ratio}, seed={seed}"
+
+
+def packed_split(rows: PackedRows, wanted: str) -> Split:
+    """Return the folds that rows were packed with, which must be the wanted ones."""
+    split = rows.split
+    if split is None or split.drawn != wanted:
+        found = "without folds" if split is None else f"with {split.drawn}"
+        raise InvalidValueError(
+            f"The validator needs {wanted}, but the rows were packed {found}. Pack them with "
+            "sparklr.pack(frame, validator=...)."
+        )
+    return split
 
 
 @contextmanager
-def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Split]:
+def persisted(split: Split, dataset: DataFrame | PackedRows, *, needed: bool) -> Iterator[Split]:
     """Persist the split while it is read several times, unless the data set already is."""
-    if not needed or _is_persisted(dataset):
+    if not needed or _is_persisted(frame_of(dataset)):
         yield split
         return
     try:
@@ -89,7 +97,7 @@ def persisted(split: Split, dataset: DataFrame, *, needed: bool) -> Iterator[Spl
         yield split
         return
     try:
-        yield Split(frame, split.column, split.held)
+        yield replace(split, frame=frame)
     finally:
         frame.unpersist()
 

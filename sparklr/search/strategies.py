@@ -25,11 +25,13 @@ from pyspark.sql import functions as F
 from sparklr.display.progress import Progress
 from sparklr.estimator import LogisticRegressionEstimator, model_of, request_of
 from sparklr.fitting.outcome import Fit
+from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.shared import Place, SharedFits, data_key, grouped, open_shared_fits
+from sparklr.fitting.split import Split
 from sparklr.rows.columns import training_rows
 from sparklr.scoring.evaluators import ArrayEvaluator
 from sparklr.scoring.outputs import check_output_columns
-from sparklr.search.folds import Split, check_folds, transformed
+from sparklr.search.folds import check_folds, transformed
 from sparklr.search.held_out import held_out_metrics
 from sparklr.search.scaler import with_scaler
 from sparklr.spark.types import AnyEstimator, ParamMap
@@ -86,7 +88,10 @@ class Search:
         return list(pipeline.getStages())
 
     def share(
-        self, estimators: Mapping[int, LogisticRegressionEstimator], frame: DataFrame, fold: Column
+        self,
+        estimators: Mapping[int, LogisticRegressionEstimator],
+        frame: DataFrame | PackedRows,
+        fold: Column,
     ) -> AbstractContextManager[SharedFits]:
         """Open one packing of a frame for estimators, which are keyed by map."""
         return open_shared_fits(
@@ -107,18 +112,20 @@ class Search:
         return found
 
 
-def alone(search: Search, split: Split, dataset: DataFrame) -> Iterator[Tried]:
+def alone(search: Search, split: Split, dataset: DataFrame | PackedRows) -> Iterator[Tried]:
     """Fit our estimator itself: maps with the same columns share a packing of all folds."""
+    frame = frame_of(dataset)
     for group in grouped(range(len(search.maps)), lambda at: data_key(search.copies[at])):
         estimators = {at: search.copies[at] for at in group}
-        with search.share(estimators, split.frame, split.fold) as shared:
+        rows = dataset if isinstance(dataset, PackedRows) else split.frame
+        with search.share(estimators, rows, split.fold) as shared:
             whole, fits = _fit_folds(shared, split.held)
             metrics = search.metrics(shared, fits)
             train = {fold: split.without(fold) for fold in split.held}
             models = _models(search, shared, fits, train)
         yield Tried(
             _trials(fits, metrics, models),
-            {at: partial(_final_alone, search, shared, whole[at], at, dataset) for at in group},
+            {at: partial(_final_alone, search, shared, whole[at], at, frame) for at in group},
         )
 
 

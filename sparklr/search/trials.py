@@ -21,12 +21,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.display.progress import Progress
 from sparklr.estimator import LogisticRegressionEstimator
+from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.shared import Place, grouped
+from sparklr.fitting.split import Split
 from sparklr.params import check_map
 from sparklr.scoring.evaluators import ArrayEvaluator, array_evaluator
-from sparklr.search.folds import Split, is_row_transformer, persisted
+from sparklr.search.folds import is_row_transformer, persisted
 from sparklr.search.scaler import without_scaler
 from sparklr.search.strategies import Search, Trial, Tried, alone, before_scaler, per_fold
+from sparklr.spark.errors import InvalidTypeError
 from sparklr.spark.refusals import warn_once
 from sparklr.spark.types import AnyEstimator, ParamMap
 
@@ -122,13 +125,18 @@ class Trials:
             progress=progress,
         )
 
-    def run(self, split: Split, dataset: DataFrame) -> None:
+    def run(self, split: Split, dataset: DataFrame | PackedRows) -> None:
         """Fit and evaluate all maps on all folds."""
         search = self._search
         if search.ours is search.estimator:
             with persisted(split, dataset, needed=None in search.array_evaluators) as kept:
                 self._take(alone(search, kept, dataset), kept)
             return
+        if isinstance(dataset, PackedRows):
+            raise InvalidTypeError(
+                "Packed rows cannot pass the stages of a Pipeline. Give the validator the "
+                "estimator alone, or fit it on the frame."
+            )
         groups = grouped(
             range(len(search.maps)), lambda at: _setting(search.maps[at], search.ours.uid)
         )

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
+from sparklr.objective import hessians
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.hessians import summed_sparse
 from sparklr.objective.sums import Probe, Stack, margin_hessians, split_totals
@@ -102,3 +103,32 @@ def test_far_features_keep_their_digits() -> None:
     moved = Stack([probe], 150, None)
     moved.add(Block(rows.toarray() - origin, labels, None))
     assert_allclose(stack.totals(), moved.totals(), rtol=1e-9, atol=1e-9)
+
+
+def test_a_block_that_stays_in_memory_keeps_its_cross_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    make = hessians.SparseRows.__init__
+
+    def counted(self: hessians.SparseRows, matrix: sp.csr_matrix) -> None:
+        made.append(matrix.shape[0])
+        make(self, matrix)
+
+    monkeypatch.setattr(hessians.SparseRows, "__init__", counted)
+    probe, labels = probe_of(BINOMIAL, 2, 150), np.ones(500)
+    block = Block(sparse_rows(1, 500, 150, 6), labels, None)
+    once = summed_blocks(probe, block)
+    kept = block.remembering()
+    assert [*map(len, (summed_blocks(probe, kept), summed_blocks(probe, kept)))] == [len(once)] * 2
+    assert_allclose(summed_blocks(probe, kept), once, rtol=0)
+    assert made == [500, 500]  # once for each of the two blocks
+    # Other rows, or the same ones with other numbers, have none of it.
+    assert kept.take(slice(3)).memo is None
+    assert kept.with_matrix(kept.matrix).memo is None
+
+
+def summed_blocks(probe: Probe, block: Block) -> Array:
+    stack = Stack([probe], 150, None)
+    stack.add(block)
+    return stack.totals()

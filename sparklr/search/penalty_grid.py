@@ -1,0 +1,73 @@
+"""A grid of useful penalties: from the smallest that leaves no coefficient downwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pyspark.ml.param import Param
+from pyspark.sql import DataFrame
+
+from sparklr.display.progress import silent
+from sparklr.estimator import LogisticRegressionEstimator, request_of
+from sparklr.fitting.packed_rows import PackedRows
+from sparklr.fitting.shared import open_shared_fits
+
+
+def reg_param_grid(
+    dataset: DataFrame | PackedRows,
+    estimator: LogisticRegressionEstimator,
+    n: int = 20,
+    ratio: float | None = None,
+) -> list[dict[Param[Any], float]]:
+    """Return param maps of `regParam`, from the smallest that zeroes all coefficients downwards.
+
+    At the first value, which one pass over the rows finds exactly, the L1 term keeps all
+    coefficients at zero; below it, features enter one after another. As in glmnet, the values are
+    evenly spaced on the log scale, and for a pure L2 penalty, which keeps no coefficient at zero,
+    the first value is that of elasticNetParam=0.001.
+
+    Parameters
+    ----------
+    dataset : DataFrame or PackedRows
+        The rows to fit.
+    estimator : LogisticRegressionEstimator
+        Only its columns, elasticNetParam, fitIntercept, standardization and family are used.
+    n : int
+        The number of values.
+    ratio : float, optional
+        The last value divided by the first; by default 1e-4, or 1e-2 if there are no more rows
+        than features.
+
+    Returns
+    -------
+    list of param maps
+        The maps for `CrossValidator(estimatorParamMaps=...)`, in descending order.
+
+    Examples
+    --------
+    >>> from sparklr.tuning import reg_param_grid
+    >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
+    >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
+    >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
+    >>> maps = reg_param_grid(frame, estimator, n=3, ratio=0.01)
+    >>> largest = maps[0][estimator.regParam]
+    >>> estimator.fit(frame, maps[0]).coefficients.numNonzeros()
+    0
+    >>> estimator.fit(frame, {estimator.regParam: 0.99 * largest}).coefficients.numNonzeros()
+    1
+    """
+    if not isinstance(estimator, LogisticRegressionEstimator):
+        raise TypeError(
+            f"reg_param_grid takes a LogisticRegressionEstimator, but got a "
+            f"{type(estimator).__name__}. Apply the stages before it to the data set first."
+        )
+    if n < 1 or (ratio is not None and not 0 < ratio < 1):
+        raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
+    requests, unseen = {0: request_of(estimator)}, silent()
+    with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
+        largest = shared.largest_penalty()
+        moments = shared.facts(0).moments
+    default = 1e-4 if moments.rows > moments.features else 1e-2
+    shares = np.geomspace(1.0, default if ratio is None else ratio, n)
+    return [{estimator.regParam: float(largest * share)} for share in shares]
