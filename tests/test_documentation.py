@@ -12,7 +12,10 @@ import pytest
 import sparklr
 import sparklr.estimator
 import sparklr.model
+import sparklr.packed
+import sparklr.search.penalty_grid
 import sparklr.summary
+import sparklr.tuning
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,8 +46,13 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [sparklr.estimator, sparklr.model, sparklr.summary], ids=lambda one: one.__name__
-)
+    "module",
+    [
+        sparklr.estimator, sparklr.model, sparklr.packed, sparklr.search.penalty_grid,
+        sparklr.summary, sparklr.tuning,
+    ],
+    ids=lambda one: one.__name__,
+)  # fmt: skip
 def test_docstring_examples_run(spark: Any, module: Any) -> None:
     names = {name: getattr(sparklr, name) for name in sparklr.__all__}
     result = doctest.testmod(module, extraglobs={"spark": spark, **names})

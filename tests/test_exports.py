@@ -30,6 +30,10 @@ def test_spark_s_classes_for_searches_are_at_hand() -> None:
         assert name in tuning.__all__
 
 
+def test_an_older_name_is_another_of_the_grid() -> None:
+    assert tuning.regParamGrid is tuning.reg_param_grid
+
+
 def test_spark_s_own_name_is_another_of_the_estimator() -> None:
     assert sparklr.LogisticRegression is sparklr.LogisticRegressionEstimator
 

@@ -1,4 +1,4 @@
-"""`regParamGrid`: from the smallest penalty that leaves no coefficient down."""
+"""`reg_param_grid`: from the smallest penalty that leaves no coefficient down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.linalg import Matrices
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.tuning import regParamGrid
+from sparklr.tuning import reg_param_grid
 from tests.search.searches import TIGHT
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -33,7 +33,7 @@ def test_the_largest_penalty_leaves_nothing_and_a_smaller_one_something(
 ) -> None:
     frame = two if classes == 2 else three
     estimator = LogisticRegressionEstimator(**TIGHT, **params)
-    (first,) = regParamGrid(frame, estimator, n=1)
+    (first,) = reg_param_grid(frame, estimator, n=1)
     penalty = first[estimator.regParam]
     shares = (1.0 + 1e-9, 0.999)
     models = estimator.fit(frame, [{estimator.regParam: penalty * share} for share in shares])
@@ -43,18 +43,18 @@ def test_the_largest_penalty_leaves_nothing_and_a_smaller_one_something(
 
 def test_the_grid_is_geometric(two: Any) -> None:
     estimator = LogisticRegressionEstimator(elasticNetParam=0.5)
-    grid = regParamGrid(two, estimator, n=5, ratio=0.01)
+    grid = reg_param_grid(two, estimator, n=5, ratio=0.01)
     assert all(set(one) == {estimator.regParam} for one in grid)
     values = np.array([one[estimator.regParam] for one in grid])
     assert_allclose(values[1:] / values[:-1], 0.01 ** (1 / 4))
-    default = [one[estimator.regParam] for one in regParamGrid(two, estimator)]
+    default = [one[estimator.regParam] for one in reg_param_grid(two, estimator)]
     assert len(default) == 20
     assert_allclose([default[0], default[-1]], [values[0], 1e-4 * values[0]])
-    ridge = regParamGrid(two, LogisticRegressionEstimator(), n=1)
+    ridge = reg_param_grid(two, LogisticRegressionEstimator(), n=1)
     (largest,) = ridge[0].values()
     assert_allclose(largest, values[0] * 0.5 / 1e-3)
     wide = LogisticRegressionEstimator(elasticNetParam=0.5)
-    few = [one[wide.regParam] for one in regParamGrid(two.limit(3), wide, n=2)]
+    few = [one[wide.regParam] for one in reg_param_grid(two.limit(3), wide, n=2)]
     assert_allclose(few[1] / few[0], 1e-2)
 
 
@@ -73,4 +73,4 @@ def test_a_grid_that_cannot_be_made(two: Any) -> None:
         (bounded, {}, ValueError, "[Bb]ounds"),
     ):
         with pytest.raises(error, match=message):
-            regParamGrid(two, estimator, **rest)
+            reg_param_grid(two, estimator, **rest)
