@@ -47,14 +47,15 @@ def reg_param_grid(
     Examples
     --------
     >>> from sparklr.tuning import reg_param_grid
-    >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
+    >>> rows = [(float(i % 7 > 3), i % 7 + 0.1 * i, float(i % 3)) for i in range(60)]
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
     >>> maps = reg_param_grid(frame, estimator, n=3, ratio=0.01)
     >>> largest = maps[0][estimator.regParam]
-    >>> estimator.fit(frame, maps[0]).coefficients.numNonzeros()
+    >>> int(estimator.fit(frame, maps[0]).coefficients.numNonzeros())
     0
-    >>> estimator.fit(frame, {estimator.regParam: 0.99 * largest}).coefficients.numNonzeros()
+    >>> below = {estimator.regParam: 0.99 * largest}
+    >>> int(estimator.fit(frame, below).coefficients.numNonzeros())
     1
     """
     if not isinstance(estimator, LogisticRegressionEstimator):
