@@ -86,8 +86,8 @@ def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict
             stack.enter_context(beside.process)
             rivals.insert(1, beside)
         sides = take_turns(workload, rivals, rows, pairs)
-    if workload.kind == "fit":
-        if not (options.quick or options.beside):
+    if workload.kind in ("fit", "second"):
+        if workload.kind == "fit" and not (options.quick or options.beside):
             sides[SKLEARN] = ScikitLearn(workload.penalty).fit(rows)
         found = {name: side.found for name, side in sides.items() if side.found is not None}
         values = objectives(rows.frame, found, workload.penalty, rows.deviations)
@@ -102,7 +102,11 @@ def take_turns(
     workload: Workload, rivals: Sequence[Rival], rows: Rows, pairs: int
 ) -> dict[str, Side]:
     """Run the rivals in turn, A B A B A B; return all seconds and the last results."""
-    if workload.kind in ("fit", "transform"):  # a search is so long that it needs no warm-up
+    if workload.kind in (
+        "fit",
+        "second",
+        "transform",
+    ):  # a search is so long that it needs no warm-up
         for rival in rivals:
             rival.fit(rows, warm_up=True)
     sides = {rival.name: Side() for rival in rivals}

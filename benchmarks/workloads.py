@@ -13,10 +13,12 @@ from pyspark.sql import DataFrame, SparkSession
 from benchmarks import data
 from benchmarks.judge import Penalty
 
-# fit: a fit; transform: scores; the others are grid searches. validator: our validator against
-# Spark's; estimator: our estimator in Spark's validator; pipeline: as validator, after a scaler;
-# many: a large grid against a single fit.
-Kind: TypeAlias = Literal["fit", "transform", "validator", "estimator", "pipeline", "many"]
+# fit: a fit; second: a fit on packed rows; transform: scores; the others are grid searches.
+# validator: our validator against Spark's; estimator: our estimator in Spark's validator; pipeline:
+# as validator, after a scaler; many: a large grid against a single fit.
+Kind: TypeAlias = Literal[
+    "fit", "second", "transform", "validator", "estimator", "pipeline", "many"
+]
 
 NO_PENALTY, L2, L1 = Penalty(), Penalty(1e-4), Penalty(1e-4, 1.0)
 
@@ -70,6 +72,7 @@ GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_00
 WORKLOADS = [
     Workload("tiny", "few rows, L2 0.01", TINY, Penalty(1e-2), 0.35),
     Workload("well", "independent features, L2 0.01", WELL, Penalty(1e-2), 0.75),
+    Workload("second", "a second fit, on packed rows", WELL, Penalty(1e-2), 0.15, "second"),
     Workload("transform", "scores of a model", WELL, Penalty(1e-2), 1.05, "transform"),
     Workload("corr", "correlated features, L2 1e-4", CORRELATED, L2, 0.20),
     Workload("corr-l1", "correlated features, L1 1e-4", CORRELATED, L1, 0.15),
@@ -93,7 +96,7 @@ WORKLOADS = [
     Workload("grid-pipeline", "grid search behind a scaler", GRID, target=0.08, kind="pipeline"),
     Workload("grid-many", "5 folds × 60 beside one fit", GRID_50, target=12.0, kind="many"),
 ]
-QUICK = ("tiny", "well", "corr-l1", "unpenalised", "multi", "onehot*")
+QUICK = ("tiny", "well", "second", "corr-l1", "unpenalised", "multi", "onehot*")
 
 
 def chosen(patterns: Iterable[str]) -> list[Workload]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, cast, overload
 
 import numpy as np
 from pyspark import keyword_only
@@ -24,6 +24,7 @@ from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.types import ParamDict
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -166,11 +167,36 @@ class LogisticRegressionEstimator(
         """Return a reader of saved estimators."""
         return ParamsReader(cls)
 
+    @overload
+    def fit(
+        self, dataset: DataFrame | PackedRows, params: ParamDict | None = ...
+    ) -> LogisticRegressionModel: ...
+    @overload
+    def fit(
+        self, dataset: DataFrame | PackedRows, params: list[ParamDict] | tuple[ParamDict, ...]
+    ) -> list[LogisticRegressionModel]: ...
+    def fit(self, dataset: DataFrame | PackedRows, params: Any = None) -> Any:
+        """Fit a model to a frame or to packed rows; with several param maps, a model for each.
+
+        Parameters
+        ----------
+        dataset : DataFrame or PackedRows
+            The rows.
+        params : param map, or list or tuple of param maps, optional
+            The Params to change.
+
+        Returns
+        -------
+        LogisticRegressionModel, or list of LogisticRegressionModel
+            The model, or the model of each param map.
+        """
+        return super().fit(cast(DataFrame, dataset), params)
+
     def _fit(self, dataset: DataFrame | PackedRows) -> LogisticRegressionModel:
         return fit_each([self], dataset)[0]
 
     def fitMultiple(
-        self, dataset: DataFrame | PackedRows, paramMaps: Sequence[Any]
+        self, dataset: DataFrame | PackedRows, paramMaps: Sequence[ParamDict]
     ) -> Iterator[tuple[int, LogisticRegressionModel]]:
         """Fit a model for each param map, all in the same passes over the same packed rows.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pyspark import keyword_only
@@ -50,6 +50,10 @@ __all__ = [
 class _ValidatorMixin(HasVerbose):
     """The code that both validators share."""
 
+    def fit(self, dataset: DataFrame | PackedRows, params: Any = None) -> Any:
+        """Search on a frame, or on rows that were packed with this validator's folds."""
+        return cast(Any, super()).fit(dataset, params)
+
     def _trials(self, progress: Progress) -> Trials:
         validator: Any = self
         return Trials(
@@ -62,7 +66,7 @@ class _ValidatorMixin(HasVerbose):
         )
 
 
-class CrossValidator(spark.CrossValidator, _ValidatorMixin):
+class CrossValidator(_ValidatorMixin, spark.CrossValidator):
     """Spark's CrossValidator, much faster for a LogisticRegressionEstimator.
 
     Params, folds and metrics are Spark's own. For a LogisticRegressionEstimator, the rows are
@@ -186,7 +190,7 @@ class CrossValidator(spark.CrossValidator, _ValidatorMixin):
         return _CrossValidatorReader(cls)
 
 
-class TrainValidationSplit(spark.TrainValidationSplit, _ValidatorMixin):
+class TrainValidationSplit(_ValidatorMixin, spark.TrainValidationSplit):
     """Spark's TrainValidationSplit, faster in the same cases as our CrossValidator."""
 
     _input_kwargs: dict[str, object]

@@ -38,6 +38,7 @@ from sparklr.params.rules import (
 )
 from sparklr.solvers.methods import SOLVERS
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
+from sparklr.spark.types import ParamDict
 
 D = TypeVar("D", bound="DeclaredParams")
 
@@ -147,7 +148,7 @@ class DeclaredParams(
             raise InvalidTypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
 
-    def copy(self: D, extra: dict[Param[Any], Any] | None = None) -> D:
+    def copy(self: D, extra: ParamDict | None = None) -> D:
         """Return a copy with the same uid and the values of `extra`."""
         check_map({} if extra is None else extra)
         return super().copy(extra)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from pyspark.ml.param import Param
 from pyspark.sql import DataFrame
 
 from sparklr.display.progress import silent
 from sparklr.estimator import LogisticRegressionEstimator, request_of
 from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.shared import open_shared_fits
+from sparklr.spark.types import ParamDict
 
 
 def reg_param_grid(
@@ -19,7 +17,7 @@ def reg_param_grid(
     estimator: LogisticRegressionEstimator,
     n: int = 20,
     ratio: float | None = None,
-) -> list[dict[Param[Any], float]]:
+) -> list[ParamDict]:
     """Return param maps of `regParam`, from the smallest that zeroes all coefficients downwards.
 
     At the first value, which one pass over the rows finds exactly, the L1 term keeps all

@@ -11,5 +11,6 @@ from pyspark.ml.param import Param
 # Whatever model it makes: Spark's own type is invariant in that.
 AnyEstimator: TypeAlias = Estimator[Any]
 ParamMap: TypeAlias = Mapping[Param[Any], Any]
+ParamDict: TypeAlias = dict[Param[Any], Any]  # where Spark insists
 # An object of the JVM, or of pyspark where it holds one: its members are found at run time.
 JavaObject: TypeAlias = Any
