@@ -164,14 +164,14 @@ def test_the_page_is_that_of_docs_once_all_is_measured(tmp_path: Path) -> None:
     every = [outcome(name, 0.5, 0.5) for name in page.ASKED]
     assert page.write_page([every[1], every[0]], tmp_path) == build
     text = build.read_text()
-    assert "2 of 22 workloads measured" in text
+    assert f"2 of {len(page.ASKED)} workloads measured" in text
     assert "## Results" in text[: text.index(" tiny |")]
     assert "## Method" in text[text.index(" well |") :]
     assert docs.read_text() == old
     small = [outcome(name, 0.5, 0.5, 0.1) for name in page.ASKED]
     assert page.write_page(small, tmp_path) == build
     assert page.write_page(every, tmp_path) == docs
-    assert "22 of 22 workloads measured" in docs.read_text()
+    assert f"{len(page.ASKED)} of {len(page.ASKED)} workloads measured" in docs.read_text()
     assert (tmp_path / "docs" / "speed.png").stat().st_size > 0
 
 
