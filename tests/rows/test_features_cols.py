@@ -120,7 +120,11 @@ REFUSED: dict[str, tuple[list[str], type[Exception], tuple[str, ...]]] = {
         TypeError,
         ("Column 'text'", "string", "featuresCols must be numeric"),
     ),
-    "a vector": (["x0", "features"], TypeError, ("Column 'features'", "vector", "in featuresCol ")),
+    "a vector": (
+        ["x0", "features"],
+        TypeError,
+        ("Column 'features'", "vector", "use featuresCol for a"),
+    ),
     "an array": (["list"], TypeError, ("Column 'list'", "array<double>", "featuresCols must")),
     "a date": (["day", "x0"], TypeError, ("Column 'day'", "date", "Cast it")),
     "missing": (["x0", "x9"], ValueError, ("Column 'x9' does not exist", "Set featuresCols to")),
