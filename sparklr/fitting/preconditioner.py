@@ -21,9 +21,10 @@ log = logging.getLogger("sparklr")
 
 # Up to this many coefficients per margin, the Cholesky factor of the sample's Hessian pays as a
 # preconditioner. The rows are thinned out so that summing it takes at most this many
-# multiplications.
+# multiplications, but not to fewer rows per feature than these.
 FACTORED_SIZE = 3_000
-SUMMED_WORK = 2e10
+SUMMED_WORK = 1e10
+ROWS_PER_FEATURE = 1.5
 # A larger Hessian would take more than half a gigabyte on the driver.
 HESSIAN_LIMIT = 8_000
 # A gradient points where many features agree, and there the loss is steeper than along any of
@@ -68,8 +69,9 @@ class SampleCurvature:
     def _blocks(self, problem: Problem, point: Array, *, whole: bool) -> Array:
         """Return the sample's Hessian, (1, n, n), or its block per margin, (C, q, q)."""
         width = problem.size if whole else problem.scaling.shape[1]
-        work = self._sample.rows * problem.size * width
-        every = max(1, round(work / SUMMED_WORK))
+        count = self._sample.rows
+        sparing = round(count * problem.size * width / SUMMED_WORK)
+        every = max(1, min(sparing, int(count / (ROWS_PER_FEATURE * problem.scaling.shape[1]))))
         # The sample's rows are in their order of arrival, so every k-th of them is a sample too.
         rows = self._sample.take(slice(None, None, every))
         seen = moments_of(rows)

@@ -36,16 +36,18 @@ def multinomial_terms(margins: Array, labels: IntArray) -> tuple[Array, Array]:
     """Return loss (n, q) and multipliers (n, q, K) for margins (n, q, K) and labels (n,)."""
     rows = np.arange(len(labels))
     # Relative to the label's own margin: loss = log sum_k e^{m_k - m_y}, exact near zero loss.
-    away = margins - margins[rows, :, labels][:, :, None]
-    top = away.max(axis=2)
-    exponentials = np.exp(away - top[:, :, None])
+    # In place from here: with many classes, memory takes longer than the exponentials.
+    exponentials = margins - margins[rows, :, labels][:, :, None]
+    top = exponentials.max(axis=2)
+    exponentials -= top[:, :, None]
+    np.exp(exponentials, out=exponentials)
     exponentials[rows, :, labels] = 0.0  # the label's own term, e^-top, is added separately
     own = np.exp(-top)
     others = exponentials.sum(axis=2)
     settled = top == 0.0  # the label has the largest margin: log1p keeps the others' small sum
     loss = np.where(settled, np.log1p(others), top + np.log(np.where(settled, 1.0, own + others)))
     total = own + others
-    multipliers = exponentials / total[:, :, None]
+    multipliers = np.divide(exponentials, total[:, :, None], out=exponentials)
     multipliers[rows, :, labels] = -others / total
     return loss, multipliers
 

@@ -39,6 +39,8 @@ from sparklr.rows.blocks import Block
 SLICE_BYTES = 2 * 1024 * 1024
 # Each slice of sparse rows adds a whole gradient, mostly of features that do not occur in it.
 SPARSE_SLICE_BYTES = 8 * 1024 * 1024
+# With so few features, one product for all margins takes less time than a call for each.
+FEW_FEATURES = 32
 # Hessians are matrix-matrix products with blocking of their own, so slices can be longer.
 HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 
@@ -170,12 +172,12 @@ class Stack:
             offsets = offsets - self.origin @ self._coefficients
         margins = np.asarray(rows.matrix @ self._coefficients)
         margins += offsets
-        multipliers = np.empty((rows.rows, self._sloped))
         if self._curved and products is None:
             products = cross_products(rows.matrix)
-        for group in self._groups:
-            self._add_losses(group, margins, multipliers, rows, products)
-        if self._sloped:
+        each = [self._add_losses(group, margins, rows, products) for group in self._groups]
+        if self._sloped:  # the groups with slopes come first, in the order of their columns
+            slopes = [its for its in each if its is not None]
+            multipliers = slopes[0] if len(slopes) == 1 else np.concatenate(slopes, axis=1)
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
             self._gradient[:-1] += rows.matrix.T @ multipliers
             if self.origin is not None and not moved:
@@ -185,11 +187,10 @@ class Stack:
         self,
         group: Sequence[int],
         margins: Array,
-        multipliers: Array,
         rows: Block,
         products: CrossProducts | None,
-    ) -> None:
-        """Add a group's values and Hessians, and fill in its columns of `multipliers`."""
+    ) -> Array | None:
+        """Add a group's values and Hessians; return its slopes w_i d_ik, one column per margin."""
         first, weights = self.probes[group[0]], rows.weights
         place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
         each: Array | float = 1.0 if weights is None else weights
@@ -197,12 +198,12 @@ class Stack:
         values = terms.loss.sum(axis=0) if weights is None else weights @ terms.loss
         for i, value in zip(group, values, strict=True):
             self._totals[i].value[0] += value
-        if first.order:
-            slopes = terms.slopes
-            multipliers[:, place] = slopes if weights is None else slopes * weights[:, None]
         for number, i in enumerate(group):
             if self.probes[i].order > 1 and products is not None:
                 terms.add_hessian(self._totals[i].hessian, products, number, each)
+        if not first.order:
+            return None
+        return terms.slopes if weights is None else terms.slopes * weights[:, None]
 
     def finish(self) -> None:
         """Add the gradients, which are summed side by side, to the totals of their probes."""
@@ -246,6 +247,11 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
         if rows.weights is not None:
             curvatures = curvatures * rows.weights[:, None]
+        if not kept_sparse and width <= FEW_FEATURES < FEW_FEATURES * probe.margins:
+            ones = np.column_stack((matrix, np.ones(len(matrix))))
+            squares = (ones[:, :, None] * ones[:, None, :]).reshape(len(ones), -1)
+            hessians += (curvatures.T @ squares).reshape(hessians.shape)
+            continue
         products = cross_products(matrix)
         for hessian, curvature in zip(hessians, curvatures.T, strict=True):
             products.add_binomial(hessian, curvature)

@@ -9,10 +9,14 @@ from typing import TypeAlias
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from sparklr.arrays import Array, BoolArray
+from sparklr.arrays import Array, BoolArray, IntArray
 
 # Applies an approximate inverse Hessian to a vector; must be linear and positive definite.
 Preconditioner: TypeAlias = Callable[[Array], Array]
+
+
+# More blocks than this are inverted in one call, not factored one by one.
+MANY_BLOCKS = 8
 
 
 def identity(vector: Array) -> Array:
@@ -25,14 +29,22 @@ class BlockInverse:
 
     def __init__(self, blocks: Array, free: BoolArray | None = None) -> None:
         self._blocks = blocks
+        self._inverses: Array | None = None
+        self._parts: list[tuple[IntArray, tuple[Array, bool]]] = []
         count, size, _ = blocks.shape
+        if count > MANY_BLOCKS and free is None:
+            np.linalg.cholesky(blocks)  # raises an error unless all are positive definite
+            inverses = np.linalg.inv(blocks)
+            self._inverses = (inverses + inverses.transpose(0, 2, 1)) / 2
+            return
         places = np.arange(count * size).reshape(count, size)
-        self._parts = []
         for block, at in zip(blocks, places, strict=True):
             kept = np.arange(size) if free is None else np.flatnonzero(free[at])
             self._parts.append((at[kept], cho_factor(block[np.ix_(kept, kept)], lower=True)))
 
     def __call__(self, vector: Array) -> Array:
+        if self._inverses is not None:
+            return np.asarray(self._inverses @ vector.reshape(*self._inverses.shape[:2], 1)).ravel()
         result = np.zeros_like(vector)
         for at, factor in self._parts:
             if len(at):

@@ -295,7 +295,11 @@ def test_rows_and_probes_are_not_written_into() -> None:
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
 @pytest.mark.parametrize("kind", ["binomial", "multinomial 3"])
 @storage
-def test_margin_hessians_are_the_diagonal_blocks(sparse: bool, kind: str, far: bool) -> None:
+@pytest.mark.parametrize("few", [True, False], ids=["one product", "each margin"])
+def test_margin_hessians_are_the_diagonal_blocks(
+    sparse: bool, kind: str, far: bool, few: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "FEW_FEATURES", 32 if few else 0)
     rng = np.random.default_rng(4)
     block = make_block(rng, 700, 6, sparse=sparse, weighted=True)
     probe = make_probe(rng, (kind, 2), 6)

@@ -9,17 +9,22 @@ from scipy.linalg import LinAlgError, block_diag
 
 from sparklr.arrays import Array
 from sparklr.solvers import BlockInverse, owlqn
-from sparklr.solvers.curvature import Curvature
+from sparklr.solvers.curvature import MANY_BLOCKS, Curvature
 from tests.problems import ask_quadratic, random_matrix, run
 
 
-def blocks() -> Array:
-    return np.array([random_matrix(seed, np.logspace(0, 3, 4)) for seed in (1, 2)])
+def blocks(count: int = 2) -> Array:
+    return np.array([random_matrix(seed + 1, np.logspace(0, 3, 4)) for seed in range(count)])
 
 
-def test_a_block_inverse_solves_every_block() -> None:
-    vector = np.random.default_rng(0).normal(size=8)
-    assert_allclose(block_diag(*blocks()) @ BlockInverse(blocks())(vector), vector, rtol=1e-9)
+each_count = pytest.mark.parametrize("count", [2, MANY_BLOCKS + 1])
+
+
+@each_count
+def test_a_block_inverse_solves_every_block(count: int) -> None:
+    vector = np.random.default_rng(0).normal(size=4 * count)
+    matrix = block_diag(*blocks(count))
+    assert_allclose(matrix @ BlockInverse(blocks(count))(vector), vector, rtol=1e-9)
 
 
 @pytest.mark.parametrize("free", [[0, 1, 5], [2], [0, 1, 2, 3], []])
@@ -32,9 +37,12 @@ def test_within_free_coordinates_it_solves_their_part(free: list[int]) -> None:
     assert_array_equal(found[~mask], 0)
 
 
-def test_a_matrix_that_is_not_definite_is_refused() -> None:
+@each_count
+def test_a_matrix_that_is_not_definite_is_refused(count: int) -> None:
+    given = blocks(count)
+    given[-1] = -given[-1]
     with pytest.raises(LinAlgError):
-        BlockInverse(np.array([[[1.0, 2.0], [2.0, 1.0]]]))
+        BlockInverse(given)
 
 
 def test_the_memory_within_free_coordinates_meets_its_newest_pair() -> None:
