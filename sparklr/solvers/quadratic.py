@@ -57,9 +57,19 @@ def _safe_factor(matrix: Array) -> Array | None:
 
 
 def minimise_with_l1(
-    point: Array, gradient: Array, hessian: Array, l1: Array, box: Box | None = None
+    point: Array,
+    gradient: Array,
+    hessian: Array,
+    l1: Array,
+    box: Box | None = None,
+    *,
+    guess: Array | None = None,
+    share: float = 0.0,
 ) -> Array:
     """Return the d that minimises g'd + d'Hd/2 + sum_j l1_j |point_j + d_j|, point + d in the box.
+
+    The search begins at `guess`, by default at the point itself. It ends where the KKT residual is
+    that `share` of the point's; with 0 it goes on to the rounding level.
 
     H may be singular, or nearly so. The proximal point method (Rockafellar 1976) solves a series
     of models that are not singular:
@@ -70,12 +80,14 @@ def minimise_with_l1(
     by about s each time. If the model has no minimum, the last step is a long descent.
     """
     box = Box.around(point, box)
-    z, slope = point.copy(), gradient.copy()
+    z = point.copy() if guess is None else guess
+    slope = gradient + hessian @ (z - point)
+    enough = share * np.abs(pseudo_gradient(point, gradient, l1, box)).max(initial=0)
     scale = max(float(np.abs(gradient).max(initial=0)), float(l1.max(initial=0)))
     diagonal = np.diagonal(hessian)
     weights = np.where(diagonal > 0, diagonal, diagonal.max(initial=0) or 1.0)
     for strength in PROXIMITIES:
-        if _is_solved(z, slope, hessian, l1, box, scale):
+        if _is_solved(z, slope, hessian, l1, box, scale, enough):
             break
         near = hessian + np.diag(strength * weights)
         lines = 2 * len(z) + 50 if strength > 0 else LAST_LINES
@@ -84,11 +96,19 @@ def minimise_with_l1(
     return z - point
 
 
-def _is_solved(z: Array, slope: Array, hessian: Array, l1: Array, box: Box, scale: float) -> bool:
-    """Whether the KKT residual is at the rounding level of the slopes or of their products."""
+def _is_solved(
+    z: Array,
+    slope: Array,
+    hessian: Array,
+    l1: Array,
+    box: Box,
+    scale: float,
+    enough: float = 0.0,
+) -> bool:
+    """Whether the KKT residual is `enough`, or at the rounding level of slopes or products."""
     rounding = 4 * np.finfo(np.float64).eps * (np.abs(hessian) @ np.abs(z)).max(initial=0)
     residual = pseudo_gradient(z, slope, l1, box)
-    return bool(np.abs(residual).max(initial=0) <= max(1e-12 * scale, rounding))
+    return bool(np.abs(residual).max(initial=0) <= max(1e-12 * scale, rounding, enough))
 
 
 def _minimise_convex(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
+from sparklr.solvers import quadratic
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 from tests.problems import random_matrix
 
@@ -223,3 +224,31 @@ def test_no_equations_have_an_empty_solution() -> None:
     assert solve_symmetric(np.zeros((0, 0)), np.zeros(0)).shape == (0,)
     step = minimise_with_l1(np.zeros(0), np.zeros(0), np.zeros((0, 0)), np.zeros(0))
     assert step.shape == (0,)
+
+
+def test_a_guess_near_the_minimum_saves_systems_of_equations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    factor = rng.normal(size=(60, 150))
+    hessian, gradient = factor.T @ factor / 60, factor.T @ rng.normal(size=60) / 8
+    point, l1 = np.zeros(150), np.full(150, 0.3)
+    solved: list[int] = []
+    solve = quadratic.solve_symmetric
+
+    def counted(matrix: Array, right: Array) -> Array:
+        solved.append(len(right))
+        return solve(matrix, right)
+
+    monkeypatch.setattr(quadratic, "solve_symmetric", counted)
+    exact = minimise_with_l1(point, gradient, hessian, l1)
+    far = len(solved)
+    again = minimise_with_l1(point, gradient, hessian, l1, guess=0.999 * exact)
+    near = len(solved) - far
+    assert_allclose(again, exact, atol=1e-9)
+    assert near < far / 2
+    rough = minimise_with_l1(point, gradient, hessian, l1, share=0.01)
+    assert len(solved) - far - near < far
+    left = pseudo_gradient(rough, gradient + hessian @ rough, l1)
+    before = pseudo_gradient(point, gradient, l1)
+    assert np.abs(left).max() <= 0.01 * np.abs(before).max()
