@@ -48,6 +48,8 @@ RESIDUAL_LEFT = 1e-3
 SURE = 0.01
 # The first, the smallest and the largest damping; it changes by factors of ten.
 FIRST, LEAST, MOST = 1e-2, 1e-4, 1e8
+# The share of a refused step's predicted decrease for which damping is worth it.
+WORTH = 1e-3
 # Ratios of actual to predicted decrease: below POOR the damping grows, above GOOD it shrinks.
 POOR, GOOD = 0.25, 0.75
 
@@ -129,7 +131,7 @@ def _descend(
         local = Local(point, here.first(), here.second(), l1, box, scale)
         step = _choose(local, model, damping, refused, stop.limit(value))
         if step.promised <= stop.limit(value):
-            return Solution(point, tuple(history), _verdict(step))
+            return Solution(point, tuple(history), _verdict(step, refused))
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
         # The next predicted decrease, with the factor of the square from the last two.
@@ -147,7 +149,7 @@ def _descend(
         point, here, total = accepted
         history.append(total)
         refused, damping = None, _next_damping(step, value - total)
-        last = step.promised if step.damping == 0 else 0.0
+        last = step.promised if step.damping == 0 and not step.shortened else 0.0
         if order == 1:
             old = replace(local, point=point, gradient=here.first())
             after = old.step(model, 0.0)
@@ -167,18 +169,24 @@ class Step:
     damping: float
     promised: float
     sound: bool
+    shortened: bool = False
 
 
 def _choose(local: Local, model: Model, damping: float, refused: Step | None, limit: float) -> Step:
     """Return the step to try next, with this damping or, if needed, more or less.
 
-    After a refused step the damping grows until half the length is left. If the predicted decrease
-    is too small, the damping shrinks; to zero only if the undamped model has a minimum.
+    After a refused step the damping grows until half the length is left. If next to nothing of the
+    predicted decrease is left with it, then that lies along directions with hardly any curvature,
+    which any damping closes, and the refused step itself is shortened. Without a refused step, if
+    the predicted decrease is too small, the damping shrinks; to zero only if the undamped model has
+    a minimum.
     """
     step = local.step(model, damping)
     if refused is not None:
         while local.length(step) > 0.5 * local.length(refused) and step.damping < MOST:
             step = local.step(model, 10 * step.damping)
+        if step.promised < WORTH * refused.promised:
+            return local.shorter(refused)
         return step
     least = 0.0
     if not step.sound and damping == 0:
@@ -191,10 +199,12 @@ def _choose(local: Local, model: Model, damping: float, refused: Step | None, li
     return step
 
 
-def _verdict(step: Step) -> Reason:
+def _verdict(step: Step, refused: Step | None) -> Reason:
     """Return why the search ends at a step with too little predicted decrease."""
     if not step.sound:
         return Reason.SINGULAR
+    if refused is not None:  # that one predicted more
+        return Reason.NO_DECREASE
     # Much damping makes every predicted decrease small, so it proves nothing.
     return Reason.CONVERGED if step.damping <= 1 else Reason.NO_DECREASE
 
@@ -253,6 +263,11 @@ class Local:
             return Step(move, damping, np.inf, False)
         with np.errstate(over="ignore", invalid="ignore"):
             return Step(move, damping, here.promise(move), here.solved_by(move))
+
+    def shorter(self, step: Step) -> Step:
+        """Return a quarter of a step."""
+        move = step.move / 4
+        return replace(step, move=move, promised=self.promise(move), shortened=True)
 
     def length(self, step: Step) -> float:
         """Return the step's length, each coordinate weighted by its entry of D."""

@@ -14,6 +14,8 @@ from sparklr.solvers.box import Box
 
 # Relative size below which an eigenvalue of a matrix with unit diagonal counts as zero.
 SINGULAR = 1e-12
+# The same for eigenvalues, which are known to about this share of the largest, per coordinate.
+NO_EIGENVALUE = 4 * float(np.finfo(np.float64).eps)
 # Multiples of its diagonal that are added to a Hessian in turn. With the smallest multiple it can
 # still be factored safely; the final zero allows a step where the curvature is smaller still.
 PROXIMITIES = (*(10.0**-power for power in range(1, 8)), 0.0)
@@ -36,7 +38,7 @@ def solve_symmetric(matrix: Array, right: Array) -> Array:
     if factor is not None:
         return np.asarray(scale * cho_solve((factor, True), scale * right))
     values, vectors = eigh(scaled)
-    kept = values > SINGULAR * values[-1] * len(values)
+    kept = values > NO_EIGENVALUE * values[-1] * len(values)
     vectors = vectors[:, kept]
     return np.asarray(scale * (vectors @ ((vectors.T @ (scale * right)) / values[kept])))
 

@@ -1,0 +1,74 @@
+"""No fit that says it converged can be improved by more than a millionth of its objective."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
+from sparklr.objective.moments import moments_of
+from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
+from sparklr.solvers.methods import SolverName
+from tests.parity.objective import Setting
+from tests.sweep.going_on import Ground
+from tests.sweep.kinds import KINDS, made
+
+PENALTIES = {"none": (0.0, 0.0), "L2": (1e-4, 0.0), "L1": (1e-3, 1.0), "both": (1e-2, 0.5)}
+LEAST = 1e-6  # of the objective, and absolutely where that is next to nothing
+
+
+def improvement(
+    kind: str, rows: int, penalty: str, *, standardized: bool, solver: SolverName = "auto"
+) -> tuple[float, Fit]:
+    """By which share another solver lowers the objective of a fit, and the fit."""
+    matrix, labels = made(kind, rows)
+    classes = int(labels.max()) + 1
+    strength, mixing = PENALTIES[penalty]
+    family = BINOMIAL if classes == 2 else MULTINOMIAL
+    spec = Spec(family, strength, mixing, standardization=standardized, solver=solver)
+    block = Block(matrix, labels, None)
+    chosen = np.random.default_rng(1).permutation(len(labels))[: max(len(labels) // 6, 1)]
+    passes = LocalPasses([block], moments_of(block), block.take(np.sort(chosen)))
+    fit = fit_all({0: spec}, passes, classes)[0][0]
+    features = matrix.toarray() if sp.issparse(matrix) else matrix
+    setting = Setting(str(family), strength, mixing, standardization=standardized)
+    ground = Ground(features, labels, classes, setting)
+    point = ground.start(fit.coefficients, fit.intercepts)
+    value = ground.value(point)
+    assert fit.history[-1] == pytest.approx(value, rel=1e-8, abs=1e-9)
+    return (value - ground.lower(point)) / max(value, 1e-3), fit
+
+
+def check(gap: float, fit: Fit) -> None:
+    assert gap <= LEAST or not fit.converged, (gap, fit.reason)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_other_solver_goes_lower(kind: str, penalty: str) -> None:
+    gap, fit = improvement(kind, 600, penalty, standardized=True)
+    assert fit.converged, (gap, fit.reason)
+    check(gap, fit)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("solver", ["newton", "l-bfgs", "proximal-newton", "owl-qn"])
+@pytest.mark.parametrize("standardized", [True, False])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_each_solver(kind: str, penalty: str, standardized: bool, solver: SolverName) -> None:
+    if PENALTIES[penalty][1] and solver in ("newton", "l-bfgs"):
+        pytest.skip("it has no L1 term")
+    check(*improvement(kind, 600, penalty, standardized=standardized, solver=solver))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_a_start_from_a_sample(kind: str, penalty: str) -> None:
+    check(*improvement(kind, 60_000, penalty, standardized=True))
