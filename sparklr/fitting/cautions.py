@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
 
+# With fewer rows a label per row is chance, or a toy.
+FEW_ROWS = 10
+
 
 class ConvergenceWarning(UserWarning):
     """A fit stopped before its tolerance was met, so its model is not the optimum."""
@@ -33,7 +36,7 @@ def warn_of_labels(moments: Moments, classes: int, column: str, *, declared: boo
     then no surprise.
     """
     distinct, rows = len(moments.labels), moments.rows
-    if rows == distinct > 2:
+    if rows == distinct >= FEW_ROWS:
         _warn(
             f"Column '{column}' has another label in each of its {rows} rows. It looks like an "
             "identifier or a measurement, not like a class."

@@ -54,7 +54,7 @@ def test_labels_that_do_not_begin_at_zero(labels: Sequence[float]) -> None:
 
 
 def test_a_label_per_row() -> None:
-    (text,) = labels_warn(range(6))
+    (text,) = labels_warn(range(12))
     assert "identifier" in text
 
 
