@@ -58,7 +58,7 @@ def by_hand(
     **rest: Any,
 ) -> ByHand:
     """What `searched` should find; `before` are the Pipeline's stages before its last."""
-    split = validator_of(kind, estimator, maps, evaluator, **rest)._split(frame)
+    split = validator_of(kind, estimator, maps, evaluator, **rest).split(frame)
     table = table_of(split.frame)
     fold = table[split.column]
     last = estimator.getStages()[-1] if isinstance(estimator, Pipeline) else estimator

@@ -34,7 +34,7 @@ def test_every_row_is_in_the_fold_that_spark_puts_it_in(
 ) -> None:
     for seed in seeds:
         validator = CrossValidator(numFolds=folds, seed=seed)
-        split = validator._split(numbered)
+        split = validator.split(numbered)
         assert list(split.held) == list(range(folds))
         assert set(split.frame.columns) == {"id", split.column}
         members = {row["id"]: row[split.column] for row in split.frame.collect()}
@@ -51,7 +51,7 @@ def test_every_row_is_in_the_fold_that_spark_puts_it_in(
 @pytest.mark.parametrize("ratio", [0.75, 0.3])
 def test_the_one_split_is_sparks(numbered: Any, ratio: float) -> None:
     validator = TrainValidationSplit(trainRatio=ratio, seed=9)
-    split = validator._split(numbered)
+    split = validator.split(numbered)
     held = numbered.withColumn("random", F.rand(9)).where(F.col("random") >= ratio)
     assert list(split.held) == [1]
     assert ids(split.only(1)) == ids(held)
@@ -85,7 +85,7 @@ def test_folds_of_a_column(parted: Any) -> None:
 )
 def test_no_row_is_in_a_fold_that_is_none(parted: Any, part: str, message: str) -> None:
     frame = parted.withColumn("part", F.expr(part))
-    split = CrossValidator(foldCol="part", numFolds=3)._split(frame)
+    split = CrossValidator(foldCol="part", numFolds=3).split(frame)
     with pytest.raises(Exception, match=message):
         split.frame.select(split.column).collect()
 
