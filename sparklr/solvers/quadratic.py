@@ -18,7 +18,7 @@ SINGULAR = 1e-12
 NO_EIGENVALUE = 4 * float(np.finfo(np.float64).eps)
 # Multiples of its diagonal that are added to a Hessian in turn. With the smallest multiple it can
 # still be factored safely; the final zero allows a step where the curvature is smaller still.
-PROXIMITIES = (*(10.0**-power for power in range(1, 8)), 0.0)
+PROXIMITIES = (*(10.0**-power for power in range(1, 11)), 0.0)
 # Line searches with the unchanged Hessian: by then the signs are right or there is no minimum.
 LAST_LINES = 5
 
