@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks import data
+from benchmarks import corpus, data
 from benchmarks.judge import Penalty
 
 # fit: a fit; second: a fit on packed rows; transform: scores; the others are grid searches.
@@ -65,6 +65,10 @@ MULTI = _dense(200_000, 200, data.correlated(200, 10.0), columns=10, share=0.5)
 SPARSE = Dataset(500_000, 100_000, partial(data.sparse_frame, features=100_000))
 # With fewer rows no fit starts from a sample, and that start makes these rows difficult.
 ONEHOT = Dataset(300_000, sum(data.LEVELS) - 4, data.onehot_frame, fewest=60_000)
+# Real texts: there are no more.
+TEXT = Dataset(6_000, corpus.FEATURES, corpus.text_frame, fewest=6_000)
+TEXT_TWO = replace(TEXT, make=partial(corpus.text_frame, only="pandas"))
+CLASSES = _dense(100_000, 50, data.Normal(50), columns=1_000)
 GRID = _independent(200_000, 100)
 GRID_50 = _independent(100_000, 50)
 GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_000_000)]
@@ -85,6 +89,10 @@ WORKLOADS = [
     Workload("onehot", "one-hot levels, L2 1e-4", ONEHOT, L2, 0.50),
     Workload("onehot-l1", "one-hot levels, L1 1e-4", ONEHOT, L1, 0.50),
     Workload("onehot-plain", "one-hot levels, no penalty", ONEHOT, NO_PENALTY, 0.50),
+    Workload("text", "docstrings, 5 packages, L2 1e-3", TEXT, Penalty(1e-3), 0.50),
+    Workload("text-two", "docstrings of pandas or not, L2 1e-3", TEXT_TWO, Penalty(1e-3), 0.50),
+    Workload("text-l1", "docstrings of pandas or not, L1 1e-3", TEXT_TWO, Penalty(1e-3, 1.0), 0.50),
+    Workload("classes", "1,000 classes, L2 1e-3", CLASSES, Penalty(1e-3), 0.50),
     *(
         Workload(f"rows-{its.rows // 1000}k", "independent features, L2 0.01", its, Penalty(1e-2))
         for its in GROWING
