@@ -28,7 +28,7 @@ ROWS_PER_FEATURE = 1.5
 # A larger Hessian would take more than half a gigabyte on the driver.
 HESSIAN_LIMIT = 8_000
 # A gradient points where many features agree, and there the loss is steeper than along any of
-# them, but not in the intercept: about so many times on text and on hashed categories. Models of
+# them, but not in the intercept: about this many times on text and on hashed categories. Models of
 # several classes gain nothing by it, nor does OWL-QN, whose set of features changes.
 STEEP = 10.0
 

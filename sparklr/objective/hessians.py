@@ -31,15 +31,13 @@ OFTEN = 0.1
 # per multiplication in each of the three products. Measured on 100,000 one-hot rows of 365
 # features, 24 of them in S, 3 of 12 stored values in R: 28, 7, 9 and 15 ms; dense, 820 ms.
 SORTED, OFTEN_OFTEN, RARE_OFTEN, RARE_RARE = 200, 2, 20, 250
-
-
 # A slice's arrays should stay in a cache: measured from 4,000 to 100,000 one-hot rows.
 SLICE_BYTES = 2 * 1024 * 1024
-# The cross products of a block are kept if they take no more than so many times the block.
+# The cross products of a block are kept if they take at most this many times its memory.
 KEPT_SIZE = 3
 SLICES = "slices with cross products"
-# So many rows tell which products are cheaper.
-JUDGED = 2_000
+# The first rows of a block show which products are cheaper for all of them.
+ROWS_TO_COMPARE = 2_000
 
 
 class CrossProducts(Protocol):
@@ -55,7 +53,7 @@ class CrossProducts(Protocol):
 
 
 def cross_products(matrix: Matrix) -> CrossProducts:
-    """The rows of a matrix: sparse products for CSR, dense products for an array."""
+    """Return the rows of a matrix: with sparse products for CSR, with dense ones for an array."""
     return SparseRows(matrix) if is_sparse(matrix) else DenseRows(matrix)
 
 
@@ -63,7 +61,7 @@ def summed_sparse(matrix: Matrix) -> bool:
     """Whether the Hessian of these rows is cheaper by sparse products than by dense ones."""
     if not is_sparse(matrix) or not matrix.shape[0]:
         return False
-    some = matrix[:JUDGED]
+    some = matrix[:ROWS_TO_COMPARE]
     rows, features = some.shape
     often = _often(some)
     dense = int(often.sum()) + 1
@@ -74,7 +72,7 @@ def summed_sparse(matrix: Matrix) -> bool:
 
 
 def _row_of_each(matrix: sp.csr_matrix) -> IntArray:
-    """The row of each stored value."""
+    """Return the row of each stored value."""
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
@@ -189,6 +187,6 @@ class SparseRows:
 
 
 def _often(matrix: sp.csr_matrix) -> BoolArray:
-    """Which columns many rows store."""
+    """Return which columns many rows store."""
     rows, features = matrix.shape
     return np.asarray(np.bincount(matrix.indices, minlength=features) > OFTEN * rows)
