@@ -42,7 +42,7 @@ ARMIJO = 1e-4
 # Models of fewer coordinates are minimised exactly, without a rough start; the number of steps for
 # a rough start, and where it ends by itself, relative to the model's value.
 FEW_COORDINATES, ROUGH_STEPS, ROUGHLY = 40, 100, 1e-6
-# The share of the KKT residual that a proximal Newton step may leave.
+# The largest share of the KKT residual that a proximal Newton step may leave.
 RESIDUAL_LEFT = 1e-3
 # No Hessian is queried if the next predicted decrease is expected below this share of the limit.
 SURE = 0.01
@@ -81,9 +81,11 @@ def proximal_newton(
         if len(point) < FEW_COORDINATES:
             return minimise_with_l1(point, gradient, hessian, l1, within)
         guess = _roughly(point, gradient, hessian, l1, within)
-        return minimise_with_l1(
-            point, gradient, hessian, l1, within, guess=guess, share=RESIDUAL_LEFT
-        )
+        residual = np.abs(pseudo_gradient(point, gradient, l1, within)).max(initial=0)
+        # The nearer the minimum, the more exactly: then a step leaves the square of a residual.
+        scale = l1.max(initial=0) + np.abs(gradient).max(initial=0)
+        share = min(RESIDUAL_LEFT, residual / scale) if scale > 0 else 0.0
+        return minimise_with_l1(point, gradient, hessian, l1, within, guess=guess, share=share)
 
     return _descend(start, l1, within, step, curvature, stop)
 
