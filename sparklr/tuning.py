@@ -33,7 +33,8 @@ from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
 from sparklr.spark.types import AnyEstimator, ParamMap
 
-# The older name.
+# Programs that were written before the function had its present name import this one, which has
+# the form of Spark's Params: hence the noqa.
 regParamGrid = reg_param_grid  # noqa: N816
 
 __all__ = [

@@ -12,7 +12,7 @@ from sparklr.arrays import MEGABYTE
 from sparklr.fitting.from_params import pack_settings
 from sparklr.fitting.split import Split
 from sparklr.objective.moments import Moments
-from sparklr.params import RULES, LogisticRegressionParams, check_params
+from sparklr.params import LogisticRegressionParams, check_params, row_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, check_frame, training_rows
@@ -90,8 +90,9 @@ class PackedRows:
             yield self._rows, self._open()
 
     def _check_alike(self, params: LogisticRegressionParams) -> None:
-        for name in (name for name, rule in RULES.items() if rule.affects_rows):
-            wanted, packed = _value(params, name), _value(self._params, name)
+        known = row_params(self._params)
+        for name, value in row_params(params).items():
+            wanted, packed = value or None, known[name] or None  # no column has an empty name
             if wanted != packed:
                 raise InvalidValueError(
                     f"The estimator has {name}={wanted!r}, but the rows were packed with "
@@ -121,11 +122,6 @@ class PackedRows:
             f"PackedRows({self.count:,} rows, {self.numFeatures:,} features, "
             f"{self.sizeInMB:,.1f} MB {where})"
         )
-
-
-def _value(params: LogisticRegressionParams, name: str) -> object:
-    """Return a Param's value; an empty name of a column is none."""
-    return (params.getOrDefault(name) or None) if params.isDefined(name) else None
 
 
 def frame_of(dataset: DataFrame | PackedRows) -> DataFrame:

@@ -28,7 +28,7 @@ from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.params import RULES, LogisticRegressionParams, check_params
+from sparklr.params import LogisticRegressionParams, check_params, row_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, training_rows
@@ -41,8 +41,7 @@ Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is f
 
 def data_key(params: LogisticRegressionParams) -> Hashable:
     """Return the values of all Params that affect the rows: equal for fits that share blocks."""
-    names = [name for name, rule in RULES.items() if rule.affects_rows]
-    values = [params.getOrDefault(name) if params.isDefined(name) else None for name in names]
+    values = row_params(params).values()
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 

@@ -12,7 +12,7 @@ from sparklr.params.checks import (
     check_params,
     check_thresholds,
 )
-from sparklr.params.declared import RULES, DeclaredParams, check_map, check_value
+from sparklr.params.declared import RULES, DeclaredParams, check_map, check_value, row_params
 from sparklr.params.rules import ParamRule, Range
 from sparklr.params.verbose import HasVerbose, verbose_if_set
 
@@ -30,5 +30,6 @@ __all__ = [
     "check_params",
     "check_thresholds",
     "check_value",
+    "row_params",
     "verbose_if_set",
 ]

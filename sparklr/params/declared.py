@@ -204,6 +204,12 @@ RULES: dict[str, ParamRule] = {
 }
 
 
+def row_params(params: Params) -> dict[str, object]:
+    """Return the values of the Params that affect the rows, by name; None if one is not defined."""
+    names = [name for name, rule in RULES.items() if rule.affects_rows]
+    return {its: params.getOrDefault(its) if params.isDefined(its) else None for its in names}
+
+
 def check_value(name: str, value: object) -> None:
     """Refuse a Param value that is out of range."""
     if name in RULES:  # a subclass may declare other Params

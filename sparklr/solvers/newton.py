@@ -23,7 +23,7 @@ the Hessian of another point: that would save a pass too, but lose digits of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,6 +31,7 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
+from sparklr.solvers.lockstep import lockstep
 from sparklr.solvers.owlqn import owlqn
 from sparklr.solvers.protocol import ROUNDING, Answer, Order, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
@@ -106,16 +107,14 @@ def _roughly(point: Array, gradient: Array, hessian: Array, l1: Array, box: Box)
         precondition=lambda vector: vector / diagonal,
         stop=Stop(ROUGHLY, 0.0, ROUGH_STEPS),
     )
-    query = next(solver)
-    while True:
-        move = query.point - point
+
+    def answer(queries: Mapping[int, Query]) -> Mapping[int, Answer]:
+        move = queries[0].point - point
         product = hessian @ move
         value = float(gradient @ move + 0.5 * move @ product)
-        try:
-            query = solver.send(Answer(value, gradient + product))
-        except StopIteration as finished:
-            solution: Solution = finished.value
-            return solution.point
+        return {0: Answer(value, gradient + product)}
+
+    return lockstep({0: solver}, answer)[0].point
 
 
 def _descend(

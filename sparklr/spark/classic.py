@@ -49,9 +49,10 @@ def task_slots(session: SparkSession) -> int | None:
 
 
 def clone_session(session: SparkSession) -> SparkSession | None:
-    """Return a new session with equal settings, in one call; None if there is no JVM.
+    """Return a new session with the settings of this session, or None without a JVM.
 
-    `newSession` starts with the defaults, and copying the settings takes hundreds of calls.
+    This takes one call. `newSession` starts with the defaults, and copying the settings takes
+    hundreds of calls.
     """
     try:
         classic: JavaObject = session
@@ -175,12 +176,12 @@ class SparkModelCache:
         self._made: tuple[JavaObject, JavaObject] | None = None
 
     def spark_model(self, session: SparkSession) -> SparkModel | None:
-        """Return a model of Spark's own class with default Params; None if there is no JVM."""
+        """Return a model of Spark's own class with default Params, or None without a JVM."""
         java = self.copy_in(session)
         return None if java is None else SparkModel(java)
 
     def copy_in(self, session: SparkSession) -> JavaObject:
-        """Return a copy of the JVM's object for `transform_in_jvm`; None if there is no JVM."""
+        """Return a new copy of the JVM's model, for `transform_in_jvm`, or None without a JVM."""
         try:
             context: JavaObject = session.sparkContext
             if self._made is None or self._made[0] is not context:
