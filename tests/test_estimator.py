@@ -188,7 +188,9 @@ def test_column_names_with_dots_and_nested_columns(two: Any, fitted: Any) -> Non
     assert ours.transform(odd).columns[:2] == odd.columns
 
 
-@pytest.mark.parametrize("solver", ["newton", "l-bfgs", "proximal-newton", "owl-qn"])
+@pytest.mark.parametrize(
+    "solver", ["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
+)
 def test_every_solver_finds_the_same(fitted: Any, solver: str) -> None:
     expected = fitted(regParam=0.01, tol=1e-9)
     ours = fitted(regParam=0.01, tol=1e-9, solver=solver)

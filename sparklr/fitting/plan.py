@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
-import numpy as np
-
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
     make_solver,
     state_bytes,
-    stop_beside_others,
+    stop_with,
     worth_whole,
 )
+from sparklr.fitting.costs import Conditions
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
@@ -40,8 +39,6 @@ log = logging.getLogger("sparklr")
 Key = TypeVar("Key", bound=Hashable)
 Watch: TypeAlias = Callable[[Round], None]
 
-# A warm start from the sample's optimum pays from this many rows per row of the sample.
-WARM_START_RATIO = 4
 # The sampling error limits the accuracy of the sample's optimum, so a rough solution is enough.
 ROUGHLY = Stop(1e-6, 1e-8, 50)
 # The state of all solvers between passes may take this many times the budget of a pass.
@@ -125,6 +122,7 @@ class _Members(Generic[Key]):
         self._members, self._later = members, 0
         self._problems: dict[Key, Problem] = {}
         self._methods: dict[Key, Method] = {}
+        self._conditions: dict[Key, Conditions] = {}
         self._preconditions: dict[Key, Preconditioner] = {}
 
     def pose(
@@ -144,11 +142,12 @@ class _Members(Generic[Key]):
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
             return
-        method = choose_solver(problem, moments.rows, self._members)
+        conditions = Conditions.of(self._passes, moments.rows, self._members)
+        method = choose_solver(problem, conditions)
         # See `Scaling`: Hessians lose digits where rare features are centred, and first
         # derivatives need more steps where features are not.
         self._problems[key] = problem if method.order == 2 else pose(centred=True)
-        self._methods[key] = method
+        self._methods[key], self._conditions[key] = method, conditions
         self._later += 1
 
     def waves(self) -> Iterator[list[Key]]:
@@ -194,20 +193,15 @@ class _Members(Generic[Key]):
 
         A rough optimum is enough: its distance from the true one is mostly sampling error.
         """
-        sample, rows = self._passes.sample, self._passes.moments.rows
-        known = max(sample.rows, 1)
-        events = known - int(np.bincount(sample.labels.astype(int), minlength=1).max())
+        sample = self._passes.sample
         local = LocalPasses((sample,), self._passes.moments, sample)
         problems, solvers = {}, {}
         curvature = SampleCurvature(sample)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            # With fewer events than coefficients, the sample is separated, or nearly so: its
-            # optimum is far from the optimum of all rows.
-            enough = rows >= WARM_START_RATIO * known and events >= problem.size
             plain = spec.initial is None and problem.start_value() is not None
-            if enough and plain and spec.maxIter > 0:
+            if self._conditions[key].starts(problem) and plain and spec.maxIter > 0:
                 start, method = problem.start(), self._methods[key]
                 problems[key] = problem.on_weight(sample.total_weight)
                 precondition = curvature.precondition(problem, method, start, whole=False)
@@ -222,8 +216,7 @@ class _Members(Generic[Key]):
         precondition = self._precondition(key, start if warm is None else warm)
         method, stop = self._methods[key], stop_of(problem.spec)
         make = make_solver(problem, method, precondition)
-        sample, rows = self._passes.sample, self._passes.moments.rows
-        stop = stop_beside_others(problem, method, sample, rows, self._members, stop)
+        stop = stop_with(problem, method, self._conditions[key], stop)
         if warm is None or value is None:
             return make(start, stop)
         return warm_started(problem, make, warm, value, stop)
@@ -243,7 +236,7 @@ class _Members(Generic[Key]):
 
     def _precondition(self, key: Key, point: Array) -> Preconditioner:
         problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
-        whole = worth_whole(problem, sample, self._passes.moments.rows, self._members)
+        whole = worth_whole(problem, self._conditions[key])
         made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
         self._preconditions[key] = made
         return made

@@ -54,7 +54,8 @@ class SampleCurvature:
         affordable = width <= FACTORED_SIZE and problem.scaling.features < most
         # Fewer rows than features leave most directions without curvature.
         telling = self._sample.rows >= width
-        if affordable and telling and method.preconditioned and (whole or not method.general):
+        pays = whole or method.square or not method.general
+        if affordable and telling and method.preconditioned and pays:
             whole = whole and problem.size <= FACTORED_SIZE
             whole = whole and problem.summed_size <= HESSIAN_LIMIT
             try:

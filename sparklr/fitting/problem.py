@@ -227,13 +227,14 @@ class Problem:
         """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
 
         A level that is too rare to be among them has no curvature there, and would be sent far
-        out: it gets all of the start's, and a feature of which they have less than all rows do,
-        what is lacking. The others get as much as keeps the Hessian of so many unknown numbers
-        from being singular.
+        out: it gets all of the start's, and a feature of which they have less than half of what
+        all rows do, what is lacking. Random differences are no lack: on correlated features the
+        least addition to the diagonal exceeds the curvature of most directions. So all features get
+        only as much as keeps the Hessian of so many unknown numbers from being singular.
         """
-        share = min(1.0, unknown / max(seen.rows, 1)) * 1e-2 + 1e-8
+        share = min(1.0, unknown / max(seen.rows, 1)) ** 2 * 1e-2 + 1e-8
         lacking = np.zeros(self.scaling.shape)
-        lacking[:, : len(self.squares)] = 1 - self.scaling.mean_squares(seen) / self.squares
+        lacking[:, : len(self.squares)] = 1 - 2 * self.scaling.mean_squares(seen) / self.squares
         return (share + np.clip(lacking.ravel(), 0, 1)) * self.start_curvature()
 
     def _origin(self) -> Array | None:

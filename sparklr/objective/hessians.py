@@ -59,16 +59,25 @@ def cross_products(matrix: Matrix) -> CrossProducts:
 
 def summed_sparse(matrix: Matrix) -> bool:
     """Whether the Hessian of these rows is cheaper by sparse products than by dense ones."""
+    return is_sparse(matrix) and multiplications(matrix) < _dense_multiplications(matrix)
+
+
+def multiplications(matrix: Matrix) -> float:
+    """Return what a row of a binomial Hessian costs, by the cheaper products, in those of BLAS."""
+    dense = _dense_multiplications(matrix)
     if not is_sparse(matrix) or not matrix.shape[0]:
-        return False
+        return dense
     some = matrix[:ROWS_TO_COMPARE]
-    rows, features = some.shape
     often = _often(some)
-    dense = int(often.sum()) + 1
+    count, rows = int(often.sum()) + 1, some.shape[0]
     left = np.bincount(_row_of_each(some)[~often[some.indices]], minlength=rows)  # r of each row
-    cost = SORTED * some.nnz + OFTEN_OFTEN * rows * dense**2
-    cost += RARE_OFTEN * dense * left.sum() + RARE_RARE * (left @ left)
-    return bool(cost < rows * (features + 1.0) ** 2)
+    cost = SORTED * some.nnz + RARE_OFTEN * count * left.sum() + RARE_RARE * (left @ left)
+    return min(dense, float(OFTEN_OFTEN * count**2 + cost / rows))
+
+
+def _dense_multiplications(matrix: Matrix) -> float:
+    width = int(matrix.shape[1]) + 1
+    return float(width * width)
 
 
 def _row_of_each(matrix: sp.csr_matrix) -> IntArray:

@@ -120,8 +120,8 @@ class DeclaredParams(
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The optimisation method: auto, newton, l-bfgs, proximal-newton or owl-qn. newton and "
-        "l-bfgs need a penalty without an L1 term; auto chooses by penalty and size.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs or owl-qn. "
+        "newton and l-bfgs need a penalty without an L1 term; auto chooses by penalty and cost.",
         typeConverter=TypeConverters.toString,
     )
 

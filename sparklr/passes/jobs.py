@@ -32,6 +32,8 @@ from sparklr.spark.private_session import PrivateFrame
 
 log = logging.getLogger("sparklr")
 
+# Tasks at once, where the platform does not say.
+UNKNOWN_SLOTS = 64
 # Names of blocks per batch, if blocks lie in files: the number hardly matters.
 NAMES_A_BATCH = 1_000
 # Bytes of blocks that one task may hold at once, if we cannot set the size of a batch.
@@ -96,10 +98,20 @@ class SparkPasses:
 
     def _mapped_passes(self, gathered: Gathered) -> LocalPasses | None:
         """Return passes without jobs if all files are readable and there is a thread per slot."""
-        threads = useful_threads(self.source.settings.slots)
-        if gathered.mapped is None or threads < (self.source.settings.slots or threads + 1):
+        settings = self.source.settings
+        threads = useful_threads(settings.slots)
+        enough = threads >= (settings.slots or threads + 1)
+        if gathered.mapped is None or not enough or not settings.map_files:
             return None
         return LocalPasses(gathered.mapped, self.moments, self.sample, threads, self.folds)
+
+    @property
+    def jobs(self) -> bool:
+        return self._mapped is None
+
+    @property
+    def slots(self) -> int:
+        return self.source.settings.slots or UNKNOWN_SLOTS
 
     @property
     def blocks(self) -> DataFrame:

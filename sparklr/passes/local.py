@@ -31,6 +31,11 @@ class LocalPasses:
     threads: int = 1
     folds: Mapping[int, Moments] = field(default_factory=dict)
     local: bool = True
+    jobs: bool = False
+
+    @property
+    def slots(self) -> int:
+        return self.threads
 
     @staticmethod
     def of(blocks: Sequence[Block], features: int) -> LocalPasses:

@@ -35,6 +35,14 @@ class Passes(Protocol):
     def local(self) -> bool:
         """Whether the rows are in this process, so that a pass costs no Spark job."""
 
+    @property
+    def jobs(self) -> bool:
+        """Whether a pass is a Spark job."""
+
+    @property
+    def slots(self) -> int:
+        """The number of threads or tasks that share a pass."""
+
     def read(self, reading: Reading[Part]) -> Part:
         """Return the part of all blocks, merged in their order."""
 

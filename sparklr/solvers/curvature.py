@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import block_diag, cho_factor, cho_solve
 
 from sparklr.arrays import Array, BoolArray, IntArray
 
@@ -50,6 +50,10 @@ class BlockInverse:
             if len(at):
                 result[at] = cho_solve(factor, vector[at])
         return result
+
+    def matrix(self) -> Array:
+        """Return the matrix itself, (C q, C q)."""
+        return np.asarray(block_diag(*self._blocks))
 
     def within(self, free: BoolArray) -> BlockInverse:
         """Return the inverse of the free coordinates' part, zero for the others."""

@@ -15,15 +15,16 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
-from sparklr.solvers.curvature import Preconditioner, identity
+from sparklr.solvers.curvature import BlockInverse, Preconditioner, identity
 from sparklr.solvers.fallback import with_fallback
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.newton import newton, proximal_newton
 from sparklr.solvers.owlqn import owlqn
 from sparklr.solvers.protocol import Solver, Stop
+from sparklr.solvers.proximal_bfgs import proximal_bfgs
 
-MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "owl-qn"]
-SolverName: TypeAlias = Literal["auto", "newton", "l-bfgs", "proximal-newton", "owl-qn"]
+MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
+SolverName: TypeAlias = Literal["auto"] | MethodName
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +52,17 @@ class Make(Protocol):
 class Method:
     """A solver by name.
 
-    order : the derivatives that it needs; with 2, it holds Hessians
+    order : the derivatives that it needs
     general : whether it can handle l1 terms and bounds
-    preconditioned : whether it uses an approximate inverse Hessian
+    square : whether it holds a matrix (n, n): the Hessian, or an estimate of it
+    preconditioned : whether it uses a preconditioner, the curvature of a sample
     counterpart : the method of the same order with the opposite `general`
     """
 
     name: MethodName
     order: Literal[1, 2]
     general: bool
+    square: bool
     preconditioned: bool
     counterpart: MethodName
     make: Make
@@ -75,6 +78,13 @@ def _proximal_newton(task: Task, start: Array, stop: Stop) -> Solver:
     return with_fallback(method, lambda at, left: _owlqn(task, at, left), stop)
 
 
+def _proximal_bfgs(task: Task, start: Array, stop: Stop) -> Solver:
+    known, curvature = task.precondition, task.curvature
+    hessian = known.matrix() if isinstance(known, BlockInverse) else np.diag(curvature)
+    method = proximal_bfgs(start, task.l1, hessian, box=task.box, curvature=curvature, stop=stop)
+    return with_fallback(method, lambda at, left: _owlqn(task, at, left), stop)
+
+
 def _lbfgs(task: Task, start: Array, stop: Stop) -> Solver:
     return lbfgs(start, precondition=task.precondition, stop=stop)
 
@@ -84,10 +94,11 @@ def _owlqn(task: Task, start: Array, stop: Stop) -> Solver:
 
 
 _ALL = (
-    Method("newton", 2, False, False, "proximal-newton", _newton),
-    Method("l-bfgs", 1, False, True, "owl-qn", _lbfgs),
-    Method("proximal-newton", 2, True, False, "newton", _proximal_newton),
-    Method("owl-qn", 1, True, True, "l-bfgs", _owlqn),
+    Method("newton", 2, False, True, False, "proximal-newton", _newton),
+    Method("l-bfgs", 1, False, False, True, "owl-qn", _lbfgs),
+    Method("proximal-newton", 2, True, True, False, "newton", _proximal_newton),
+    Method("proximal-bfgs", 1, True, True, True, "l-bfgs", _proximal_bfgs),
+    Method("owl-qn", 1, True, False, True, "l-bfgs", _owlqn),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
 SOLVERS = ("auto", *METHODS)
@@ -100,6 +111,10 @@ def method_of(name: str) -> Method:
     return METHODS[name]
 
 
-def method_for(order: Literal[1, 2], *, smooth: bool) -> Method:
-    """Return the method of this order for a smooth problem, or for one that is not smooth."""
-    return next(its for its in _ALL if its.order == order and its.general != smooth)
+def method_for(order: Literal[1, 2], *, smooth: bool, square: bool = False) -> Method:
+    """Return the method of this order for a smooth problem, or for one that is not smooth.
+
+    Of the two of order 1 for problems that are not smooth, `square` is the one with a matrix.
+    """
+    fitting = [its for its in _ALL if its.order == order and its.general != smooth]
+    return next((its for its in fitting if its.square == square), fitting[0])

@@ -83,6 +83,7 @@ def test_fits_go_on_and_each_refusal_is_told_once(
     assert sorted(text.split(":")[0] for text in told) == [
         "cannot persist the packed rows",
         "the default of spark.sparklr.localMB is used",
+        "the default of spark.sparklr.mapFiles is used",
         "the default of spark.sparklr.roundMB is used",
         "the rows are packed again for each pass. To save them once per fit instead, set the "
         f"environment variable {packing.TEMPORARY_PATH} to a path that the cluster can write to.",

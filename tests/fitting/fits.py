@@ -20,7 +20,7 @@ from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
 
 SMOOTH: list[SolverName] = ["newton", "l-bfgs"]
-WITH_L1: list[SolverName] = ["proximal-newton", "owl-qn"]
+WITH_L1: list[SolverName] = ["proximal-newton", "proximal-bfgs", "owl-qn"]
 SPECS: dict[str, Spec] = {
     **{name: Spec(BINOMIAL, regParam=0.02, solver=name) for name in SMOOTH},
     **{name: Spec(BINOMIAL, regParam=0.02, elasticNetParam=0.5, solver=name) for name in WITH_L1},
@@ -34,7 +34,12 @@ class CountedPasses:
 
     inner: LocalPasses
     local: bool = False
+    jobs: bool = False
     readings: list[int] = field(default_factory=list)
+
+    @property
+    def slots(self) -> int:
+        return self.inner.slots
 
     @property
     def moments(self) -> Moments:

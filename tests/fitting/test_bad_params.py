@@ -46,7 +46,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("aggregationDepth", 1, "2 or more"),
     ("maxBlockSizeInMB", -1.0, "0 (automatic) or more"),
     ("family", "poisson", "auto, binomial, multinomial"),
-    ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, owl-qn"),
+    ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn"),
 ]
 
 

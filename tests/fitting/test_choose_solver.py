@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from sparklr.fitting import preconditioner
-from sparklr.fitting.choose_solver import (
-    HESSIAN_SIZE,
-    SPARSE_HESSIAN_SIZE,
-    check_solver,
-    choose_solver,
-)
+from sparklr.fitting.choose_solver import ESTIMATED_SIZE, check_solver, choose_solver
+from sparklr.fitting.costs import Conditions
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT, SampleCurvature
 from sparklr.fitting.problem import Problem
@@ -26,70 +24,107 @@ from sparklr.solvers.methods import METHODS, SolverName
 from tests.fitting.fits import SMOOTH, SPECS, WITH_L1, CountedPasses, every_spec, fit_one, pass_over
 from tests.problems import make_rows
 
-# As many as make any Hessian beyond HESSIAN_SIZE too much work.
-MANY = 100_000
+# Rows of a sample without events, and more than it can be a start for.
+FEW, MANY = 6, 100_000
 
 
 def problem_of(spec: Spec, size: int, classes: int = 2) -> Problem:
     """A problem that asks for this many numbers."""
     rng = np.random.default_rng(0)
     features = size // (1 if spec.family is BINOMIAL else classes) - spec.fitIntercept
-    labels = np.arange(6.0) % classes
-    passes = LocalPasses.of([Block(rng.normal(size=(6, features)), labels, None)], features)
+    labels = np.arange(float(FEW)) % classes
+    passes = LocalPasses.of([Block(rng.normal(size=(FEW, features)), labels, None)], features)
     problem = Problem.of(spec, passes.moments, classes)
     assert problem.size == size
     return problem
 
 
+def conditions_of(problem: Problem, rows: int, sampled: int = FEW, **others: Any) -> Conditions:
+    """Rows of which so many are sampled, half of them events."""
+    matrix = np.ones((sampled, problem.scaling.features))
+    sample = Block(matrix, np.arange(float(sampled)) % 2, None)
+    return Conditions(rows, sample, **{"slots": 1, "jobs": False, **others})
+
+
+def chosen(problem: Problem, rows: int, sampled: int = FEW, **others: Any) -> str:
+    return choose_solver(problem, conditions_of(problem, rows, sampled, **others)).name
+
+
 @pytest.mark.parametrize(
-    ("size", "mixing", "rows", "expected"),
+    ("size", "rows", "sampled", "order"),
     [
-        (HESSIAN_SIZE, 0.0, MANY, "newton"),
-        (HESSIAN_SIZE + 1, 0.0, 10, "l-bfgs"),
-        (HESSIAN_SIZE, 0.5, MANY, "proximal-newton"),
-        (HESSIAN_SIZE + 1, 0.5, MANY, "owl-qn"),
-        (SPARSE_HESSIAN_SIZE, 0.5, 500, "proximal-newton"),
-        (SPARSE_HESSIAN_SIZE, 0.5, 501, "owl-qn"),
-        (SPARSE_HESSIAN_SIZE + 1, 0.5, 10, "owl-qn"),
+        (10, 1_000, 1_000, 2),
+        (10, 10**6, 10_000, 2),  # a Hessian costs less than the readings that it saves
+        (200, 10**6, 10_000, 1),  # the sample has the curvature
+        (200, 10**6, 400, 2),  # it has too few events for that
+        (200, 1_000, 1_000, 2),  # the sample is all rows
+        (2_000, 1_000, 1_000, 1),
     ],
 )
-def test_auto_goes_by_penalty_size_and_rows(
-    size: int, mixing: float, rows: int, expected: str
-) -> None:
-    spec = Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing)
-    assert choose_solver(problem_of(spec, size), rows).name == expected
+@pytest.mark.parametrize("mixing", [0.0, 0.5])
+def test_auto_goes_by_costs(size: int, rows: int, sampled: int, order: int, mixing: float) -> None:
+    problem = problem_of(Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing), size)
+    of_order = {1: ("l-bfgs", "proximal-bfgs"), 2: ("newton", "proximal-newton")}
+    if size <= ESTIMATED_SIZE:
+        assert chosen(problem, rows, sampled) == of_order[order][mixing > 0]
+    else:
+        assert chosen(problem, rows, sampled) == ("l-bfgs", "owl-qn")[mixing > 0]
+
+
+def test_readings_that_are_jobs_are_saved_by_hessians() -> None:
+    problem = problem_of(Spec(BINOMIAL, regParam=0.1), 100)
+    assert chosen(problem, 10**6, 10_000, slots=2) == "l-bfgs"
+    assert chosen(problem, 10**6, 10_000, slots=2, jobs=True) == "newton"
+    assert chosen(problem, 10**6, 10_000, slots=2, jobs=True, fits=30) == "l-bfgs"
+
+
+def test_rows_that_store_little_have_cheap_hessians() -> None:
+    """One-hot rows: ten columns of three levels, two of 165."""
+    problem = problem_of(Spec(BINOMIAL, regParam=0.1), 361)
+    levels = np.array([3] * 10 + [165] * 2)
+    drawn = np.random.default_rng(0).random((4_000, 12)) * levels
+    indices = (drawn.astype(int) + levels.cumsum() - levels).ravel()
+    shape = 4_000, levels.sum()
+    matrix = sp.csr_matrix((np.ones(48_000), indices, np.arange(4_001) * 12), shape=shape)
+    sparse = Block(matrix, (np.arange(4_000) % 20 == 0).astype(float), None)
+    dense = sparse.with_matrix(matrix.toarray())
+    found = [
+        choose_solver(problem, Conditions(10**6, its, slots=2, jobs=False)).name
+        for its in (sparse, dense)
+    ]
+    assert found == ["newton", "l-bfgs"]
 
 
 def test_bounds_ask_for_a_solver_that_keeps_them() -> None:
-    for size, expected in ((HESSIAN_SIZE, "proximal-newton"), (HESSIAN_SIZE + 1, "owl-qn")):
-        lower = np.zeros((1, size))
-        spec = Spec(BINOMIAL, bounds=Bounds(lower, lower + np.inf))
-        assert choose_solver(problem_of(spec, size), 10).name == expected
+    lower = np.zeros((1, 200))
+    problem = problem_of(Spec(BINOMIAL, bounds=Bounds(lower, lower + np.inf)), 200)
+    assert chosen(problem, 1_000, 1_000) == "proximal-newton"
+    assert chosen(problem, 10**6, 10_000) == "proximal-bfgs"
 
 
 def test_size_counts_every_class() -> None:
     spec = Spec(MULTINOMIAL, regParam=0.1)
-    assert choose_solver(problem_of(spec, HESSIAN_SIZE, classes=5), MANY).name == "newton"
-    assert choose_solver(problem_of(spec, HESSIAN_SIZE + 5, classes=5), MANY).name == "l-bfgs"
+    assert chosen(problem_of(spec, 100, classes=5), 1_000, 1_000) == "newton"
+    assert chosen(problem_of(spec, 2_000, classes=5), 1_000, 1_000) == "l-bfgs"
 
 
 @pytest.mark.parametrize("name", SMOOTH + WITH_L1)
 def test_a_named_solver_is_kept(name: SolverName) -> None:
-    for size in (5, HESSIAN_SIZE + 1):
-        assert choose_solver(problem_of(Spec(BINOMIAL, solver=name), size), MANY).name == name
+    for size in (5, 2_000):
+        assert chosen(problem_of(Spec(BINOMIAL, solver=name), size), MANY) == name
 
 
 def test_an_l1_term_of_weight_zero_is_smooth() -> None:
     spec = Spec(BINOMIAL, regParam=0.0, elasticNetParam=1.0)
-    assert choose_solver(problem_of(spec, 5), MANY).name == "newton"
+    assert chosen(problem_of(spec, 5), MANY) == "newton"
     check_solver(replace(spec, solver="newton"))
 
 
-@pytest.mark.parametrize("name", ["newton", "proximal-newton"])
+@pytest.mark.parametrize("name", ["newton", "proximal-newton", "proximal-bfgs"])
 def test_a_hessian_too_large_is_refused_with_a_remedy(name: SolverName) -> None:
     problem = problem_of(Spec(BINOMIAL, solver=name), HESSIAN_LIMIT + 1)
     with pytest.raises(ValueError, match="limit") as refused:
-        choose_solver(problem, MANY)
+        chosen(problem, MANY)
     message = str(refused.value)
     for part in (f"solver='{name}'", str(HESSIAN_LIMIT), str(HESSIAN_LIMIT + 1), "solver='auto'"):
         assert part in message
@@ -106,12 +141,12 @@ def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
         spec = Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing)
         problem = Problem.of(spec, passes.moments, 2)
         assert problem.size == 3
-        assert choose_solver(problem, 6).name == expected
+        assert chosen(problem, FEW) == expected
         start = problem.start()
         made = SampleCurvature(block).precondition(problem, METHODS[expected], start, whole=True)
         assert np.isfinite(made(np.ones(3))).all()
         with pytest.raises(ValueError, match=r"a Hessian of 1000001 x 1000001 numbers"):
-            choose_solver(replace(problem, spec=replace(spec, solver="newton")), 6)
+            chosen(replace(problem, spec=replace(spec, solver="newton")), FEW)
 
 
 @pytest.mark.parametrize(("name", "instead"), [("newton", "proximal-newton"), ("l-bfgs", "owl-qn")])

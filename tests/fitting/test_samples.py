@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.fitting import plan
-from sparklr.fitting.plan import WARM_START_RATIO, fit_all
+from sparklr.fitting import costs
+from sparklr.fitting.costs import WARM_START_RATIO
+from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
@@ -29,7 +30,7 @@ def test_a_warm_start_ends_where_a_plain_one_does(
     passes = pass_over(make_rows(7, 3000, 5, classes, weighted=True), pieces=2, sample=500)
     warm_fits, warm_readings = fit_all({0: spec}, passes, classes)
     # The same sample, which is also the preconditioner's, but no start from its optimum.
-    monkeypatch.setattr(plan, "WARM_START_RATIO", 1e9)
+    monkeypatch.setattr(costs, "WARM_START_RATIO", 1e9)
     plain_fits, plain_readings = fit_all({0: spec}, passes, classes)
     warm, plain = warm_fits[0], plain_fits[0]
     assert warm.converged

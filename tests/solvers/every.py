@@ -10,6 +10,7 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.solvers import Query, Solution, Solver, Stop, lbfgs, newton, owlqn, proximal_newton
+from sparklr.solvers.proximal_bfgs import proximal_bfgs
 from tests.problems import SMOOTH, WITH_L1, Ask, Case, ask_quadratic, random_matrix, run
 
 TIGHT = Stop(relative=1e-11, absolute=1e-13, max_steps=1000)
@@ -45,6 +46,12 @@ L1_SOLVERS: dict[str, Make] = {
         case.start, case.weights, precondition=_diagonal(case), stop=stop
     ),
     "proximal_newton": lambda case, stop: proximal_newton(case.start, case.weights, stop=stop),
+    "proximal_bfgs": lambda case, stop: proximal_bfgs(
+        case.start, case.weights, _curvature(case), stop=stop
+    ),
+    "proximal_bfgs plain": lambda case, stop: proximal_bfgs(
+        case.start, case.weights, np.diag(_curvature(case).diagonal()), stop=stop
+    ),
 }
 SOLVERS = SMOOTH_SOLVERS | L1_SOLVERS
 # What solves with an l1 term solves without one too.

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparklr.solvers import Box, Query, Stop
+from sparklr.solvers import BlockInverse, Box, Query, Stop
+from sparklr.solvers.curvature import identity
 from sparklr.solvers.methods import METHODS, SOLVERS, Method, Task, method_for, method_of
 from tests.problems import ask_quadratic, random_matrix, run
 
@@ -49,22 +50,19 @@ def test_the_general_ones_keep_to_l1_terms_and_bounds(method: Method) -> None:
 
 @every_method
 def test_only_some_are_preconditioned(method: Method) -> None:
-    asked = []
-
-    def precondition(vector):  # type: ignore[no-untyped-def]
-        asked.append(1)
-        return vector
-
-    run(method.make(task(precondition=precondition), np.zeros(4), Stop()), ASK)
-    assert bool(asked) == method.preconditioned
+    plain, good = (
+        run(method.make(task(precondition=its), np.zeros(4), Stop()), ASK).steps
+        for its in (identity, BlockInverse(MATRIX[None]))
+    )
+    assert (good < plain) == method.preconditioned
 
 
 @every_method
 def test_counterparts_are_of_one_order_and_of_both_kinds(method: Method) -> None:
     other = METHODS[method.counterpart]
-    assert (other.order, other.counterpart) == (method.order, method.name)
-    assert other.general != method.general
-    assert method_for(method.order, smooth=not method.general) is method
+    assert (other.order, other.general) == (method.order, not method.general)
+    found = method_for(method.order, smooth=not method.general, square=method.square)
+    assert found is method
 
 
 def test_an_unknown_name_is_refused() -> None:

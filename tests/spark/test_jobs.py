@@ -174,16 +174,15 @@ def descriptions(spark: Any) -> dict[int, str]:
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_the_jobs_of_a_fit_name_its_passes(
-    spark: Any, two: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: 1)  # passes as jobs
+def test_the_jobs_of_a_fit_name_its_passes(spark: Any, two: Any) -> None:
     before = set(descriptions(spark))
     spark.conf.set("spark.sparklr.localMB", "0")
+    spark.conf.set("spark.sparklr.mapFiles", "false")
     try:
         model = LogisticRegressionEstimator().fit(two)
     finally:
         spark.conf.unset("spark.sparklr.localMB")
+        spark.conf.unset("spark.sparklr.mapFiles")
 
     def found() -> set[str]:
         return {text for number, text in descriptions(spark).items() if number not in before}

@@ -64,7 +64,7 @@ def test_no_other_solver_goes_lower(kind: str, penalty: str) -> None:
 def named_solvers() -> Iterator[ParameterSet]:
     """Each kind, penalty and solver that can handle the penalty; expected failures are marked."""
     for kind, (penalty, (_, mixing)) in product(KINDS, PENALTIES.items()):
-        for solver in ("newton", "l-bfgs", "proximal-newton", "owl-qn"):
+        for solver in ("newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"):
             if mixing and not METHODS[solver].general:
                 continue
             unseen = kind in FLAT and penalty == "none" and METHODS[solver].order == 1
