@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, IntArray
+from sparklr.arrays import Array, IntArray, nonzeros
 from sparklr.rows.blocks import Block
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
@@ -173,7 +173,7 @@ def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, A
         spread,
         matrix.min(axis=0),
         matrix.max(axis=0),
-        int(np.count_nonzero(matrix)),
+        nonzeros(matrix),
     )
 
 
@@ -203,4 +203,4 @@ def _sparse_spread(matrix: sp.csr_matrix, weights: Array) -> tuple[Array, Array,
     maximum = np.where(stored < rows, 0.0, -np.inf)
     np.minimum.at(minimum, columns, data)
     np.maximum.at(maximum, columns, data)
-    return mean, spread, minimum, maximum, int(np.count_nonzero(data))
+    return mean, spread, minimum, maximum, nonzeros(data)

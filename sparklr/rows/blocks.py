@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from sparklr.arrays import Array, Buffer, IntArray, Matrix, is_sparse
+from sparklr.arrays import Array, Buffer, IntArray, Matrix, is_sparse, nonzeros
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -170,7 +170,7 @@ def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
     """Return the rows of all pieces as one matrix, dense or CSR by the share of nonzero values."""
     if not any(sp.issparse(piece) for piece in pieces):
         dense = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        share = np.count_nonzero(dense) / max(dense.size, 1)
+        share = nonzeros(dense) / max(dense.size, 1)
         return dense if share >= SPARSE_BELOW else sp.csr_matrix(dense)
     sparse = sp.vstack([sp.csr_matrix(piece) for piece in pieces], format="csr")
     size = sparse.shape[0] * sparse.shape[1]
