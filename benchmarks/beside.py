@@ -54,7 +54,7 @@ class Beside:
 def main(name: str, scale: str) -> None:
     """Run the other process, which ends when its input ends."""
     (workload,) = chosen([name])
-    with quiet_session(heap_for(float(scale), 2), "beside.log") as spark:
+    with quiet_session(heap_for(float(scale), 2), "beside.log", workload.master) as spark:
         rows = Rows(workload.dataset, spark, float(scale))
         ours, _ = rivals_in_session(workload, rows)
         for line in sys.stdin:

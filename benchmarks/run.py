@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -34,19 +34,9 @@ MOST_PAIRS = 15
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the chosen workloads; return 1 if a run fails, else 0."""
     options = _options(arguments)
-    heap, load = heap_for(options.scale, 2 if options.beside else 1), os.getloadavg()[0]
     outcomes = []
-    with quiet_session(heap) as spark:
-        machine = describe(spark, heap, load)
-        print(*(f"- {name}: {value}" for name, value in machine.items()), sep="\n", flush=True)
-        for dataset, sharing in groupby(options.workloads, lambda one: one.dataset):
-            rows = Rows(dataset, spark, options.scale)
-            for one in sharing:
-                sides = measure(one, rows, options)
-                counts = (rows.count, dataset.features)
-                outcomes.append(Outcome(one.name, options.scale, *counts, sides, machine))
-                keep(outcomes[-1], LINES)
-            rows.close()
+    for master, workloads in groupby(options.workloads, lambda one: one.master):
+        outcomes += measure_all(workloads, master, options)
     print(f"\n{table(outcomes)}\n")
     if not (options.quick or options.beside):
         print("Page:", write_page(known(LINES, options.scale), ROOT))
@@ -74,6 +64,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     except ValueError as trouble:
         parser.error(str(trouble))
     return options
+
+
+def measure_all(
+    workloads: Iterable[Workload], master: str, options: argparse.Namespace
+) -> Iterator[Outcome]:
+    """Measure workloads of one master in one session, which ends with them."""
+    heap, load = heap_for(options.scale, 2 if options.beside else 1), os.getloadavg()[0]
+    with quiet_session(heap, master=master) as spark:
+        machine = describe(spark, heap, load)
+        print(*(f"- {name}: {value}" for name, value in machine.items()), sep="\n", flush=True)
+        for dataset, sharing in groupby(workloads, lambda one: one.dataset):
+            rows = Rows(dataset, spark, options.scale)
+            for one in sharing:
+                sides = measure(one, rows, options)
+                counts = (rows.count, dataset.features)
+                outcome = Outcome(one.name, options.scale, *counts, sides, machine)
+                keep(outcome, LINES)
+                yield outcome
+            rows.close()
 
 
 def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict[str, Side]:

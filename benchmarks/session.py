@@ -18,10 +18,19 @@ from pyspark.sql import SparkSession
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 CORES = 2
+LOCAL = f"local[{CORES}]"
+EXECUTOR_MB = 4096
+
+
+def cluster_of(executors: int) -> str:
+    """Return the master of a cluster on this machine, of so many processes with one core each."""
+    return f"local-cluster[{executors},1,{EXECUTOR_MB}]"
 
 
 @contextmanager
-def quiet_session(heap: str = "2g", log: str = "spark.log") -> Iterator[SparkSession]:
+def quiet_session(
+    heap: str = "2g", log: str = "spark.log", master: str = LOCAL
+) -> Iterator[SparkSession]:
     """Open a session on two local cores, whose JVM has this heap and prints only errors."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -30,9 +39,12 @@ def quiet_session(heap: str = "2g", log: str = "spark.log") -> Iterator[SparkSes
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     settings = Path(__file__).with_name("log4j2.properties").as_uri()
     builder = (
-        SparkSession.builder.master(f"local[{CORES}]")
+        SparkSession.builder.master(master)
         .appName("sparklr benchmarks")
         .config("spark.driver.memory", heap)
+        .config("spark.executor.memory", f"{EXECUTOR_MB}m")
+        # On a cluster the driver cannot read the executors' files.
+        .config("spark.sparklr.mapFiles", str(master == LOCAL).lower())
         .config("spark.driver.maxResultSize", "0")
         .config("spark.driver.extraJavaOptions", f'"-Dlog4j2.configurationFile={settings}"')
         .config("spark.ui.enabled", "false")

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks import corpus, data
 from benchmarks.judge import Penalty
+from benchmarks.session import LOCAL, cluster_of
 
 # fit: a fit; second: a fit on packed rows; transform: scores; the others are grid searches.
 # validator: our validator against Spark's; estimator: our estimator in Spark's validator; pipeline:
@@ -47,6 +48,7 @@ class Workload:
     penalty: Penalty = NO_PENALTY
     target: float | None = None
     kind: Kind = "fit"
+    master: str = LOCAL
 
 
 def _dense(rows: int, features: int, draw: data.Features, **truth: Any) -> Dataset:
@@ -74,21 +76,21 @@ GRID_50 = _independent(100_000, 50)
 GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_000_000)]
 
 WORKLOADS = [
-    Workload("tiny", "few rows, L2 0.01", TINY, Penalty(1e-2), 0.35),
-    Workload("well", "independent features, L2 0.01", WELL, Penalty(1e-2), 0.75),
+    Workload("tiny", "few rows, L2 0.01", TINY, Penalty(1e-2), 0.20),
+    Workload("well", "independent features, L2 0.01", WELL, Penalty(1e-2), 0.60),
     Workload("second", "a second fit, on packed rows", WELL, Penalty(1e-2), 0.15, "second"),
     Workload("transform", "scores of a model", WELL, Penalty(1e-2), 1.05, "transform"),
-    Workload("corr", "correlated features, L2 1e-4", CORRELATED, L2, 0.20),
+    Workload("corr", "correlated features, L2 1e-4", CORRELATED, L2, 0.15),
     Workload("corr-l1", "correlated features, L1 1e-4", CORRELATED, L1, 0.15),
-    Workload("corr-en", "correlated features, elastic net", CORRELATED, Penalty(1e-3, 0.5), 0.20),
-    Workload("unpenalised", "mixed features, no penalty", MIXED, NO_PENALTY, 0.40),
-    Workload("multi", "10 classes, L2 1e-3", MULTI, Penalty(1e-3), 0.50),
-    Workload("multi-l1", "10 classes, L1 1e-3", MULTI, Penalty(1e-3, 1.0), 0.50),
-    Workload("sparse", "hashed tokens, L2 1e-4", SPARSE, L2, 0.60),
-    Workload("sparse-l1", "hashed tokens, L1 1e-4", SPARSE, L1, 0.70),
-    Workload("onehot", "one-hot levels, L2 1e-4", ONEHOT, L2, 0.50),
-    Workload("onehot-l1", "one-hot levels, L1 1e-4", ONEHOT, L1, 0.50),
-    Workload("onehot-plain", "one-hot levels, no penalty", ONEHOT, NO_PENALTY, 0.50),
+    Workload("corr-en", "correlated features, elastic net", CORRELATED, Penalty(1e-3, 0.5), 0.15),
+    Workload("unpenalised", "mixed features, no penalty", MIXED, NO_PENALTY, 0.30),
+    Workload("multi", "10 classes, L2 1e-3", MULTI, Penalty(1e-3), 0.40),
+    Workload("multi-l1", "10 classes, L1 1e-3", MULTI, Penalty(1e-3, 1.0), 0.45),
+    Workload("sparse", "hashed tokens, L2 1e-4", SPARSE, L2, 0.50),
+    Workload("sparse-l1", "hashed tokens, L1 1e-4", SPARSE, L1, 0.50),
+    Workload("onehot", "one-hot levels, L2 1e-4", ONEHOT, L2, 0.30),
+    Workload("onehot-l1", "one-hot levels, L1 1e-4", ONEHOT, L1, 0.30),
+    Workload("onehot-plain", "one-hot levels, no penalty", ONEHOT, NO_PENALTY, 0.30),
     Workload("text", "docstrings, 5 packages, L2 1e-3", TEXT, Penalty(1e-3), 0.50),
     Workload("text-two", "docstrings of pandas or not, L2 1e-3", TEXT_TWO, Penalty(1e-3), 0.50),
     Workload("text-l1", "docstrings of pandas or not, L1 1e-3", TEXT_TWO, Penalty(1e-3, 1.0), 0.50),
@@ -103,6 +105,18 @@ WORKLOADS = [
     ),
     Workload("grid-pipeline", "grid search behind a scaler", GRID, target=0.08, kind="pipeline"),
     Workload("grid-many", "5 folds × 60 beside one fit", GRID_50, target=12.0, kind="many"),
+]
+# The same rows in two executor processes, where each pass is a job.
+WORKLOADS += [
+    replace(
+        one,
+        name=f"cluster-{one.name}",
+        says=f"{one.says}, 2 executors",
+        target=None,
+        master=cluster_of(2),
+    )
+    for one in WORKLOADS
+    if one.name in ("well", "corr", "grid")
 ]
 QUICK = ("tiny", "well", "second", "corr-l1", "unpenalised", "multi", "onehot*")
 

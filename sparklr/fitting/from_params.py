@@ -22,7 +22,7 @@ from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.methods import SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
-from sparklr.spark.settings import local_bytes
+from sparklr.spark.settings import local_bytes, may_map_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,7 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
         block_bytes=int(params.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes,
         depth=params.getAggregationDepth(),
         slots=classic.task_slots(session),
+        map_files=may_map_files(session),
         width=rows.width,
         classes=rows.classes,
         folded=rows.folded,

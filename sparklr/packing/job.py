@@ -59,6 +59,7 @@ class PackSettings:
     depth: int = 2  # levels of that merge
     slots: int | None = None  # tasks that can run at once, if known
     files: bool = True  # whether workers may keep blocks in files
+    map_files: bool = True  # whether the driver may sum blocks in files that it can read
     width: int | None = None  # number of features, if the metadata have it
     classes: int | None = None  # number of classes, if the metadata have it
     folded: bool = False  # whether the last column is the fold of each row

@@ -96,8 +96,10 @@ class SparkPasses:
 
     def _mapped_passes(self, gathered: Gathered) -> LocalPasses | None:
         """Return passes without jobs if all files are readable and there is a thread per slot."""
-        threads = useful_threads(self.source.settings.slots)
-        if gathered.mapped is None or threads < (self.source.settings.slots or threads + 1):
+        settings = self.source.settings
+        threads = useful_threads(settings.slots)
+        enough = threads >= (settings.slots or threads + 1)
+        if gathered.mapped is None or not enough or not settings.map_files:
             return None
         return LocalPasses(gathered.mapped, self.moments, self.sample, threads, self.folds)
 

@@ -1,4 +1,4 @@
-"""Our settings of the Spark session, in megabytes; see docs/design.md."""
+"""Our settings of the Spark session; see docs/design.md."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 LOCAL_MB = "spark.sparklr.localMB"
 ROUND_MB = "spark.sparklr.roundMB"
+MAP_FILES = "spark.sparklr.mapFiles"
 
 
 def local_bytes(session: SparkSession, default: int) -> int:
@@ -21,13 +22,26 @@ def round_bytes(session: SparkSession) -> int:
     return _bytes(session, ROUND_MB, 256 * MEGABYTE)
 
 
-def _bytes(session: SparkSession, setting: str, default: int) -> int:
-    """Return a setting of the session in bytes."""
+def may_map_files(session: SparkSession) -> bool:
+    """Whether the driver sums block files by itself if it can read them all."""
+    text = (_text(session, MAP_FILES) or "true").lower()
+    if text not in ("true", "false"):
+        raise ValueError(f"{MAP_FILES}={text} is not allowed: it must be true or false.")
+    return text == "true"
+
+
+def _text(session: SparkSession, setting: str) -> str | None:
+    """Return a setting of the session, or None if it is not set or cannot be read."""
     try:
-        text = session.conf.get(setting, None)
+        return session.conf.get(setting, None)
     except REFUSALS as refusal:  # serverless allows reading only a few settings
         warn_once(f"the default of {setting} is used: {first_line(refusal)}")
-        return default
+        return None
+
+
+def _bytes(session: SparkSession, setting: str, default: int) -> int:
+    """Return a setting of the session in bytes."""
+    text = _text(session, setting)
     if text is None:
         return default
     try:
