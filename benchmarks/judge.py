@@ -32,7 +32,7 @@ WORST_GAP = 1e-8
 # Areas under ROC of Spark's evaluator differ by about 1e-6 from call to call.
 SCATTER = 1e-4
 DENSE = 1  # in the field "type" of an unwrapped vector
-OURS, SPARK, SKLEARN = "sparklr", "Spark", "scikit-learn"
+OURS, SPARK = "sparklr", "Spark"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +68,7 @@ class Side:
     passes: int | None = None
     objective: float | None = None
     metrics: list[float] | None = None  # of a search, one metric per map
+    imported: float | None = None  # seconds in which a rival without Spark took the rows over
     note: str = ""
 
     def median(self) -> float | None:
@@ -102,10 +103,10 @@ class Outcome:
         pairs = zip(self.sides[OURS].seconds, self.sides[rival].seconds, strict=True)
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
-    def gap(self, name: str) -> float | None:
-        """Return how much worse a rival's objective is, as a share of Spark's; < 0 is better."""
-        found, spark = self.sides.get(name, Side()).objective, self.sides[SPARK].objective
-        return None if found is None or spark is None else (found - spark) / abs(spark)
+    def gap(self, name: str, other: str = SPARK) -> float | None:
+        """Return how much worse a rival's objective is, as a share of another's; < 0 is better."""
+        found, least = (self.sides.get(one, Side()).objective for one in (name, other))
+        return None if found is None or least is None else (found - least) / abs(least)
 
     def trouble(self) -> str:
         """Return why the run fails, or an empty text. A run never fails because of time."""

@@ -1,4 +1,4 @@
-"""The table of outcomes, the measured part of docs/benchmarks.md, and its picture."""
+"""The tables of outcomes, the measured part of docs/benchmarks.md, and its picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks.judge import OURS, SKLEARN, SPARK, Outcome, Side
+from benchmarks.judge import OURS, SPARK, Outcome, Side
+from benchmarks.rivals_apart import RIVALS, Apart
 from benchmarks.workloads import WORKLOADS
 
 HEADINGS = [
-    "workload", "what", "rows × features", "sparklr s", "Spark s", "scikit-learn s", "ratio",
-    "target", "passes", "iterations", "objective", "gap", "scikit-learn gap", "GB",
+    "workload", "what", "rows × features", "sparklr s", "Spark s", "ratio", "target", "passes",
+    "iterations", "objective", "gap", "GB",
 ]  # fmt: skip
+APART = "In memory, without Spark:"
 NONE = "-"
 START, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 ASKED = {one.name: one for one in WORKLOADS}
@@ -23,9 +25,35 @@ DARK, RULE = "#4a4f58", "#e6e8eb"
 WIDTH, AROUND, BAR = 8.0, 1.0, 0.27  # inches: picture width, height around the bars, one bar
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """Return the main table, and that of the rivals without Spark if there are any."""
+    main = table(HEADINGS, [cells(one) for one in outcomes])
+    rivals = [rival for rival in RIVALS if any(rival.name in one.sides for one in outcomes)]
+    if not rivals:
+        return main
+    beside = [one for one in outcomes if any(rival.name in one.sides for rival in rivals)]
+    return f"{main}\n\n{APART}\n\n{table(*apart(beside, rivals))}"
+
+
+def apart(
+    outcomes: Sequence[Outcome], rivals: Sequence[Apart]
+) -> tuple[list[str], list[list[str]]]:
+    """Return headings and lines of the table of the rivals without Spark."""
+    headings = ["workload", "rows × features", f"{OURS} s"]
+    lines = [[one.name, _size(one), _seconds(one.sides[OURS])] for one in outcomes]
+    for rival in rivals:
+        imports = [f"{rival.name} import s"] if rival.imports else []
+        headings += [*imports, f"{rival.name} s", f"{rival.name} gap"]
+        for line, one in zip(lines, outcomes, strict=True):
+            side = one.sides.get(rival.name, Side())
+            imported = [_form(side.imported, ".3g")] if rival.imports else []
+            line += [*imported, _seconds(side), _form(one.gap(rival.name, OURS), "+.1e")]
+    return headings, lines
+
+
+def table(headings: list[str], rest: Sequence[list[str]]) -> str:
     """Return a table in Markdown that is also readable in a terminal, with right-aligned cells."""
-    lines = [HEADINGS, *map(cells, outcomes)]
+    lines = [headings, *rest]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, [f"{'-' * (width - 1)}:" for width in widths])
     padded = [[one.rjust(width) for one, width in zip(its, widths, strict=True)] for its in lines]
@@ -33,24 +61,31 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def cells(outcome: Outcome) -> list[str]:
-    """Return a line of the table."""
+    """Return a line of the main table."""
     asked = ASKED[outcome.name]
     ours, spark = outcome.sides[OURS], outcome.sides[SPARK]
-    sides = [ours, spark, outcome.sides.get(SKLEARN, Side())]
+    sides = (ours, spark)
     return [
         outcome.name,
         asked.says,
-        f"{outcome.rows:,} × {outcome.features:,}",
-        *(_form(side.median(), ".3g", side.note) for side in sides),
+        _size(outcome),
+        *map(_seconds, sides),
         f"{outcome.ratio():.2f}",
         _form(asked.target, ".2f"),
         _form(ours.passes, "d"),
         " / ".join(_form(side.iterations, "d") for side in sides),
         _form(ours.objective, ".8f"),
         _form(outcome.gap(OURS), "+.1e"),
-        _form(outcome.gap(SKLEARN), "+.1e"),
-        " / ".join(_form(side.gigabytes, ".1f") for side in sides[:2]),
+        " / ".join(_form(side.gigabytes, ".1f") for side in sides),
     ]
+
+
+def _size(outcome: Outcome) -> str:
+    return f"{outcome.rows:,} × {outcome.features:,}"
+
+
+def _seconds(side: Side) -> str:
+    return _form(side.median(), ".3g", side.note)
 
 
 def _form(value: float | None, form: str, otherwise: str = "") -> str:
@@ -79,16 +114,20 @@ def _measured(outcomes: Sequence[Outcome]) -> str:
     if any(one.scale != 1 for one in outcomes):
         state += f", with {outcomes[0].scale:g} times the rows: too few to compare speeds"
     machine = "\n".join(f"- {name}: {value}" for name, value in outcomes[-1].machine.items())
-    return f"{state}.\n\n{table(outcomes)}\n\n{machine}\n"
+    return f"{state}.\n\n{tables(outcomes)}\n\n{machine}\n"
 
 
 def bars_of(outcomes: Sequence[Outcome]) -> list[tuple[float, str]]:
     """Return ratio and label of each workload with Spark's own as rival, smallest ratio first."""
     return sorted(
-        (one.ratio(), f"{asked.says}  ·  {one.rows / 1000:,.0f}k × {one.features:,}")
+        (one.ratio(), f"{asked.says}  ·  {_thousands(one.rows)} × {one.features:,}")
         for one in outcomes
         if (asked := ASKED[one.name]).kind != "many"
     )
+
+
+def _thousands(rows: int) -> str:
+    return f"{rows / 1000:,.0f}k" if rows >= 1000 else str(rows)
 
 
 def draw(outcomes: Sequence[Outcome], file: Path) -> None:

@@ -1,21 +1,17 @@
-"""The rivals, with one adapter each: sparklr, Spark's own, and scikit-learn outside the session."""
+"""The rivals in the session, sparklr and Spark's own, and the rows that all rivals share."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import shutil
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import pyarrow.parquet as pq
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
@@ -23,10 +19,9 @@ from pyspark.ml.feature import StandardScaler
 from pyspark.ml.tuning import CrossValidator as SparkCrossValidator
 from pyspark.ml.tuning import CrossValidatorModel, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
-from scipy import sparse
 
 from benchmarks import judge
-from benchmarks.judge import OURS, SKLEARN, SPARK, Array, Coefficients, Penalty, Side
+from benchmarks.judge import OURS, SPARK, Array, Coefficients, Side
 from benchmarks.session import BUILD, forget_peaks, jvm_of, peak_gigabytes
 from benchmarks.workloads import Dataset, Workload
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel, PackedRows, pack
@@ -35,7 +30,6 @@ from sparklr.tuning import CrossValidator
 Job: TypeAlias = Callable[[DataFrame], Any]
 
 WARM_UP_ROWS = 2_000
-TIME_LIMIT = 30.0  # seconds, for a fit by scikit-learn
 
 
 class Rows:
@@ -169,75 +163,3 @@ def _search(validator: Any, estimator: Any, folds: int, **grid: Any) -> Job:
         seed=7,
     )
     return made.fit  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class ScikitLearn:
-    """scikit-learn on the same rows in memory, as on one machine without Spark."""
-
-    penalty: Penalty
-    name: str = SKLEARN
-
-    def fit(self, rows: Rows, *, warm_up: bool = False) -> Side:
-        """Return the result of a new process, which is ended after the time limit."""
-        assert not warm_up, "each fit has a new process"
-        context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_fit_apart, args=(rows.file, self.penalty, sender))
-        process.start()
-        sender.close()  # so that receiving ends when the process ends
-        try:
-            receiver.recv()  # the process has read the rows
-            slow = Side(note=f"> {TIME_LIMIT:g}")
-            return receiver.recv() if receiver.poll(TIME_LIMIT) else slow
-        except EOFError:
-            return Side(note="ended")
-        finally:
-            process.kill()
-            process.join()
-
-
-def _fit_apart(file: Path, penalty: Penalty, sender: Connection) -> None:
-    (batch,) = pq.read_table(file).combine_chunks().to_batches()
-    X, y = judge.read_batch(batch)
-    del batch
-    sender.send("ready")
-    start = time.perf_counter()
-    found, iterations = fit_in_memory(X, y, penalty)
-    sender.send(Side([time.perf_counter() - start], found=found, iterations=iterations))
-
-
-def fit_in_memory(X: Any, y: Array, penalty: Penalty) -> tuple[Coefficients, int]:
-    """Return coefficients on the scale of the data, for Spark's objective, and the iterations.
-
-    scikit-learn minimises C·Σ loss + penalty, so C = 1/(regParam·n). It does not scale features,
-    so they are standardised here; sparse features are not centred.
-    """
-    from sklearn.preprocessing import StandardScaler
-
-    rows, centred = X.shape[0], not sparse.issparse(X)
-    scaler = StandardScaler(with_mean=centred)
-    variance = scaler.fit(X).var_ * rows / (rows - 1)
-    scale = np.where(variance > 0, np.sqrt(variance), 1.0)
-    mean = scaler.mean_ if centred else np.zeros(X.shape[1])
-    scaled = (X - mean) / scale if centred else sparse.csr_matrix(X @ sparse.diags(1 / scale))
-    model = _sklearn_model(penalty, rows)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the iteration limit: the objective shows it
-        model.fit(scaled, y)
-    matrix = model.coef_ / scale
-    return Coefficients(matrix, model.intercept_ - matrix @ mean), int(np.max(model.n_iter_))
-
-
-def _sklearn_model(penalty: Penalty, rows: int) -> Any:
-    """Return the estimator with default tol and max_iter: lbfgs for smooth penalties, else saga."""
-    import sklearn
-    from sklearn.linear_model import LogisticRegression
-
-    strength = penalty.regParam * rows
-    options: dict[str, Any] = {"C": 1 / strength if strength else np.inf}
-    if penalty.elasticNetParam:
-        options |= {"l1_ratio": penalty.elasticNetParam, "solver": "saga", "random_state": 0}
-        if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 8):
-            options["penalty"] = "elasticnet"
-    return LogisticRegression(**options)

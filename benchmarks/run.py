@@ -1,4 +1,4 @@
-"""Measure all workloads with sparklr, Spark's own estimator and scikit-learn: `make bench`.
+"""Measure all workloads with sparklr, Spark's own estimator and rivals apart: `make bench`.
 
 Fails if an objective is worse than Spark's, never because of time. The seconds and results of each
 workload are a line of JSON at the end of build/bench.jsonl.
@@ -17,9 +17,10 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.beside import Beside
-from benchmarks.judge import SKLEARN, Outcome, Side, objectives
-from benchmarks.page import table, write_page
-from benchmarks.rivals import Rival, Rows, ScikitLearn, rivals_in_session
+from benchmarks.judge import Outcome, Side, objectives
+from benchmarks.page import tables, write_page
+from benchmarks.rivals import Rival, Rows, rivals_in_session
+from benchmarks.rivals_apart import absences, sides_apart
 from benchmarks.session import BUILD, ROOT, describe, heap_for, quiet_session
 from benchmarks.workloads import QUICK, Workload, chosen
 
@@ -34,11 +35,13 @@ MOST_PAIRS = 15
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the chosen workloads; return 1 if a run fails, else 0."""
     options = _options(arguments)
+    for absence in absences() if options.apart else []:
+        print(absence, flush=True)
     outcomes: list[Outcome] = []
     for master, workloads in groupby(options.workloads, lambda one: one.master):
         outcomes += measure_all(workloads, master, options)
-    print(f"\n{table(outcomes)}\n")
-    if not (options.quick or options.beside):
+    print(f"\n{tables(outcomes)}\n")
+    if options.apart:
         print("Page:", write_page(known(LINES, options.scale), ROOT))
     troubles = [f"{one.name}: {one.trouble()}." for one in outcomes if one.trouble()]
     print(*troubles, sep="\n", file=sys.stderr, end="\n" if troubles else "")
@@ -56,6 +59,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.scale is None:
         options.scale = QUICK_SCALE if options.quick else 1.0
+    options.apart = not (options.quick or options.beside)
     if not options.scale > 0:
         parser.error("the scale must be above zero")
     patterns = options.only.replace(",", " ").split() if options.only else []
@@ -96,8 +100,8 @@ def measure(workload: Workload, rows: Rows, options: argparse.Namespace) -> dict
             rivals.insert(1, beside)
         sides = take_turns(workload, rivals, rows, pairs)
     if workload.kind in ("fit", "second"):
-        if workload.kind == "fit" and not (options.quick or options.beside):
-            sides[SKLEARN] = ScikitLearn(workload.penalty).fit(rows)
+        if options.apart:
+            sides |= sides_apart(workload, rows)
         found = {name: side.found for name, side in sides.items() if side.found is not None}
         values = objectives(rows.frame, found, workload.penalty, rows.deviations)
         for name, value in values.items():

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks import corpus, data
+from benchmarks import data, packaged
 from benchmarks.judge import Penalty
 from benchmarks.session import LOCAL, cluster_of
 
@@ -32,9 +32,14 @@ class Dataset:
     features: int
     make: Callable[[SparkSession, int], DataFrame]
     fewest: int = 2_000  # rows; with fewer rows only the start of jobs would be measured
+    classes: int = 2
+    sparse: bool = False
+    real: bool = False  # real rows, of which there are no more, and few enough for any scale
 
     def rows_at(self, scale: float) -> int:
         """Return the number of rows at a scale, in whole chunks."""
+        if self.real:
+            return self.rows
         return max(self.fewest, round(self.rows * scale)) // data.CHUNK * data.CHUNK
 
 
@@ -51,8 +56,12 @@ class Workload:
     master: str = LOCAL
 
 
-def _dense(rows: int, features: int, draw: data.Features, **truth: Any) -> Dataset:
-    return Dataset(rows, features, partial(data.dense_frame, draw=draw, **truth))
+def _dense(
+    rows: int, features: int, draw: data.Features, classes: int = 2, share: float = 1.0
+) -> Dataset:
+    columns = 1 if classes == 2 else classes
+    make = partial(data.dense_frame, draw=draw, columns=columns, share=share)
+    return Dataset(rows, features, make, classes=classes)
 
 
 def _independent(rows: int, features: int) -> Dataset:
@@ -63,14 +72,16 @@ TINY = _independent(2_000, 10)
 WELL = _independent(1_000_000, 100)
 CORRELATED = _dense(500_000, 200, data.correlated(200, 1e3), share=0.25)
 MIXED = _dense(500_000, 50, data.mixed_kinds)
-MULTI = _dense(200_000, 200, data.correlated(200, 10.0), columns=10, share=0.5)
-SPARSE = Dataset(500_000, 100_000, partial(data.sparse_frame, features=100_000))
+MULTI = _dense(200_000, 200, data.correlated(200, 10.0), classes=10, share=0.5)
+SPARSE = Dataset(500_000, 100_000, partial(data.sparse_frame, features=100_000), sparse=True)
 # With fewer rows no fit starts from a sample, and that start makes these rows difficult.
-ONEHOT = Dataset(300_000, sum(data.LEVELS) - 4, data.onehot_frame, fewest=60_000)
-# Real texts: there are no more.
-TEXT = Dataset(6_000, corpus.FEATURES, corpus.text_frame, fewest=6_000)
-TEXT_TWO = replace(TEXT, make=partial(corpus.text_frame, only="pandas"))
-CLASSES = _dense(100_000, 50, data.Normal(50), columns=1_000)
+ONEHOT = Dataset(300_000, sum(data.LEVELS) - 4, data.onehot_frame, fewest=60_000, sparse=True)
+TEXT = Dataset(6_000, packaged.FEATURES, packaged.text_frame, classes=5, sparse=True, real=True)
+TEXT_TWO = replace(TEXT, make=partial(packaged.text_frame, only="pandas"), classes=2)
+DIGITS = Dataset(1_797, 64, partial(packaged.array_frame, name="digits"), classes=10, real=True)
+CANCER = Dataset(569, 30, partial(packaged.array_frame, name="breast_cancer"), real=True)
+# With fewer rows some classes have none, and a rival could not know of them.
+CLASSES = replace(_dense(100_000, 50, data.Normal(50), classes=1_000), fewest=10_000)
 GRID = _independent(200_000, 100)
 GRID_50 = _independent(100_000, 50)
 GROWING = [_independent(rows, 50) for rows in (100_000, 300_000, 1_000_000, 3_000_000)]
@@ -94,6 +105,9 @@ WORKLOADS = [
     Workload("text", "docstrings, 5 packages, L2 1e-3", TEXT, Penalty(1e-3), 0.50),
     Workload("text-two", "docstrings of pandas or not, L2 1e-3", TEXT_TWO, Penalty(1e-3), 0.50),
     Workload("text-l1", "docstrings of pandas or not, L1 1e-3", TEXT_TWO, Penalty(1e-3, 1.0), 0.50),
+    Workload("digits", "images of digits, L2 1e-3", DIGITS, Penalty(1e-3)),
+    Workload("digits-l1", "images of digits, L1 1e-3", DIGITS, Penalty(1e-3, 1.0)),
+    Workload("cancer", "breast cancer, L2 0.01", CANCER, Penalty(1e-2)),
     Workload("classes", "1,000 classes, L2 1e-3", CLASSES, Penalty(1e-3), 0.50),
     *(
         Workload(f"rows-{its.rows // 1000}k", "independent features, L2 0.01", its, Penalty(1e-2))

@@ -14,11 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
 
-from benchmarks import beside, data, judge, page, rivals, run, session, workloads
-from benchmarks.judge import OURS, SKLEARN, SPARK, Coefficients, Outcome, Penalty, Side
-from tests.parity.objective import Setting, minimum, objective
+from benchmarks import (
+    beside,
+    data,
+    judge,
+    packaged,
+    page,
+    rivals,
+    rivals_apart,
+    run,
+    session,
+    workloads,
+)
+from benchmarks.judge import OURS, SPARK, Coefficients, Outcome, Penalty, Side
+from tests.parity.objective import Setting, objective
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,7 +51,6 @@ def outcome(name: str, ours: float | None, spark: float | None, scale: float = 1
     sides = {
         OURS: Side([1.0, 2.0, 9.0], 3.5, None, 4, 5, ours),
         SPARK: Side([4.0, 4.0, 6.0], 2.5, None, 8, None, spark),
-        SKLEARN: Side(note="> 30"),
     }
     return Outcome(name, scale, 2_000, 10, sides, {"memory": "1 GB"})
 
@@ -133,14 +142,32 @@ def test_the_ratio_is_the_median_of_the_pairs() -> None:
 def test_the_table_has_a_cell_for_each_heading() -> None:
     line = dict(zip(page.HEADINGS, page.cells(outcome("tiny", 0.5, 0.5)), strict=True))
     assert (line["what"], line["rows × features"]) == ("few rows, L2 0.01", "2,000 × 10")
-    assert (line["sparklr s"], line["Spark s"], line["scikit-learn s"]) == ("2", "4", "> 30")
-    assert (line["ratio"], line["target"], line["passes"]) == ("0.50", "0.35", "5")
-    assert (line["iterations"], line["GB"]) == ("4 / 8 / -", "3.5 / 2.5")
-    assert (line["gap"], line["scikit-learn gap"]) == ("+0.0e+00", "-")
+    assert (line["sparklr s"], line["Spark s"]) == ("2", "4")
+    assert (line["ratio"], line["target"], line["passes"]) == ("0.50", "0.20", "5")
+    assert (line["iterations"], line["gap"], line["GB"]) == ("4 / 8", "+0.0e+00", "3.5 / 2.5")
     scoring = dict(zip(page.HEADINGS, page.cells(outcome("tiny", None, None)), strict=True))
     assert (scoring["objective"], scoring["gap"]) == ("-", "-")
-    lines = page.table([outcome("tiny", 0.5, 0.5)]).splitlines()
+    lines = page.tables([outcome("tiny", 0.5, 0.5)]).splitlines()
     assert len({len(line) for line in lines}) == 1
+
+
+def test_rivals_without_spark_have_a_table_of_their_own() -> None:
+    measured, slow, search = (outcome(name, 0.5, 0.4) for name in ("tiny", "well", "grid"))
+    measured.sides["scikit-learn"] = Side([3.0], objective=0.55)
+    measured.sides["H2O"] = Side([4.0], objective=0.5, imported=0.25)
+    slow.sides["scikit-learn"], slow.sides["H2O"] = Side(note="> 30"), Side(note="import > 120")
+    main, title, small = page.tables([measured, search, slow]).split("\n\n")
+    assert title == page.APART
+    assert "H2O" not in main
+    read = [[cell.strip() for cell in line.strip("|").split("|")] for line in small.splitlines()]
+    assert read[0][:5] == ["workload", "rows × features", "sparklr s", *read[0][3:5]]
+    lines = [dict(zip(read[0], cells, strict=True)) for cells in read[2:]]
+    assert [line["workload"] for line in lines] == ["tiny", "well"], "the search has no such rival"
+    expected = {"scikit-learn gap": "+1.0e-01", "H2O import s": "0.25", "H2O s": "4"}
+    assert expected.items() <= lines[0].items()
+    assert (lines[1]["scikit-learn s"], lines[1]["H2O s"]) == ("> 30", "import > 120")
+    assert lines[1]["H2O gap"] == "-"
+    assert "glum s" not in lines[0], "nobody measured it"
 
 
 def test_outcomes_are_kept_as_lines(tmp_path: Path) -> None:
@@ -207,30 +234,24 @@ def test_options_choose_workloads_and_their_rows() -> None:
         asked("--only", "crr")
 
 
-@pytest.mark.parametrize("penalty", [Penalty(0.1), Penalty()], ids=["L2", "none"])
-def test_scikit_learn_minimises_the_same(penalty: Penalty) -> None:
-    generator = np.random.default_rng(0)
-    X = generator.normal(size=(400, 3)) * [0.1, 1.0, 10.0] + [0.0, 5.0, 0.0]
-    y = (generator.logistic(size=400) < X @ [8.0, 1.0, 0.1] - 5).astype(float)
-    setting, ones = Setting(regParam=penalty.regParam), np.ones(400)
-    least = objective(*minimum(X, y, ones, setting), X, y, ones, setting)
-    found, iterations = rivals.fit_in_memory(X, y, penalty)
-    value = objective(found.matrix, found.intercepts, X, y, ones, setting)
-    assert value == pytest.approx(least, rel=1e-6)
-    assert iterations > 0
+def test_real_rows_are_the_same_at_every_scale(spark: Any) -> None:
+    for dataset in (workloads.DIGITS, workloads.CANCER):
+        rows = dataset.rows_at(0.01)
+        assert rows == dataset.rows_at(1.0) == dataset.rows_at(3.0) == dataset.rows
+        X, y = collected(dataset.make(spark, rows))
+        assert X.shape == (rows, dataset.features)
+        assert set(y) == set(range(dataset.classes))
+    assert workloads.TEXT.rows_at(0.01) == len(packaged.docstrings()) == workloads.TEXT.rows
 
 
-def test_scikit_learn_under_l1_on_sparse_rows() -> None:
-    generator = np.random.default_rng(0)
-    X = generator.poisson(0.3, size=(500, 4)).astype(float)
-    y = (generator.logistic(size=500) < X @ [2.0, -2.0, 0.0, 0.0]).astype(float)
-    dense, _ = rivals.fit_in_memory(X, y, Penalty(0.05, 1.0))
-    other, _ = rivals.fit_in_memory(sparse.csr_matrix(X), y, Penalty(0.05, 1.0))
-    setting = Setting(regParam=0.05, elasticNetParam=1.0)
-    values = [
-        objective(its.matrix, its.intercepts, X, y, np.ones(500), setting) for its in (dense, other)
-    ]
-    assert values[0] == pytest.approx(values[1], rel=1e-3)
+def test_datasets_say_what_their_rows_are(spark: Any) -> None:
+    """`takes` believes them."""
+    for dataset in (workloads.TEXT, workloads.ONEHOT, workloads.SPARSE, workloads.MULTI):
+        rows = dataset.make(spark, 1_000).collect()
+        kinds = {type(row.features).__name__ for row in rows}
+        assert kinds == {"SparseVector" if dataset.sparse else "DenseVector"}
+        assert {row.label for row in rows} == set(range(dataset.classes))
+    assert workloads.CLASSES.classes == 1_000
 
 
 def test_memory_is_seen_below_this_process_too() -> None:
@@ -277,25 +298,28 @@ def test_another_checkouts_sparklr_is_the_one_that_runs(
 def test_workloads_from_end_to_end(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fit and transform of the smallest rows, scikit-learn and a checkout beside it included."""
-    for module in (beside, rivals):
+    """Fit and transform of the smallest rows, rivals apart and a checkout beside it included."""
+    for module in (beside, rivals, rivals_apart):
         monkeypatch.setattr(module, "BUILD", tmp_path)
-    monkeypatch.setattr(rivals, "TIME_LIMIT", 600.0)
+    monkeypatch.setitem(rivals_apart.TIME_LIMITS, "fit", 600.0)
     monkeypatch.setattr(run, "PAIRS", 1)
     (tiny,) = workloads.chosen(["tiny"])
     scoring = workloads.Workload("transform", "", tiny.dataset, tiny.penalty, kind="transform")
     rows = rivals.Rows(tiny.dataset, spark, 1.0)
-    alone = argparse.Namespace(quick=False, beside=None, scale=1.0)
+    alone = argparse.Namespace(quick=False, beside=None, apart=True, scale=1.0)
     fitted = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, alone), {})
     scored = Outcome("transform", 1.0, 2_000, 10, run.measure(scoring, rows, alone), {})
-    twice = argparse.Namespace(quick=True, beside=ROOT, scale=1.0)
+    twice = argparse.Namespace(quick=True, beside=ROOT, apart=False, scale=1.0)
     both = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, twice), {})
     rows.close()
     assert not (tmp_path / "rows").exists()
     assert fitted.trouble() == scored.trouble() == both.trouble() == ""
-    gap = fitted.gap(SKLEARN)
-    assert gap is not None
-    assert abs(gap) < 1e-5
+    assert not (tmp_path / "apart").exists()
+    for rival in rivals_apart.RIVALS:
+        if rival.installed:
+            gap = fitted.gap(rival.name, OURS)
+            assert gap is not None, (tmp_path / f"{rival.name}.log").read_text()
+            assert abs(gap) < 1e-4
     assert fitted.sides[OURS].passes is not None
     assert scored.ratio() > 0
     assert both.ratio("beside") > 0

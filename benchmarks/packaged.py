@@ -1,4 +1,4 @@
-"""Texts that every machine with the development packages has: docstrings, by package."""
+"""Real data that the development packages bring: docstrings, and data sets of scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import IDF, HashingTF, Tokenizer
+from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, SparkSession
 
 PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "pyspark")  # the classes
@@ -45,6 +46,15 @@ def docstrings() -> list[tuple[str, str]]:
     found = [(name, text) for name in PACKAGES for text in islice(_texts(name), PER_PACKAGE)]
     random.Random(1).shuffle(found)
     return found
+
+
+def array_frame(spark: SparkSession, rows: int, *, name: str) -> DataFrame:
+    """Return dense vectors and labels of a data set that scikit-learn ships, such as `digits`."""
+    from sklearn import datasets
+
+    features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+    pairs = zip(labels[:rows].astype(float).tolist(), map(Vectors.dense, features), strict=False)
+    return spark.createDataFrame(list(pairs), ["label", "features"])
 
 
 def _texts(package: str) -> Iterator[str]:
