@@ -27,8 +27,8 @@ from sparklr.rows.blocks import Block
 SHARED, LOSS, EACH_DENSE, EACH_SPARSE = 0.9, 30.0, 0.25, 0.6
 PRODUCT, COPY = 0.03, 3.0
 JOB = 1.5e8
-# Nanoseconds per multiplication on the driver: one factor per step, or many with an l1 term.
-FACTOR, FACTORS = 0.03 / 3, 0.3
+# Nanoseconds per n^3 on the driver: one factor per step, or several with an l1 term.
+FACTOR, FACTORS = 0.01, 0.03
 # Readings of second order, from the sample's optimum or from nothing.
 SECOND, SECOND_FROM_NOTHING = 4, 7
 # Readings of first order: see `_readings`.
@@ -96,8 +96,12 @@ def is_smooth(problem: Problem) -> bool:
 
 def first_order(problem: Problem, conditions: Conditions) -> float:
     """Return the cost of a fit with first derivatives."""
-    model = not is_smooth(problem) and problem.size <= ESTIMATED_SIZE
-    driver = FACTORS * float(problem.size) ** 3 if model else 0.0
+    # With an l1 term, a model is minimised in each step, or the moving coordinates are factored.
+    driver = 0.0
+    if not is_smooth(problem) and factored(problem):
+        blocks = problem.scaling.margins if problem.size > FACTORED_SIZE else 1
+        factor = FACTORS if problem.size <= ESTIMATED_SIZE else FACTOR
+        driver = factor * float(problem.size) ** 3 / blocks**2
     reading = _reading(conditions, _gradient(problem, conditions))
     return _readings(problem, conditions) * (reading + driver)
 

@@ -21,6 +21,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions
+from sparklr.fitting.few_features import optimum_on_few, pays
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
@@ -195,19 +196,23 @@ class _Members(Generic[Key]):
         """
         sample = self._passes.sample
         local = LocalPasses((sample,), self._passes.moments, sample)
-        problems, solvers = {}, {}
+        problems, solvers, found = {}, {}, {}
         curvature = SampleCurvature(sample)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
             plain = spec.initial is None and problem.start_value() is not None
-            if self._conditions[key].starts(problem) and plain and spec.maxIter > 0:
+            if not plain or spec.maxIter == 0:
+                continue
+            if pays(problem, self._conditions[key]):
+                found[key] = optimum_on_few(problem, local, _fit_one(problem))
+            elif self._conditions[key].starts(problem):
                 start, method = problem.start(), self._methods[key]
                 problems[key] = problem.on_weight(sample.total_weight)
                 precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
-        return {key: solution.point for key, solution in solutions.items()}
+        return found | {key: solution.point for key, solution in solutions.items()}
 
     def from_sample(self, key: Key, warm: Array | None) -> Solver:
         """Return the solver of a fit: from the sample's optimum if there is one, else plain."""
@@ -224,7 +229,7 @@ class _Members(Generic[Key]):
     def from_fit(self, key: Key, near: Fit) -> Solver:
         """Return the solver of a fit, with a warm start at another fit nearby."""
         problem, method = self._problems[key], self._methods[key]
-        point = problem.scaling.to_point(near.coefficients, near.intercepts)
+        point = problem.point_of(near.coefficients, near.intercepts)
         point = point if problem.box is None else problem.box.clip(point)
         # A feature may vary among all rows but be constant among this fit's rows.
         same = near.solver == method.name and near.size == problem.size
@@ -240,6 +245,11 @@ class _Members(Generic[Key]):
         made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
         self._preconditions[key] = made
         return made
+
+
+def _fit_one(problem: Problem) -> Callable[[Spec, LocalPasses], Fit]:
+    classes = len(problem.class_weights)
+    return lambda spec, passes: fit_all({0: spec}, passes, classes)[0][0]
 
 
 def _fit_of(

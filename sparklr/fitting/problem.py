@@ -113,7 +113,7 @@ class Problem:
         if self.spec.initial is None:
             point = self._plain_start()
         else:
-            point = self.scaling.to_point(*self.spec.initial)
+            point = self.point_of(*self.spec.initial)
         return point if self.box is None else self.box.clip(point)
 
     def _plain_start(self) -> Array:
@@ -258,6 +258,17 @@ class Problem:
     def loss(self, point: Array, objective: float) -> float:
         """Return the mean loss without penalty, at a point with this objective."""
         return objective - self.penalty.value(point) - self._gauge_at(point)[1]
+
+    def point_of(self, coefficients: Array, intercepts: Array) -> Array:
+        """Return the point of coefficients (C, p) and intercepts (C,), where the gauge is free.
+
+        Intercepts of a softmax may all be shifted, and those that a user reads have mean zero.
+        """
+        point = self.scaling.to_point(coefficients, intercepts)
+        if self.spec.fitIntercept and self.gauge[-1] > 0:
+            free = point.reshape(self.scaling.shape)[:, -1]
+            free -= free.mean()
+        return point
 
     def coefficients(self, point: Array) -> tuple[Array, Array]:
         """Return coefficients (C, p) and intercepts (C,) in user units, centred as in Spark."""

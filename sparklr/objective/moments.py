@@ -20,6 +20,7 @@ from sparklr.rows.blocks import Block
 
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
 FAR = 30.0
+OF_FEATURES = ("mean", "spread", "minimum", "maximum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,11 @@ class Moments:
         counts = np.zeros(classes)
         counts[self.labels.astype(np.int64)] = self.label_weights
         return counts
+
+    def of_features(self, features: IntArray) -> Moments:
+        """Return the moments of some features of the same rows."""
+        arrays = {name: getattr(self, name)[features] for name in OF_FEATURES}
+        return replace(self, nonzeros=self.rows * len(features), **arrays)
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""

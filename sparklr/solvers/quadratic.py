@@ -88,7 +88,7 @@ def minimise_with_l1(
     scale = max(float(np.abs(gradient).max(initial=0)), float(l1.max(initial=0)))
     diagonal = np.diagonal(hessian)
     weights = np.where(diagonal > 0, diagonal, diagonal.max(initial=0) or 1.0)
-    for strength in PROXIMITIES:
+    for strength in PROXIMITIES[0 if guess is None else 2 :]:
         if _is_solved(z, slope, hessian, l1, box, scale, enough):
             break
         near = hessian + np.diag(strength * weights)

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from sparklr.fitting import preconditioner
-from sparklr.fitting.choose_solver import ESTIMATED_SIZE, check_solver, choose_solver
+from sparklr.fitting.choose_solver import check_solver, choose_solver
 from sparklr.fitting.costs import Conditions
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT, SampleCurvature
@@ -58,17 +58,26 @@ def chosen(problem: Problem, rows: int, sampled: int = FEW, **others: Any) -> st
         (200, 10**6, 10_000, 1),  # the sample has the curvature
         (200, 10**6, 400, 2),  # it has too few events for that
         (200, 1_000, 1_000, 2),  # the sample is all rows
-        (2_000, 1_000, 1_000, 1),
     ],
 )
 @pytest.mark.parametrize("mixing", [0.0, 0.5])
 def test_auto_goes_by_costs(size: int, rows: int, sampled: int, order: int, mixing: float) -> None:
     problem = problem_of(Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing), size)
     of_order = {1: ("l-bfgs", "proximal-bfgs"), 2: ("newton", "proximal-newton")}
-    if size <= ESTIMATED_SIZE:
-        assert chosen(problem, rows, sampled) == of_order[order][mixing > 0]
-    else:
-        assert chosen(problem, rows, sampled) == ("l-bfgs", "owl-qn")[mixing > 0]
+    assert chosen(problem, rows, sampled) == of_order[order][mixing > 0]
+
+
+@pytest.mark.parametrize(
+    ("size", "mixing", "expected"),
+    [
+        (2_000, 0.0, "l-bfgs"),
+        (2_000, 0.5, "proximal-newton"),  # OWL-QN would take a factor for each of many steps
+        (3_500, 0.5, "owl-qn"),  # which here has a diagonal
+    ],
+)
+def test_many_coefficients_on_few_rows(size: int, mixing: float, expected: str) -> None:
+    problem = problem_of(Spec(BINOMIAL, regParam=0.1, elasticNetParam=mixing), size)
+    assert chosen(problem, 1_000, 1_000) == expected
 
 
 def test_readings_that_are_jobs_are_saved_by_hessians() -> None:

@@ -277,3 +277,17 @@ def test_the_size_counts_what_the_solver_looks_for(
 ) -> None:
     problem, _ = pose(Spec(family, fitIntercept=intercept), make_block(family), classes_of(family))
     assert problem.size == size == len(problem.start()) == len(problem.start_curvature())
+
+
+def test_shifted_intercepts_are_the_same_point() -> None:
+    """Those of a softmax are free, and a user's have mean zero where a solver's need not."""
+    rng = np.random.default_rng(0)
+    block = make_rows(4, 60, 3, 3)
+    problem = Problem.of(
+        Spec(MULTINOMIAL, regParam=0.1, elasticNetParam=1.0), LocalPasses.of([block], 3).moments, 3
+    )
+    coefficients, intercepts = rng.normal(size=(3, 3)), rng.normal(size=3)
+    point = problem.point_of(coefficients, intercepts)
+    assert_allclose(problem.point_of(coefficients, intercepts + 7.0), point, atol=1e-14)
+    again = problem.point_of(*problem.coefficients(point))
+    assert_allclose(again, point, atol=1e-14)

@@ -1,0 +1,60 @@
+"""L1 fits of wide rows that are in memory: few readings of all features, and the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sparklr.fitting import few_features
+from sparklr.fitting.spec import Spec
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
+from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
+from tests.fitting.fits import CountedPasses, fit_one, pass_over
+
+ROWS, FEATURES, WORDS = 400, 4_000, 30
+
+
+def words(classes: int) -> LocalPasses:
+    """Counts of words, few of them common, and labels that depend on some of them."""
+    rng = np.random.default_rng(5)
+    columns = (FEATURES * rng.random((ROWS, WORDS)) ** 3).astype(np.int32)
+    rows = np.repeat(np.arange(ROWS), WORDS)
+    matrix = sp.csr_matrix((np.ones(ROWS * WORDS), (rows, columns.ravel())), (ROWS, FEATURES))
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    margins = matrix[:, :200] @ rng.normal(size=(200, classes)) + rng.gumbel(size=(ROWS, classes))
+    return pass_over(Block(matrix, margins.argmax(axis=1).astype(float), None))
+
+
+@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
+@pytest.mark.parametrize("strength", [0.05, 0.01, 0.003])
+def test_the_optimum_is_found_on_few_features(
+    family: Family, classes: int, strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = Spec(family, regParam=strength, elasticNetParam=1.0)
+    passes = words(classes)
+    counted = CountedPasses(passes)
+    fit = fit_one(spec, counted, classes)  # type: ignore[arg-type]
+    assert fit.converged
+    assert len(counted.readings) <= 6
+    monkeypatch.setattr(few_features, "pays", lambda *_: False)
+    monkeypatch.setattr("sparklr.fitting.plan.pays", lambda *_: False)
+    slowly = fit_one(replace(spec, maxIter=5_000, tol=1e-9), passes, classes)
+    assert slowly.converged
+    assert fit.history[-1] == pytest.approx(slowly.history[-1], rel=1e-7)
+    assert fit.history[0] == pytest.approx(slowly.history[0], rel=1e-14), "the plain start"
+
+
+def test_a_limit_on_features_leaves_the_rest_to_the_other_solver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = Spec(BINOMIAL, regParam=0.01, elasticNetParam=1.0, maxIter=1_000)
+    exact = fit_one(spec, words(2))
+    monkeypatch.setattr(few_features, "MOST_FEATURES", 20)
+    fit = fit_one(spec, words(2))
+    assert np.count_nonzero(exact.coefficients) > 20
+    assert fit.converged
+    assert fit.history[-1] == pytest.approx(exact.history[-1], rel=1e-6)
