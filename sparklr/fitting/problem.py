@@ -186,7 +186,8 @@ class Problem:
             gradient = self.scaling.gradient(sums.gradient) / self.weight + self.penalty.l2 * point
             gradient += np.tile(pull, self.scaling.margins)
         if order > 1:
-            hessian = self.scaling.hessian(sums.hessian) / self.weight
+            hessian = self.scaling.hessian(sums.hessian)
+            hessian /= self.weight
             hessian[np.diag_indices_from(hessian)] += self.penalty.l2
             if self.gauge.any():
                 margins = self.scaling.margins

@@ -124,7 +124,9 @@ class Scaling:
         side, width = self.margins * self.shape[1], self.features + 1
         half = self._change(sums.reshape(-1, self.margins, width)).reshape(-1, side)
         full = self._change(half.T.reshape(side, self.margins, width)).reshape(side, side)
-        return np.asarray((full + full.T) / 2)
+        full = full + full.T
+        full /= 2
+        return np.asarray(full)
 
     def margin_hessian(self, sums: Array) -> Array:
         """Return one margin's own block of `hessian`, from its sums (p + 1, p + 1)."""
@@ -132,7 +134,14 @@ class Scaling:
 
     def _change(self, sums: Array) -> Array:
         """Map sums over [x - origin, 1], last axis, to sums over [(x - centre) / deviation, 1]."""
-        totals = sums[..., -1:]
+        count, totals = len(self.active), sums[..., -1:]
         shift = (self.centre - self.origin)[self.active]
-        scaled = (sums[..., self.active] - shift * totals) / self.deviation
-        return np.concatenate((scaled, totals), axis=-1) if self.intercept else scaled
+        # Without a copy where possible: a Hessian of thousands of coefficients has megabytes.
+        chosen = sums[..., :-1] if count == self.features else sums[..., self.active]
+        if shift.any():
+            chosen = chosen - shift * totals
+        changed = np.empty((*sums.shape[:-1], count + self.intercept))
+        np.divide(chosen, self.deviation, out=changed[..., :count])
+        if self.intercept:
+            changed[..., count:] = totals
+        return changed

@@ -108,7 +108,9 @@ def _is_solved(
     enough: float = 0.0,
 ) -> bool:
     """Whether the KKT residual is `enough`, or at the rounding level of slopes or products."""
-    rounding = 4 * np.finfo(np.float64).eps * (np.abs(hessian) @ np.abs(z)).max(initial=0)
+    # |H_jk| <= root_j root_k for a positive semi-definite matrix.
+    root = np.sqrt(np.maximum(np.diagonal(hessian), 0.0))
+    rounding = 4 * np.finfo(np.float64).eps * root.max(initial=0) * float(root @ np.abs(z))
     residual = pseudo_gradient(z, slope, l1, box)
     return bool(np.abs(residual).max(initial=0) <= max(1e-12 * scale, rounding, enough))
 
