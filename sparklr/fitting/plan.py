@@ -32,6 +32,7 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
+from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
 from sparklr.solvers.methods import Method
 
@@ -50,6 +51,8 @@ def _nobody(_: Round) -> None:
     """Ignore a round."""
 
 
+# The driver's algebra is small or competes with Spark's tasks: more BLAS threads would only wait.
+@one_blas_thread()
 def fit_all(
     specs: Mapping[Key, Spec],
     passes: Passes,
@@ -81,6 +84,7 @@ class WithoutFold:
     warm: Fit | None  # the fit on all rows, if its coefficients have the same shape
 
 
+@one_blas_thread()
 def fit_without_folds(
     members: Mapping[Key, WithoutFold],
     passes: Passes,

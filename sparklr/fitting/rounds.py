@@ -13,7 +13,6 @@ from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.sums import Probe
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Answer, Query, Solution, Solver, Stop, lockstep
 
 Key = TypeVar("Key", bound=Hashable)
@@ -52,9 +51,7 @@ def run_solvers(
             report(readings, len(each), *max(each, key=lambda its: its[1]))
         return answers
 
-    # The driver's algebra is small or competes with Spark's tasks: BLAS threads would only wait.
-    with one_blas_thread():
-        return lockstep(solvers, answer), readings
+    return lockstep(solvers, answer), readings
 
 
 def warm_started(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_info
 
 from sparklr.fitting import choose_solver as choice
 from sparklr.fitting import plan
 from sparklr.fitting.plan import fit_all
+from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.sums import Probe
 from sparklr.passes.protocol import read_round
+from sparklr.solvers import Preconditioner
 from sparklr.solvers.methods import METHODS
 from tests.fitting.fits import (
     SPECS,
@@ -164,3 +168,16 @@ def test_fits_beyond_the_memory_of_the_driver_go_in_waves(monkeypatch: pytest.Mo
     assert max(passes.readings) == 5
     for at, fit in at_once.items():
         assert_same_fit(in_waves[at], fit, 1e-6)
+
+
+def test_all_of_the_drivers_algebra_has_one_blas_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    plain = SampleCurvature.precondition
+
+    def precondition(*args: Any, **kwargs: Any) -> Preconditioner:
+        seen.extend(its["num_threads"] for its in threadpool_info() if its["user_api"] == "blas")
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(SampleCurvature, "precondition", precondition)
+    fit_one(SPECS["l-bfgs"], pass_over(make_rows(1, 60, 3)))
+    assert set(seen) == {1}
