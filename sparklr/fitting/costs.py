@@ -79,6 +79,16 @@ class Conditions:
         return factored(problem) and self.starts(problem) and self.events >= EVENTS * problem.size
 
 
+def by_cheap_steps(problem: Problem, conditions: Conditions) -> bool:
+    """Whether OWL-QN in memory, by a thousand readings, comes near the optimum at little cost.
+
+    So it is with an l1 term and fewer rows than coefficients, all of them in the sample: a model of
+    proximal Newton then has hundreds of coordinates, and a reading few numbers.
+    """
+    fewer = conditions.rows == conditions.sample.rows < problem.scaling.shape[1]
+    return fewer and not is_smooth(problem) and problem.box is None
+
+
 def affordable_hessian(problem: Problem) -> bool:
     """Whether the Hessian of all features fits into the driver's memory."""
     return max(problem.size, problem.summed_size) <= HESSIAN_LIMIT

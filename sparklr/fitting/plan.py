@@ -20,7 +20,7 @@ from sparklr.fitting.choose_solver import (
     stop_with,
     worth_whole,
 )
-from sparklr.fitting.costs import Conditions
+from sparklr.fitting.costs import Conditions, by_cheap_steps
 from sparklr.fitting.few_features import optimum_on_few, pays
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
@@ -34,7 +34,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
-from sparklr.solvers.methods import Method
+from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
 
@@ -43,6 +43,8 @@ Watch: TypeAlias = Callable[[Round], None]
 
 # The sampling error limits the accuracy of the sample's optimum, so a rough solution is enough.
 ROUGHLY = Stop(1e-6, 1e-8, 50)
+# The same by many cheap steps, where these are enough.
+CHEAPLY = Stop(1e-9, 1e-12, 1_000)
 # The state of all solvers between passes may take this many times the budget of a pass.
 STATE_BUDGETS = 4
 
@@ -208,13 +210,16 @@ class _Members(Generic[Key]):
             plain = spec.initial is None and problem.start_value() is not None
             if not plain or spec.maxIter == 0:
                 continue
-            if pays(problem, self._conditions[key]):
+            conditions = self._conditions[key]
+            if pays(problem, conditions):
                 found[key] = optimum_on_few(problem, local, _fit_one(problem))
-            elif self._conditions[key].starts(problem):
-                start, method = problem.start(), self._methods[key]
+            elif conditions.starts(problem) or by_cheap_steps(problem, conditions):
+                start, method, stop = problem.start(), self._methods[key], ROUGHLY
+                if not conditions.starts(problem):
+                    method, stop = method_for(1, smooth=False), CHEAPLY
                 problems[key] = problem.on_weight(sample.total_weight)
                 precondition = curvature.precondition(problem, method, start, whole=False)
-                solvers[key] = make_solver(problem, method, precondition)(start, ROUGHLY)
+                solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return found | {key: solution.point for key, solution in solutions.items()}
 

@@ -58,3 +58,18 @@ def test_a_limit_on_features_leaves_the_rest_to_the_other_solver(
     assert np.count_nonzero(exact.coefficients) > 20
     assert fit.converged
     assert fit.history[-1] == pytest.approx(exact.history[-1], rel=1e-6)
+
+
+def test_fewer_rows_than_coefficients_start_near_the_optimum() -> None:
+    """OWL-QN by cheap readings in memory, and proximal Newton from there."""
+    rng = np.random.default_rng(2)
+    matrix = rng.normal(size=(100, 250))
+    labels = (matrix[:, :4].sum(axis=1) + rng.logistic(size=100) > 0).astype(float)
+    spec = Spec(BINOMIAL, regParam=1e-3, elasticNetParam=1.0)
+    counted = CountedPasses(pass_over(Block(matrix, labels, None)))
+    fit = fit_one(spec, counted)  # type: ignore[arg-type]
+    assert fit.converged
+    assert fit.solver == "proximal-newton"
+    assert len(counted.readings) <= 4
+    again = fit_one(replace(spec, tol=1e-10, initial=(fit.coefficients, fit.intercepts)), counted)  # type: ignore[arg-type]
+    assert fit.history[-1] == pytest.approx(again.history[-1], rel=1e-9)
