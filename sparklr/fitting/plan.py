@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
@@ -21,7 +21,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps
-from sparklr.fitting.few_features import optimum_on_few, pays
+from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
@@ -64,6 +64,11 @@ def fit_all(
     watch: Watch = _nobody,
 ) -> tuple[dict[Key, Fit], int]:
     """Fit every spec on the same rows, in lockstep; return the fits and the number of passes."""
+    alive = LiveFeatures.of(passes, specs.values())
+    if alive is not None:
+        specs = {key: alive.spec(spec) for key, spec in specs.items()}
+        fits, count = fit_all(specs, alive.passes, classes, budget=budget, watch=watch)
+        return {key: alive.with_dead(fit) for key, fit in fits.items()}, count
     group: _Members[Key] = _Members(passes, budget, watch, len(specs))
     for key, spec in specs.items():
         group.pose(key, spec, classes, passes.moments, None)
@@ -99,6 +104,18 @@ def fit_without_folds(
     Omitting one fold moves the optimum little. So each fit has a warm start at the fit on all rows,
     with the curvature of a sample there, and a few gradients are enough.
     """
+    alive = LiveFeatures.of(passes, (left.spec for left in members.values()))
+    if alive is not None:
+        inner = {
+            key: replace(
+                left,
+                spec=alive.spec(left.spec),
+                warm=None if left.warm is None else alive.without_dead(left.warm),
+            )
+            for key, left in members.items()
+        }
+        fits, count = fit_without_folds(inner, alive.passes, budget=budget, watch=watch)
+        return {key: alive.with_dead(fit) for key, fit in fits.items()}, count
     rests = {
         fold: merge_all(its for other, its in passes.folds.items() if other != fold)
         for fold in {left.fold for left in members.values()}
@@ -202,7 +219,7 @@ class _Members(Generic[Key]):
         """
         sample = self._passes.sample
         local = LocalPasses((sample,), self._passes.moments, sample)
-        problems, solvers, found = {}, {}, {}
+        problems, solvers = {}, {}
         curvature = SampleCurvature(sample)
         for key in wave:
             problem = self._problems[key]
@@ -211,9 +228,7 @@ class _Members(Generic[Key]):
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
-            if pays(problem, conditions):
-                found[key] = optimum_on_few(problem, local, _fit_one(problem))
-            elif conditions.starts(problem) or by_cheap_steps(problem, conditions):
+            if conditions.starts(problem) or by_cheap_steps(problem, conditions):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
                 if not conditions.starts(problem):
                     method, stop = method_for(1, smooth=False), CHEAPLY
@@ -221,7 +236,7 @@ class _Members(Generic[Key]):
                 precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
-        return found | {key: solution.point for key, solution in solutions.items()}
+        return {key: solution.point for key, solution in solutions.items()}
 
     def from_sample(self, key: Key, warm: Array | None) -> Solver:
         """Return the solver of a fit: from the sample's optimum if there is one, else plain."""
@@ -254,11 +269,6 @@ class _Members(Generic[Key]):
         made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
         self._preconditions[key] = made
         return made
-
-
-def _fit_one(problem: Problem) -> Callable[[Spec, LocalPasses], Fit]:
-    classes = len(problem.class_weights)
-    return lambda spec, passes: fit_all({0: spec}, passes, classes)[0][0]
 
 
 def _fit_of(

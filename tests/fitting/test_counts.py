@@ -25,7 +25,7 @@ from sparklr.passes.readings import Part, Reading
 from sparklr.rows.blocks import Block
 from tests.fitting.fits import CountedPasses
 from tests.fitting.one_hot import one_hot_rows, with_sample
-from tests.fitting.test_few_features import words
+from tests.fitting.test_l1_in_memory import words
 
 RECORDED = Path(__file__).with_name("counts.json")
 ROWS, SAMPLE = 45_000, 10_000

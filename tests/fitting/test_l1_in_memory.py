@@ -1,4 +1,4 @@
-"""L1 fits of wide rows that are in memory: few readings of all features, and the optimum."""
+"""L1 fits of rows in memory that are fewer than their features: cheap steps, and the optimum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sparklr.fitting import few_features
+from sparklr.fitting import plan
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
@@ -31,7 +31,7 @@ def words(classes: int) -> LocalPasses:
 
 @pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
 @pytest.mark.parametrize("strength", [0.05, 0.01, 0.003])
-def test_the_optimum_is_found_on_few_features(
+def test_text_has_its_optimum_after_few_readings(
     family: Family, classes: int, strength: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = Spec(family, regParam=strength, elasticNetParam=1.0)
@@ -40,24 +40,11 @@ def test_the_optimum_is_found_on_few_features(
     fit = fit_one(spec, counted, classes)  # type: ignore[arg-type]
     assert fit.converged
     assert len(counted.readings) <= 6
-    monkeypatch.setattr(few_features, "pays", lambda *_: False)
-    monkeypatch.setattr("sparklr.fitting.plan.pays", lambda *_: False)
+    monkeypatch.setattr(plan, "by_cheap_steps", lambda *_: False)
     slowly = fit_one(replace(spec, maxIter=5_000, tol=1e-9), passes, classes)
     assert slowly.converged
     assert fit.history[-1] == pytest.approx(slowly.history[-1], rel=1e-7)
     assert fit.history[0] == pytest.approx(slowly.history[0], rel=1e-14), "the plain start"
-
-
-def test_a_limit_on_features_leaves_the_rest_to_the_other_solver(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    spec = Spec(BINOMIAL, regParam=0.01, elasticNetParam=1.0, maxIter=1_000)
-    exact = fit_one(spec, words(2))
-    monkeypatch.setattr(few_features, "MOST_FEATURES", 20)
-    fit = fit_one(spec, words(2))
-    assert np.count_nonzero(exact.coefficients) > 20
-    assert fit.converged
-    assert fit.history[-1] == pytest.approx(exact.history[-1], rel=1e-6)
 
 
 def test_fewer_rows_than_coefficients_start_near_the_optimum() -> None:
