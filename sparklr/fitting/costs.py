@@ -26,7 +26,7 @@ from sparklr.rows.blocks import Block
 # and margin; per multiplication of a Hessian; per value copied for it; per Spark job.
 SHARED, LOSS, EACH_DENSE, EACH_SPARSE = 0.9, 30.0, 0.25, 0.6
 PRODUCT, COPY = 0.03, 3.0
-JOB = 1.5e8
+JOB = 2.5e8
 # Nanoseconds per n^3 on the driver: one factor per step, or several with an l1 term.
 FACTOR, FACTORS = 0.01, 0.03
 # Readings of second order, from the sample's optimum or from nothing.
