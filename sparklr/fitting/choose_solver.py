@@ -27,8 +27,9 @@ from sparklr.solvers.methods import Method, Task, method_for, method_of
 
 log = logging.getLogger("sparklr")
 
-# Nanoseconds that second derivatives may always take: their methods end nearer to the optimum.
-LITTLE = 5e8
+# Second derivatives may always take so many nanoseconds, and so many times the cost of first ones:
+# their methods end nearer to the optimum, and the model is no more exact than this.
+LITTLE, NEARLY = 5e8, 1.25
 # From this many fits at once, the arithmetic of the sample's Hessian is weighed.
 MANY_FITS = 4
 # Factor on the tolerance of first derivatives in the place of second ones.
@@ -69,7 +70,8 @@ def choose_solver(problem: Problem, conditions: Conditions) -> Method:
         return method
     smooth, affordable = is_smooth(problem), affordable_hessian(problem)
     if affordable:
-        most = max(first_order(problem, conditions), LITTLE / conditions.fits**2)
+        first = first_order(problem, conditions)
+        most = max(NEARLY * first, LITTLE / conditions.fits**2)
         if second_order(problem, conditions) <= most:
             return method_for(2, smooth=smooth)
     square = affordable and problem.size <= ESTIMATED_SIZE

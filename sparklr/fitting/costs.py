@@ -24,7 +24,7 @@ from sparklr.rows.blocks import Block
 
 # Nanoseconds: per stored value and reading; per margin and row; per stored value, dense or in CSR,
 # and margin; per multiplication of a Hessian; per value copied for it; per Spark job.
-SHARED, LOSS, EACH_DENSE, EACH_SPARSE = 0.9, 30.0, 0.25, 0.6
+SHARED, LOSS, EACH_DENSE, EACH_SPARSE = 3.0, 30.0, 0.25, 0.6
 PRODUCT, COPY = 0.03, 3.0
 JOB = 2.5e8
 # Nanoseconds per n^3 on the driver: one factor per step, or several with an l1 term.
