@@ -15,7 +15,7 @@ from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
-from sparklr.packing.job import PackSettings
+from sparklr.packing.job import NEAR_BYTES, PackSettings
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
@@ -118,8 +118,9 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
     """Return how to pack these rows, from the Params, the session and the column metadata."""
     session = rows.frame.sparkSession
     plain = PackSettings()
+    near = classic.is_local_mode(session)
     return PackSettings(
-        local_bytes=local_bytes(session, plain.local_bytes),
+        local_bytes=local_bytes(session, NEAR_BYTES if near else plain.local_bytes),
         block_bytes=int(params.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes,
         depth=params.getAggregationDepth(),
         slots=classic.task_slots(session),

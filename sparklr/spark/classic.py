@@ -7,6 +7,7 @@ them, or returns None.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,16 @@ def task_slots(session: SparkSession) -> int | None:
     except REFUSALS:
         # Connect and shared clusters raise their own errors: the number is unknown.
         return None
+
+
+def is_local_mode(session: SparkSession) -> bool:
+    """Whether Spark's tasks run in this machine's one JVM, so that their files are at hand."""
+    try:
+        if is_remote(session):
+            return False
+        return re.fullmatch(r"local(\[.*\])?", session.sparkContext.master or "") is not None
+    except REFUSALS:
+        return False
 
 
 def clone_session(session: SparkSession) -> SparkSession | None:

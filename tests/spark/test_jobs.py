@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from pyspark import InheritableThread, TaskContext
 
 from sparklr import LogisticRegressionEstimator
-from sparklr.spark.classic import run_job
+from sparklr.spark.classic import is_local_mode, run_job
 from tests.waiting import interrupts, wait_until, waiting
 
 PROPERTIES = ("spark.job.description", "spark.job.tags", "spark.sparklr.test")
@@ -190,3 +191,12 @@ def test_the_jobs_of_a_fit_name_its_passes(spark: Any, two: Any) -> None:
     passes = [f"sparklr: pass {one + 1}, 1 column" for one in range(model.summary.passes)]
     wait_until(lambda: passes[-1] in found())  # Spark tells its pages a little later
     assert found() == {"sparklr: packing rows", *passes}
+
+
+def test_local_mode_is_told_from_clusters() -> None:
+    masters = ["local", "local[2]", "local[*]", "local[2, 3]"]
+    others = ["local-cluster[2,1,1024]", "spark://here:7077", "yarn", "k8s://https://here"]
+    for near, some in ((True, masters), (False, others)):
+        for master in some:
+            context = SimpleNamespace(master=master)
+            assert is_local_mode(cast(Any, SimpleNamespace(sparkContext=context))) == near
