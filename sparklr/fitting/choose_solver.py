@@ -95,7 +95,7 @@ def stop_with(problem: Problem, method: Method, conditions: Conditions, stop: St
     """
     if problem.spec.solver != "auto" or method.order == 2:
         return stop
-    alone = choose_solver(problem, replace(conditions, fits=1))
+    alone = choose_solver(problem, conditions.alone)
     good = worth_whole(problem, conditions) or problem.scaling.margins == 1
     if not good or not (alone.order == 2 or conditions.tells(problem)):
         return stop

@@ -12,7 +12,8 @@ has their measurement.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -59,7 +60,17 @@ class Conditions:
         """Return the conditions of fits by these passes."""
         return Conditions(rows, passes.sample, passes.slots, passes.jobs, fits)
 
-    @property
+    @cached_property
+    def alone(self) -> Conditions:
+        """The conditions of a fit that shares its readings with no other."""
+        return replace(self, fits=1)
+
+    @cached_property
+    def multiplications(self) -> float:
+        """What a row of a binomial Hessian costs."""
+        return multiplications(self.sample.matrix)
+
+    @cached_property
     def events(self) -> int:
         """The sample's rows that are not of its largest class."""
         labels = self.sample.labels.astype(int)
@@ -156,5 +167,5 @@ def _gradient(problem: Problem, conditions: Conditions) -> float:
 
 def _hessian(problem: Problem, conditions: Conditions) -> float:
     sample, margins = conditions.sample, problem.scaling.margins
-    products = margins**2 * multiplications(sample.matrix)
+    products = margins**2 * conditions.multiplications
     return PRODUCT * products + COPY * margins * sample.stored / max(sample.rows, 1)

@@ -147,6 +147,7 @@ class _Members(Generic[Key]):
         self._problems: dict[Key, Problem] = {}
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
+        self._of_rows: dict[int, Conditions] = {}
         self._preconditions: dict[Key, Preconditioner] = {}
 
     def pose(
@@ -166,7 +167,11 @@ class _Members(Generic[Key]):
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
             return
-        conditions = Conditions.of(self._passes, moments.rows, self._members)
+        # Fits on the same rows share what is known of the sample.
+        conditions = self._of_rows.get(moments.rows)
+        if conditions is None:
+            conditions = Conditions.of(self._passes, moments.rows, self._members)
+            self._of_rows[moments.rows] = conditions
         method = choose_solver(problem, conditions)
         # See `Scaling`: Hessians lose digits where rare features are centred, and first
         # derivatives need more steps where features are not.
@@ -228,9 +233,10 @@ class _Members(Generic[Key]):
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
-            if conditions.starts(problem) or by_cheap_steps(problem, conditions):
+            cheaply = by_cheap_steps(problem, conditions)
+            if cheaply or conditions.starts(problem):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
-                if not conditions.starts(problem):
+                if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
                 problems[key] = problem.on_weight(sample.total_weight)
                 precondition = curvature.precondition(problem, method, start, whole=False)

@@ -65,9 +65,9 @@ class Moments:
         return counts
 
     def of_features(self, features: IntArray) -> Moments:
-        """Return the moments of some features of the same rows."""
+        """Return the moments of some features of the same rows; the others are zero everywhere."""
         arrays = {name: getattr(self, name)[features] for name in OF_FEATURES}
-        return replace(self, nonzeros=self.rows * len(features), **arrays)
+        return replace(self, **arrays)
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""

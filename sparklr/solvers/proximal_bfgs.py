@@ -17,7 +17,7 @@ import numpy as np
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
 from sparklr.solvers.newton import proximal_newton
-from sparklr.solvers.protocol import Answer, Query, Solver, Stop
+from sparklr.solvers.protocol import Answer, Query, Solution, Solver, Stop
 
 
 def proximal_bfgs(
@@ -46,7 +46,8 @@ def _estimating(solver: Solver, hessian: Array) -> Solver:
         try:
             query = solver.send(Answer(here.value, here.gradient, hessian))
         except StopIteration as finished:
-            return finished.value  # type: ignore[no-any-return]
+            solution: Solution = finished.value
+            return solution
         if query.point is asked:  # it has the gradient there, and asks for the Hessian too
             continue
         asked, here = query.point, (yield Query(query.point, order=1))
