@@ -20,11 +20,12 @@ from pyspark.ml.tuning import CrossValidator as SparkCrossValidator
 from pyspark.ml.tuning import CrossValidatorModel, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
 
+import sparklr
 from benchmarks import judge
 from benchmarks.judge import OURS, SPARK, Array, Coefficients, Side
 from benchmarks.session import BUILD, forget_peaks, jvm_of, peak_gigabytes
 from benchmarks.workloads import Dataset, Workload
-from sparklr import LogisticRegressionEstimator, LogisticRegressionModel, PackedRows, pack
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.tuning import CrossValidator
 
 Job: TypeAlias = Callable[[DataFrame], Any]
@@ -60,9 +61,9 @@ class Rows:
         return file
 
     @cached_property
-    def packed(self) -> PackedRows:
+    def packed(self) -> sparklr.PackedRows:
         """The rows as sparklr keeps them for several fits."""
-        return pack(self.frame)
+        return sparklr.pack(self.frame)
 
     def close(self) -> None:
         """Free memory and disk."""
@@ -136,7 +137,9 @@ def rivals_in_session(workload: Workload, rows: Rows) -> tuple[InSession, InSess
     return InSession(OURS, ours), InSession(SPARK, theirs)
 
 
-def _fit_packed(estimator: LogisticRegressionEstimator, packed: PackedRows, _: DataFrame) -> Any:
+def _fit_packed(
+    estimator: LogisticRegressionEstimator, packed: sparklr.PackedRows, _: DataFrame
+) -> Any:
     return estimator.fit(packed)
 
 
