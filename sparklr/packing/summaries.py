@@ -15,7 +15,8 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.rows.blocks import Block, stack_rows
+from sparklr.packing.sample import smallest_keys
+from sparklr.rows.blocks import Block
 from sparklr.rows.checks import ColumnNames, RowFaults
 
 # Rows of the sample: so many that a fit from its optimum takes only a few Newton steps.
@@ -153,24 +154,3 @@ def check_magnitudes(moments: Moments, names: ColumnNames) -> None:
             "must lie between 1e-150 and 1e150. Multiply all weights by one number; only their "
             "ratios matter."
         )
-
-
-def smallest_keys(samples: list[tuple[Array, Block]], most: int) -> tuple[Array, Block]:
-    """Return the `most` rows with the smallest keys of all samples: a sample of all rows."""
-    keys = np.concatenate([keys for keys, _ in samples])
-    whole = stack_blocks([block for _, block in samples])
-    if len(keys) <= most:
-        return keys, whole
-    chosen = np.sort(np.argpartition(keys, most)[:most])
-    return keys[chosen], whole.take(chosen)
-
-
-def stack_blocks(blocks: list[Block]) -> Block:
-    """Return the rows of all blocks as one block."""
-    weights = None
-    if any(block.weights is not None for block in blocks):
-        weights = np.concatenate(
-            [np.ones(b.rows) if b.weights is None else b.weights for b in blocks]
-        )
-    matrix = stack_rows([block.matrix for block in blocks])
-    return Block(matrix, np.concatenate([block.labels for block in blocks]), weights)

@@ -16,14 +16,17 @@ from itertools import chain, count, pairwise
 import numpy as np
 import pyarrow as pa
 
-from sparklr.arrays import Array, BoolArray, Matrix
+from sparklr.arrays import Array, BoolArray
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.packing.block_files import BlockName, BlockStore
-from sparklr.packing.summaries import PartitionSummary, smallest_keys
+from sparklr.packing.sample import RandomSample
+from sparklr.packing.summaries import PartitionSummary
 from sparklr.rows.arrow import FeatureRows, read_features, read_numbers
-from sparklr.rows.blocks import Block, stack_rows
+from sparklr.rows.blocks import Block, pieces_of, stack_blocks, stack_rows
 from sparklr.rows.checks import MOST_COEFFICIENTS, RowFaults
 
+# So many bytes of dense rows are summarised at a time: they are still in a core's cache.
+CACHED_BYTES = 2**20
 SUMMARY = -1  # the position of a partition's summary row
 
 SCHEMA = pa.schema(
@@ -64,15 +67,14 @@ def pack_partition(
     """
     packer, names = Packer(partition, plan), _names(partition)
     small, others = _peel(packer.blocks(batches), plan.small_bytes)
-    for block in small:
-        payload = block.to_bytes()
+    for pieces in small:
+        payload = b"".join(pieces)
         yield _row(next(names), True, len(payload), payload)
     lengths: list[int] = []
-    for block in others:
-        name, pieces = next(names), block.pieces()
+    for pieces in others:
+        name, length = next(names), sum(map(len, pieces))
         written = store is not None and store.write(name, pieces)
         kept = None if written and not plan.ship_all else b"".join(pieces)
-        length = sum(map(len, pieces))
         lengths.append(length if written else -1)
         yield _row(name, False, length, kept)
     last = next(names)
@@ -85,22 +87,24 @@ def pack_partition(
     yield _row(last._replace(position=SUMMARY), True, len(payload), payload)
 
 
-def _peel(blocks: Iterator[Block], most: int) -> tuple[list[Block], Iterator[Block]]:
+def _peel(
+    blocks: Iterator[list[memoryview]], most: int
+) -> tuple[list[list[memoryview]], Iterator[list[memoryview]]]:
     """Split blocks into small and other: all are small if together they take at most `most` bytes.
 
     Otherwise no block is small.
     """
-    held: deque[Block] = deque()
+    held: deque[list[memoryview]] = deque()
     size = 0
-    for block in blocks:
-        held.append(block)
-        size += sum(map(len, block.pieces()))
+    for pieces in blocks:
+        held.append(pieces)
+        size += sum(map(len, pieces))
         if size > most:
             return [], chain(_drained(held), blocks)
     return list(held), iter(())
 
 
-def _drained(blocks: deque[Block]) -> Iterator[Block]:
+def _drained(blocks: deque[list[memoryview]]) -> Iterator[list[memoryview]]:
     """Yield the blocks, and keep no reference to a block that was given."""
     while blocks:
         yield blocks.popleft()
@@ -117,48 +121,46 @@ def _row(name: BlockName, small: bool, length: int, payload: bytes | None) -> pa
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Checked rows of one batch."""
-
-    matrix: Matrix
-    labels: Array
-    weights: Array | None
-    folds: Array | None
-
-    def by_fold(self) -> Iterator[tuple[int, _Rows]]:
-        """Yield each fold with its rows."""
-        if self.folds is None:
-            yield 0, self
-            return
-        for fold in np.unique(self.folds):
-            here = self.folds == fold
-            weights = None if self.weights is None else self.weights[here]
-            yield int(fold), _Rows(self.matrix[here], self.labels[here], weights, None)
+def _by_fold(rows: Block, folds: Array | None) -> list[Block]:
+    """Return the rows of each fold."""
+    if folds is None:
+        return [rows]
+    return [replace(rows.take(folds == fold), fold=int(fold)) for fold in np.unique(folds)]
 
 
 class _Waiting:
-    """The rows of one fold that are not yet in a block."""
+    """The rows of one fold that are not yet in a block: whole batches, summarised or not."""
 
     def __init__(self) -> None:
-        self.size = 0
-        self._rows: list[_Rows] = []
+        self.summarised: list[Block] = []
+        self.size = 0  # of all rows, in bytes
+        self._new: list[Block] = []
+        self._new_size = 0
 
-    def add(self, rows: _Rows) -> None:
+    def add(self, rows: Block) -> None:
         """Add the rows of a batch."""
-        self._rows.append(rows)
-        matrix = rows.matrix
-        stored = matrix.size if isinstance(matrix, np.ndarray) else 2 * matrix.nnz
-        self.size += 8 * stored + 16 * matrix.shape[0]
+        size = (16 if rows.sparse else 8) * rows.stored + 16 * rows.rows
+        self._new.append(rows)
+        self._new_size += size
+        self.size += size
 
-    def block(self, fold: int) -> Block:
-        """Return all rows as one block, without weights if all weights are 1."""
-        weights = None
-        if self._rows[0].weights is not None:
-            weights = np.concatenate([rows.weights for rows in self._rows])
-            weights = None if (weights == 1.0).all() else weights
-        labels = np.concatenate([rows.labels for rows in self._rows])
-        return Block(stack_rows([rows.matrix for rows in self._rows]), labels, weights, fold)
+    def ripe(self, block_bytes: int) -> bool:
+        """Whether the new rows are enough to summarise them.
+
+        Dense rows are summarised while they are in a cache. With sparse rows each summary takes
+        time in proportion to the features, so these wait until they fill a block.
+        """
+        dense = not any(rows.sparse for rows in self._new)
+        return self._new_size >= (min(CACHED_BYTES, block_bytes) if dense else block_bytes)
+
+    def take_new(self) -> Block | None:
+        """Return the rows that are not yet summarised, as one block; they now count as such."""
+        if not self._new:
+            return None
+        block = stack_blocks(self._new)
+        self._new, self._new_size = [], 0
+        self.summarised.append(block)
+        return block
 
 
 class Packer:
@@ -172,41 +174,53 @@ class Packer:
         self._moments: dict[int, Moments] = {}
         self._seen = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._samples: list[tuple[Array, Block]] = []
-        self._random = np.random.default_rng([20_001, partition])
+        seed = [20_001, partition]
+        self._sample = RandomSample(seed, plan.sample_rows, plan.sample_bytes)
 
-    def blocks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
-        """Yield blocks of about `block_bytes`; after a first fault, rows are only counted."""
+    def blocks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[list[memoryview]]:
+        """Yield the bytes of blocks of about `block_bytes`; after a fault, rows are only counted.
+
+        The bytes are views of batches where these are dense: so many numbers are not copied twice.
+        """
         for batch in batches:
             rows = self._checked_rows(batch)
             if self._faults:
                 self._waiting.clear()
                 continue
-            for fold, those in () if rows is None else rows.by_fold():
-                waiting = self._waiting.setdefault(fold, _Waiting())
+            for those in rows:
+                waiting = self._waiting.setdefault(those.fold, _Waiting())
                 waiting.add(those)
+                if waiting.ripe(self._plan.block_bytes):
+                    self._summarise(waiting)
                 if waiting.size >= self._plan.block_bytes:
-                    yield from self._flush(fold)
+                    yield from self._flush(those.fold)
         for fold in sorted(self._waiting):
             yield from self._flush(fold)
 
-    def _flush(self, fold: int) -> Iterator[Block]:
-        """Yield a fold's waiting rows as blocks not much larger than `block_bytes` or one row."""
-        whole = self._waiting.pop(fold).block(fold)
-        pieces = max(1, round(whole.matrix_bytes / self._plan.block_bytes))
-        ends = np.linspace(0, whole.rows, pieces + 1).astype(int)
-        for begin, end in pairwise(ends):
-            if begin == end:
-                continue
-            block = whole if pieces == 1 else whole.take(slice(begin, end))
-            here = moments_of(block)
-            known = self._moments.get(fold)
-            self._moments[fold] = here if known is None else known.merge(here)
-            self._draw(block)
-            yield block
+    def _summarise(self, waiting: _Waiting) -> None:
+        new = waiting.take_new()
+        if new is None:
+            return
+        here, known = moments_of(new), self._moments.get(new.fold)
+        self._moments[new.fold] = here if known is None else known.merge(here)
+        self._sample.add(new)
 
-    def _checked_rows(self, batch: pa.RecordBatch) -> _Rows | None:
-        """Return the rows with weight above zero; None if no rows are left or a fault was found."""
+    def _flush(self, fold: int) -> Iterator[list[memoryview]]:
+        """Yield a fold's waiting rows as blocks not much larger than `block_bytes` or one row."""
+        waiting = self._waiting.pop(fold)
+        self._summarise(waiting)
+        rows = waiting.summarised
+        pieces = max(1, round(sum(its.matrix_bytes for its in rows) / self._plan.block_bytes))
+        if pieces == 1:
+            yield pieces_of(rows)
+            return
+        whole = stack_blocks(rows)
+        for begin, end in pairwise(np.linspace(0, whole.rows, pieces + 1).astype(int)):
+            if begin < end:
+                yield whole.take(slice(begin, end)).pieces()
+
+    def _checked_rows(self, batch: pa.RecordBatch) -> list[Block]:
+        """Return the rows of each fold with weight above zero; none if a fault was found."""
         features = read_features(batch.column(0))
         labels = read_numbers(batch.column(1))
         count = batch.num_columns - self._plan.folded
@@ -218,14 +232,17 @@ class Packer:
         if weights is not None:
             self._check_weights(weights)
         if self._faults or len(labels) == 0:
-            return None
+            return []
         if weights is not None and not (weights > 0).all():
             kept = weights > 0
             if not kept.any():
-                return None
+                return []
             features, labels, weights = features.keep(kept), labels[kept], weights[kept]
             folds = None if folds is None else folds[kept]
-        return _Rows(features.matrix(self._features or 0), labels.copy(), weights, folds)
+        if weights is not None and (weights == 1.0).all():
+            weights = None
+        matrix = stack_rows([features.matrix(self._features or 0)])
+        return _by_fold(Block(matrix, labels.copy(), weights), folds)
 
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._faults.add
@@ -270,30 +287,14 @@ class Packer:
             value = values[broken][0]
             self._faults.add(rule, int(broken.sum()), "" if np.isnan(value) else f"{value:g}")
 
-    def _draw(self, block: Block) -> None:
-        """Give each row a random key and keep the rows with the smallest keys."""
-        keys = self._random.random(block.rows)
-        most = self._most(block)
-        if block.rows > most:
-            chosen = np.sort(np.argpartition(keys, most)[:most])
-            keys, block = keys[chosen], block.take(chosen)
-        self._samples.append((keys, block))
-        if sum(len(keys) for keys, _ in self._samples) > 2 * most:
-            self._samples = [smallest_keys(self._samples, most)]
-
-    def _most(self, block: Block) -> int:
-        by_bytes = int(self._plan.sample_bytes * block.rows / max(block.matrix_bytes, 1))
-        return max(1, min(self._plan.sample_rows, by_bytes))
-
     def summary(self, blocks: int) -> PartitionSummary:
         """Return the summary, after all rows have been read."""
         features = self._features
         # If there are faults, only these are reported: the width may be one of the faults.
         width = 0 if self._faults else features or 0
         nothing = Block(np.zeros((0, width)), np.zeros(0), None)
-        keys, sample = np.zeros(0), nothing
-        if self._samples and not self._faults:
-            keys, sample = smallest_keys(self._samples, self._most(self._samples[-1][1]))
+        found = None if self._faults else self._sample.rows()
+        keys, sample = (np.zeros(0), nothing) if found is None else found
         folds = {0: no_rows(width)} if self._faults or not self._moments else self._moments
         return PartitionSummary(
             self._partition, features, blocks, self._seen, folds, sample, keys, self._faults

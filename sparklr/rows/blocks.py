@@ -104,25 +104,7 @@ class Block:
 
     def pieces(self) -> list[memoryview]:
         """Return the bytes of the binary format, in pieces that are views of the arrays."""
-        header = np.zeros(HEADER, dtype=np.int64)
-        header[:7] = (
-            MAGIC, self.sparse, self.rows, self.features, self.stored, self.weights is not None,
-            self.fold,
-        )  # fmt: skip
-        pieces = []
-        for part in (header, *self._buffers()):
-            padding = bytes(-part.nbytes % ALIGNMENT)
-            pieces += [part.reshape(-1).view(np.uint8).data, memoryview(padding)]
-        return [piece for piece in pieces if len(piece)]
-
-    def _buffers(self) -> list[npt.NDArray[np.generic]]:
-        parts = [self.labels] if self.weights is None else [self.labels, self.weights]
-        parts = [np.ascontiguousarray(part) for part in parts]
-        if not is_sparse(self.matrix):
-            return [*parts, np.ascontiguousarray(self.matrix, dtype=np.float64)]
-        pointers = self.matrix.indptr.astype(np.int64, copy=False)
-        columns = self.matrix.indices.astype(np.int32, copy=False)
-        return [*parts, self.matrix.data, columns, pointers]
+        return pieces_of([self])
 
     @staticmethod
     def from_buffer(buffer: Buffer) -> Block:
@@ -149,6 +131,45 @@ class Block:
         return Block(csr(data, columns, pointers, features), labels, weights, fold)
 
 
+def pieces_of(blocks: Sequence[Block]) -> list[memoryview]:
+    """Return the bytes of one block with all rows, as views: dense matrices are not copied."""
+    if any(block.sparse for block in blocks):
+        blocks = [stack_blocks(blocks)]
+    first, weights = blocks[0], _weights_of(blocks)
+    header = np.zeros(HEADER, dtype=np.int64)
+    header[:7] = (
+        MAGIC, first.sparse, sum(block.rows for block in blocks), first.features,
+        sum(block.stored for block in blocks), weights is not None, first.fold,
+    )  # fmt: skip
+    parts: list[list[npt.NDArray[np.generic]]] = [[header], [block.labels for block in blocks]]
+    parts += [] if weights is None else [[weights]]
+    parts += _buffers(blocks)
+    pieces = []
+    for part in parts:
+        arrays = [np.ascontiguousarray(array) for array in part]
+        pieces += [array.reshape(-1).view(np.uint8).data for array in arrays]
+        pieces.append(memoryview(bytes(-sum(array.nbytes for array in arrays) % ALIGNMENT)))
+    return [piece for piece in pieces if len(piece)]
+
+
+def _buffers(blocks: Sequence[Block]) -> list[list[npt.NDArray[np.generic]]]:
+    """Return the arrays of a sparse block's matrix, or the matrices of dense blocks."""
+    matrix = blocks[0].matrix
+    if not is_sparse(matrix):
+        return [[np.asarray(block.matrix, dtype=np.float64) for block in blocks]]
+    pointers = matrix.indptr.astype(np.int64, copy=False)
+    columns = matrix.indices.astype(np.int32, copy=False)
+    return [[matrix.data], [columns], [pointers]]
+
+
+def _weights_of(blocks: Sequence[Block]) -> Array | None:
+    """Return the weights of all rows; None if all are 1."""
+    if all(block.weights is None for block in blocks):
+        return None
+    each = (np.ones(its.rows) if its.weights is None else its.weights for its in blocks)
+    return np.concatenate(list(each))
+
+
 def csr(
     data: Array, columns: npt.NDArray[np.int32], pointers: npt.NDArray[np.int32], features: int
 ) -> sp.csr_matrix:
@@ -172,8 +193,18 @@ def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
         dense = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         share = nonzeros(dense) / max(dense.size, 1)
         return dense if share >= SPARSE_BELOW else sp.csr_matrix(dense)
-    sparse = sp.vstack([sp.csr_matrix(piece) for piece in pieces], format="csr")
+    rows = [sp.csr_matrix(piece) for piece in pieces]
+    sparse = rows[0] if len(rows) == 1 else sp.vstack(rows, format="csr")
     size = sparse.shape[0] * sparse.shape[1]
     if sparse.nnz >= SPARSE_BELOW * size:
         return np.ascontiguousarray(sparse.toarray())
     return sparse
+
+
+def stack_blocks(blocks: Sequence[Block]) -> Block:
+    """Return the rows of all blocks as one block, of the first block's fold."""
+    if len(blocks) == 1:
+        return blocks[0]
+    matrix = stack_rows([block.matrix for block in blocks])
+    labels = np.concatenate([block.labels for block in blocks])
+    return Block(matrix, labels, _weights_of(blocks), blocks[0].fold)

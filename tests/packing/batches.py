@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from sparklr.arrays import Array
-from sparklr.packing.summaries import PartitionSummary, stack_blocks
+from sparklr.packing.summaries import PartitionSummary
 from sparklr.packing.worker import SCHEMA, SUMMARY, PackPlan, pack_partition
-from sparklr.rows.blocks import Block
+from sparklr.rows.blocks import Block, stack_blocks
 from tests.rows.test_arrow import dense_row, sparse_row, vector_column
 
 NAN, INF = float("nan"), float("inf")
