@@ -234,6 +234,7 @@ def test_options_choose_workloads_and_their_rows() -> None:
         asked("--only", "crr")
 
 
+@pytest.mark.deep
 def test_real_rows_are_the_same_at_every_scale(spark: Any) -> None:
     for dataset in (workloads.DIGITS, workloads.CANCER):
         rows = dataset.rows_at(0.01)
@@ -244,6 +245,7 @@ def test_real_rows_are_the_same_at_every_scale(spark: Any) -> None:
     assert workloads.TEXT.rows_at(0.01) == len(packaged.docstrings()) == workloads.TEXT.rows
 
 
+@pytest.mark.deep
 def test_datasets_say_what_their_rows_are(spark: Any) -> None:
     """`takes` believes them."""
     for dataset in (workloads.TEXT, workloads.ONEHOT, workloads.SPARSE, workloads.MULTI):

@@ -27,7 +27,14 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def tier_of(page: Path) -> Any:
+    """The searches of one page take longer than all the rest."""
+    return pytest.mark.deep if page.name == "tuning.md" else ()
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=tier_of(page), id=page.name) for page in PAGES]
+)
 def test_the_python_of_a_page_runs(spark: Any, page: Path) -> None:
     """From top to bottom, each block with the names of those before."""
     names = {"spark": spark}

@@ -104,15 +104,32 @@ BINARY = {
 TERNARY = {**DATA, "thresholds": (as_it_is, {"thresholds": [0.5, 0.2, 0.6]})}
 
 
-def marked(cases: dict[str, Any]) -> list[Any]:
-    """On Spark Connect Spark's own summaries know nothing of Params that were set after the fit."""
+def marked(cases: dict[str, Any], *telling: str) -> list[Any]:
+    """All cases, of which `make test` runs the telling ones.
+
+    On Spark Connect Spark's own summaries know nothing of Params that were set after the fit.
+    """
     return [
-        pytest.param(case, marks=pytest.mark.classic if params else ())
+        pytest.param(
+            case,
+            marks=[
+                *([pytest.mark.classic] if params else []),
+                *([] if case in telling else [pytest.mark.deep]),
+            ],
+        )
         for case, (_, params) in cases.items()
     ]
 
 
-@pytest.mark.parametrize("case", marked(BINARY))
+@pytest.mark.parametrize(
+    "case",
+    marked(
+        BINARY,
+        "a label never predicted",
+        "no rows of the positive class",
+        "a threshold, no names of output columns",
+    ),
+)
 def test_a_binary_model_evaluates_to_the_numbers_of_spark(case: str, two: Any, binary: Any) -> None:
     change, params = BINARY[case]
     model, frame = binary.copy({binary.getParam(k): v for k, v in params.items()}), change(two)
@@ -133,7 +150,10 @@ def test_curves_are_frames_as_in_spark(case: str, two: Any, binary: Any) -> None
         assert_allclose(np.array(one.collect()), np.array(other.collect()), rtol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("case", marked(TERNARY))
+@pytest.mark.parametrize(
+    "case",
+    marked(TERNARY, "no weight column, integer labels", "weights that are zero for a class"),
+)
 def test_a_multinomial_model_evaluates_to_the_numbers_of_spark(
     case: str, three: Any, ternary: Any
 ) -> None:

@@ -37,6 +37,7 @@ def test_an_interrupted_fit_leaves_no_job(
     assert spark.interruptAll() == []  # tells what there was to stop
 
 
+@pytest.mark.deep
 def test_a_stopped_fit_leaves_others_alone(
     spark: Any, slow: Any, two: Any, tmp_path: Path, interruptible: Any
 ) -> None:

@@ -20,6 +20,7 @@ from pyspark.ml.linalg import Vectors
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr import tuning as ours
 from sparklr.spark.classic import task_slots
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -57,12 +58,15 @@ def test_a_writer_makes_room(
 
 @pytest.mark.parametrize(
     ("module", "kind"),
-    [
-        (sparks, "CrossValidator"),
-        (ours, "TrainValidationSplit"),
-        pytest.param(sparks, "TrainValidationSplit", marks=pytest.mark.deep),
-        pytest.param(ours, "CrossValidator", marks=pytest.mark.deep),
-    ],
+    first_and_deep(
+        [
+            (sparks, "CrossValidator"),
+            (ours, "TrainValidationSplit"),
+            (sparks, "TrainValidationSplit"),
+            (ours, "CrossValidator"),
+        ],
+        first=2,
+    ),
 )
 def test_validators_fit_save_and_load(module: Any, kind: str, two: Any, tmp_path: Path) -> None:
     estimator = LogisticRegressionEstimator(featuresCol="inputs")

@@ -91,6 +91,7 @@ def test_fits_go_on_and_each_refusal_is_told_once(
     assert not any("java" in text for text in told)
 
 
+@pytest.mark.deep
 def test_a_search_behind_a_pipeline_goes_on(serverless: Any) -> None:
     estimator = LogisticRegressionEstimator(featuresCol="inputs")
     stages = [VectorAssembler(inputCols=["x0", "x1"], outputCol="inputs"), estimator]

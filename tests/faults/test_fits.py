@@ -17,6 +17,7 @@ from pyspark import InheritableThread
 from sparklr.packing.block_files import LOCAL_DIRS
 from sparklr.passes.jobs import SparkPasses
 from tests.faults.alone import LOCAL_MB, fit, rows
+from tests.tiers import first_and_deep
 from tests.waiting import wait_until, waiting
 
 
@@ -57,9 +58,8 @@ def _over_files(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> It
     spark.conf.unset(LOCAL_MB)
 
 
-either = pytest.mark.parametrize("_over_files", ["jobs", "here"], indirect=True)
 jobs_or_in_depth_either = pytest.mark.parametrize(
-    "_over_files", ["jobs", pytest.param("here", marks=pytest.mark.deep)], indirect=True
+    "_over_files", first_and_deep(["jobs", "here"]), indirect=True
 )
 
 
@@ -106,14 +106,11 @@ def before_each_pass(
 @pytest.mark.usefixtures("_over_files")
 @pytest.mark.parametrize(
     ("_over_files", "harm"),
-    [
-        ("jobs", _delete_all),
-        ("here", _truncate_one),
-        ("jobs", _delete_folder),
-        pytest.param("here", _delete_all, marks=pytest.mark.deep),
-        pytest.param("jobs", _truncate_one, marks=pytest.mark.deep),
-        pytest.param("here", _delete_folder, marks=pytest.mark.deep),
-    ],
+    first_and_deep(
+        (where, harm)
+        for harm in (_delete_folder, _delete_all, _truncate_one)
+        for where in ("jobs", "here")
+    ),
     indirect=["_over_files"],
 )
 def test_files_harmed_twice_in_a_fit_change_no_coefficient(
@@ -133,7 +130,7 @@ def test_files_harmed_twice_in_a_fit_change_no_coefficient(
     assert len(seen) > 3
 
 
-@either
+@jobs_or_in_depth_either
 @pytest.mark.usefixtures("_over_files")
 def test_what_spark_holds_is_dropped_between_passes(
     frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
@@ -162,7 +159,7 @@ def in_thread(action: Callable[[], Any]) -> tuple[Future[Any], threading.Thread]
     return found, thread
 
 
-@pytest.mark.parametrize("way", ["group", "all"])
+@pytest.mark.parametrize("way", first_and_deep(["group", "all"]))
 def test_a_fit_cancelled_from_another_thread_ends_and_leaves_nothing(
     spark: Any, frame: Any, expected: Any, tmp_path: Path, way: str
 ) -> None:

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from sparklr import LogisticRegressionEstimator
 from sparklr.packing.job import Packing
 from sparklr.passes.local import LocalPasses
+from tests.tiers import first_and_deep
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("nothing_left")]
 
@@ -72,7 +73,9 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("count", range(1, len(SETTINGS) + 1))
+@pytest.mark.parametrize(
+    "count", first_and_deep([len(SETTINGS), *range(1, len(SETTINGS))], first=2)
+)
 def test_models_are_those_of_fits_one_by_one(
     two: Any, packings: list[int], readings: list[int], count: int
 ) -> None:
@@ -157,6 +160,7 @@ def test_threads_share_an_iterator(two: Any, packings: list[int]) -> None:
         assert model.getRegParam() == SETTINGS[at].get("regParam", 0.0)
 
 
+@pytest.mark.deep
 def test_threads_of_sparks_validator(two: Any) -> None:
     estimator = tight()
     metrics = []

@@ -14,6 +14,7 @@ from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from tests.fitting.fits import CountedPasses, fit_one, pass_over
+from tests.tiers import first_and_deep
 
 ROWS, FEATURES, WORDS = 400, 4_000, 30
 
@@ -29,10 +30,22 @@ def words(classes: int) -> LocalPasses:
     return pass_over(Block(matrix, margins.argmax(axis=1).astype(float), None))
 
 
-@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
-@pytest.mark.parametrize("strength", [0.05, 0.01, 0.003])
+@pytest.mark.parametrize(
+    ("strength", "family", "classes"),
+    first_and_deep(
+        [
+            (0.003, BINOMIAL, 2),
+            (0.01, MULTINOMIAL, 3),
+            (0.01, BINOMIAL, 2),
+            (0.05, BINOMIAL, 2),
+            (0.003, MULTINOMIAL, 3),
+            (0.05, MULTINOMIAL, 3),
+        ],
+        first=2,
+    ),
+)
 def test_text_has_its_optimum_after_few_readings(
-    family: Family, classes: int, strength: float, monkeypatch: pytest.MonkeyPatch
+    strength: float, family: Family, classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = Spec(family, regParam=strength, elasticNetParam=1.0)
     passes = words(classes)

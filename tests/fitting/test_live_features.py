@@ -18,6 +18,7 @@ from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.moments import merge_all, moments_of
 from sparklr.passes.local import LocalPasses
 from tests.fitting.test_l1_in_memory import FEATURES, words
+from tests.tiers import first_and_deep
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +36,15 @@ def folded(classes: int) -> LocalPasses:
     return LocalPasses(blocks, merge_all(folds.values()), passes.sample, folds=folds)
 
 
-@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
-@pytest.mark.parametrize("mixing", [0.0, 0.5])  # with 1.0 equal columns share as they like
+@pytest.mark.parametrize(
+    ("mixing", "family", "classes"),  # with mixing 1.0 equal columns share as they like
+    first_and_deep(
+        [(0.0, BINOMIAL, 2), (0.0, MULTINOMIAL, 3), (0.5, MULTINOMIAL, 3), (0.5, BINOMIAL, 2)],
+        first=3,
+    ),
+)
 def test_fits_are_those_with_all_features(
-    family: Family, classes: int, mixing: float, monkeypatch: pytest.MonkeyPatch
+    mixing: float, family: Family, classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = folded(classes)
     spec = Spec(family, regParam=0.05, elasticNetParam=mixing, tol=1e-8, maxIter=1_000)

@@ -25,6 +25,7 @@ from sparklr.solvers import Query
 from sparklr.solvers.methods import SolverName
 from tests.fitting.one_hot import one_hot_rows, with_sample
 from tests.problems import ask_rows, find_smooth, find_with_l1
+from tests.tiers import first_and_deep
 
 ROWS, SAMPLE, POSITIVES = 4_000, 800, 0.03
 SEEDS = (0, 3)  # of those tried, those on which steps that are only shortened got stuck
@@ -55,9 +56,7 @@ def objective(problem: Problem, passes: LocalPasses, point: Array) -> float:
     return value + float(problem.penalty.l1 @ np.abs(point))
 
 
-every_seed = pytest.mark.parametrize(
-    "seed", [SEEDS[0], pytest.param(SEEDS[1], marks=pytest.mark.deep)]
-)
+every_seed = pytest.mark.parametrize("seed", first_and_deep(SEEDS))
 
 
 @pytest.mark.parametrize("mixing", [0.0, 1.0])
@@ -93,7 +92,7 @@ def test_levels_without_positives_end_the_search_without_a_penalty() -> None:
     assert found.history[-1] <= slow.history[-1] + 1e-8
 
 
-@pytest.mark.parametrize("solver", ["newton", "proximal-newton"])
+@pytest.mark.parametrize("solver", first_and_deep(["newton", "proximal-newton"]))
 def test_a_far_initial_model_is_left(solver: SolverName) -> None:
     """Every row is certain at the start, and most of them wrongly so."""
     passes = rows(SEEDS[0])

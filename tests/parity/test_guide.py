@@ -67,6 +67,7 @@ def test_in_ten_iterations_the_guide_ends_as_low_as_spark(
     assert value_of(as_it_stands[name]) <= RECORD["ten"][name] * (1 + 1e-9)
 
 
+@pytest.mark.deep
 def test_thresholds_bounds_and_saved_models_print_what_spark_prints(
     spark: Any, tmp_path: Path
 ) -> None:
@@ -98,7 +99,13 @@ class Checker(doctest.OutputChecker):
         return super().check_output(want, re.sub(r", True\)$", ", 1)", got), optionflags)
 
 
-@pytest.mark.parametrize("package", [OURS, pytest.param(SPARKS, marks=pytest.mark.parity_full)])
+@pytest.mark.parametrize(
+    "package",
+    [
+        pytest.param(OURS, marks=pytest.mark.deep),
+        pytest.param(SPARKS, marks=pytest.mark.parity_full),
+    ],
+)
 def test_the_docstring_of_sparks_class_holds_for_ours(
     spark: Any, tmp_path: Path, package: str
 ) -> None:

@@ -25,6 +25,7 @@ from tests.parity.known import (
 )
 from tests.parity.make_spark import frame_of
 from tests.parity.objective import Array, Setting, deviations, minimum, objective
+from tests.tiers import first_and_deep
 
 
 @pytest.fixture(params=["driver", "jobs"])
@@ -97,6 +98,7 @@ def test_estimator_on_one_row_a_partition(spark: Any, classes: int, sparse: bool
     assert_same(apart, numbers(whole), 1e-9)
 
 
+@pytest.mark.parametrize("where", first_and_deep(["jobs", "driver"]), indirect=True)
 @pytest.mark.usefixtures("where")
 def test_estimator_on_separable_rows(spark: Any) -> None:
     from pyspark.ml.classification import LogisticRegression

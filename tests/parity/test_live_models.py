@@ -24,6 +24,7 @@ from tests.parity.live import (
     reference_frames,
 )
 from tests.parity.make_spark import frame_of, read_data
+from tests.tiers import first_and_deep
 
 OUTPUTS = ("rawPredictionCol", "probabilityCol", "predictionCol")
 
@@ -71,12 +72,15 @@ def test_matrices_are_compressed_as_spark_compresses(spark: Any) -> None:
 
 @pytest.mark.parametrize(
     ("rows", "features", "classes", "penalty", "stored"),
-    [
-        (60, 12, 2, 0.2, "SparseMatrix"),  # wide: by row
-        (90, 12, 3, 0.1, "SparseMatrix"),
-        (200, 2, 9, 0.03, "SparseMatrix"),  # tall: by column
-        (200, 2, 9, 0.0, "DenseMatrix"),
-    ],
+    first_and_deep(
+        [
+            (60, 12, 2, 0.2, "SparseMatrix"),  # wide: by row
+            (200, 2, 9, 0.03, "SparseMatrix"),  # tall: by column
+            (90, 12, 3, 0.1, "SparseMatrix"),
+            (200, 2, 9, 0.0, "DenseMatrix"),
+        ],
+        first=2,
+    ),
 )
 def test_models_are_stored_as_spark_stores_them(
     spark: Any, rows: int, features: int, classes: int, penalty: float, stored: str

@@ -21,6 +21,7 @@ from tests.parity.live import (
 )
 from tests.parity.make_spark import frame_of, read_data
 from tests.parity.objective import Setting, objective
+from tests.tiers import first_and_deep
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def with_metadata(frame: Any, attributes: dict[str, Any]) -> Any:
 # Classes and labels
 
 
-@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("intercept", first_and_deep([True, False]))
 def test_labels_zero_and_two_make_three_classes(spark: Any, intercept: bool) -> None:
     features, labels, _ = read_data("binomial")
     frame = frame_of(spark, features, 2 * labels)
@@ -63,7 +64,7 @@ def test_labels_zero_and_two_make_three_classes(spark: Any, intercept: bool) -> 
     assert values[0] <= values[1] * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("weightless", [1, 2])
+@pytest.mark.parametrize("weightless", first_and_deep([2, 1]))
 def test_a_class_without_weight_counts_only_below_the_largest(spark: Any, weightless: int) -> None:
     features, labels, weights = read_data("multinomial")
     weights = np.where(labels == weightless, 0.0, weights)
@@ -90,12 +91,20 @@ def test_rows_of_weight_zero_do_not_move_the_fit(spark: Any) -> None:
     assert_same_numbers(ours, without, 1e-12)
 
 
-@pytest.mark.parametrize("label", [0, 1, 2])
+MULTINOMIAL: dict[str, Any] = {"family": "multinomial"}
+NET: dict[str, Any] = {"regParam": 0.1, "elasticNetParam": 0.5}
+
+
 @pytest.mark.parametrize(
-    "params", [{"family": "multinomial"}, {"regParam": 0.1, "elasticNetParam": 0.5}], ids=str
+    ("params", "label"),
+    first_and_deep(
+        [(NET, 0), (MULTINOMIAL, 2), (NET, 1), (NET, 2), (MULTINOMIAL, 0), (MULTINOMIAL, 1)],
+        first=2,
+    ),
+    ids=str,
 )
 def test_a_single_label_makes_an_infinite_intercept(
-    spark: Any, label: int, params: dict[str, Any]
+    spark: Any, params: dict[str, Any], label: int
 ) -> None:
     features, _, _ = read_data("binomial")
     frame = frame_of(spark, features[:20], np.full(20, float(label)))
@@ -166,15 +175,18 @@ def test_an_empty_weight_column_is_no_weight_column(frames: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(
     ("data", "params"),
-    [
-        ("binomial", {}),
-        ("binomial", {"weightCol": "weight", "regParam": 0.1}),
-        ("binomial", {"fitIntercept": False}),
-        ("binomial", {"family": "multinomial", "weightCol": "weight"}),
-        ("multinomial", {"regParam": 0.1, "elasticNetParam": 1.0}),
-        ("multinomial", {"weightCol": "weight"}),
-        ("multinomial", {"fitIntercept": False}),
-    ],
+    first_and_deep(
+        [
+            ("binomial", {"weightCol": "weight", "regParam": 0.1}),
+            ("multinomial", {"weightCol": "weight"}),
+            ("multinomial", {"fitIntercept": False}),
+            ("binomial", {}),
+            ("binomial", {"fitIntercept": False}),
+            ("binomial", {"family": "multinomial", "weightCol": "weight"}),
+            ("multinomial", {"regParam": 0.1, "elasticNetParam": 1.0}),
+        ],
+        first=3,
+    ),
 )
 def test_no_iteration_returns_the_start(
     frames: dict[str, Any], data: str, params: dict[str, Any]

@@ -38,6 +38,8 @@ TIGHT = 1e-12
 # Enough to see that the estimator hands settings on: each penalty in each family, and each flag
 # both ways. All cases are fitted without Spark.
 REPRESENTATIVE = (1, 10, 21, 30, 35, 44, 49, 58)
+# Of these, what `make test` runs: each penalty, flag and kind of vectors, if not in each family.
+FEW = ((10, "dense"), (21, "sparse"), (35, "sparse"), (58, "dense"))
 
 # A tight fit of Spark's that ended further than this from the solution had stopped short, and
 # only its objective can be compared with. With Spark 4.3 there is none.
@@ -52,18 +54,20 @@ def name_of(number: int) -> str:
     return "-".join([*words, *(word for name, word in flags.items() if case[name])])
 
 
-def both(numbers: Iterable[int], full: Iterable[int] = ()) -> pytest.MarkDecorator:
+def both(numbers: Iterable[int], *, few: bool = False) -> pytest.MarkDecorator:
     """Parametrise a test by these cases, on dense and on sparse vectors.
 
-    Those in `full` are left to `make test-all`.
+    If `few`, all but `FEW` are left to `make test-all`.
     """
     pairs = [(number, vectors) for number in numbers for vectors in VECTORS]
-    later = dict.fromkeys(full, pytest.mark.parity_full)
+    later = {
+        pair: pytest.mark.deep if pair[0] in REPRESENTATIVE else pytest.mark.parity_full
+        for pair in pairs
+        if few and pair not in FEW
+    }
     cases = [
-        pytest.param(
-            number, vectors, id=f"{name_of(number)}-{vectors}", marks=later.get(number, ())
-        )
-        for number, vectors in pairs
+        pytest.param(*pair, id=f"{name_of(pair[0])}-{pair[1]}", marks=later.get(pair, ()))
+        for pair in pairs
     ]
     return pytest.mark.parametrize(("number", "vectors"), cases)
 
@@ -128,7 +132,7 @@ def test_default_settings_reach_as_low_as_spark(number: int, vectors: str) -> No
     assert_as_low_as_spark(number, vectors, engine_fit(number, vectors))
 
 
-@both(range(64), full=set(range(64)) - set(REPRESENTATIVE))
+@both(range(64), few=True)
 def test_the_estimator_at_default_settings_agrees_with_glmnet_and_spark(
     frames: dict[tuple[str, str], Any], number: int, vectors: str
 ) -> None:
@@ -147,7 +151,7 @@ def test_tight_engine_agrees_with_glmnet_and_spark(number: int, vectors: str) ->
     check_tight(number, vectors, engine_fit(number, vectors, tol=TIGHT))
 
 
-@both(REPRESENTATIVE)
+@both(REPRESENTATIVE, few=True)
 def test_tight_estimator_agrees_with_glmnet_and_spark(
     frames: dict[tuple[str, str], Any], number: int, vectors: str
 ) -> None:

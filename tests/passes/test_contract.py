@@ -27,6 +27,7 @@ from tests.passes.contract import (
     opened,
     probes_of,
 )
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.connect
 
@@ -104,11 +105,13 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(
     ("merge_bytes", "depth", "arriving"),
-    [
-        (2**40, 2, 7),  # few and small: straight to the driver
-        (0, 2, 3),  # one level, by ceil(7^(1/2)) = 3
-        (0, 3, 2),  # two levels, by ceil(7^(1/3)) = 2 each
-    ],
+    first_and_deep(
+        [
+            (0, 3, 2),  # two levels, by ceil(7^(1/3)) = 2 each
+            (0, 2, 3),  # one level, by ceil(7^(1/2)) = 3
+            (2**40, 2, 7),  # few and small: straight to the driver
+        ]
+    ),
 )
 def test_partial_sums_merge_in_a_tree(
     spread: Opened,
@@ -129,7 +132,7 @@ def test_partial_sums_merge_in_a_tree(
     assert received == [arriving, arriving]
 
 
-@pytest.mark.parametrize("storage", [LOCAL, JOBS], ids=["local", "jobs"])
+@pytest.mark.parametrize("storage", first_and_deep([JOBS, LOCAL]), ids=["jobs", "local"])
 def test_empty_partitions_add_nothing(spark: Any, storage: PackSettings) -> None:
     whole = CASES["sparse"]()
     few = Rows(whole.matrix[:3], whole.labels[:3], np.array([1.0, 0.0, 2.0]), whole.sparse[:3])

@@ -20,6 +20,7 @@ from sparklr.packing.job import Packing, PackSettings
 from sparklr.passes.jobs import SparkPasses, open_passes
 from tests.passes.asking import total
 from tests.passes.contract import CASES, NAMES, Opened, opened
+from tests.tiers import first_and_deep
 
 # Nothing comes to the driver, and every partition has several blocks.
 ON_EXECUTORS = PackSettings(local_bytes=0, block_bytes=2_000, slots=2)
@@ -125,13 +126,7 @@ def _delete_folder(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm",
-    [
-        _delete_all,
-        _truncate_two,
-        pytest.param(_delete_one, marks=pytest.mark.deep),
-        pytest.param(_delete_folder, marks=pytest.mark.deep),
-    ],
+    "harm", first_and_deep([_truncate_two, _delete_all, _delete_one, _delete_folder])
 )
 def test_files_harmed_between_passes_change_no_sum(
     case: Opened,

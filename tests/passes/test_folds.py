@@ -142,16 +142,21 @@ def assert_moments_alike(found: Moments, expected: Moments) -> None:
         assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
 
 
+def marks_of(kind: str, name: str) -> Any:
+    """`make test` has one case of each kind of storage, as on Spark Connect, and one far case."""
+    if name == "both":
+        return pytest.mark.connect_slice
+    return () if (kind, name) == ("local", "far sparse") else pytest.mark.deep
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("kind", "name"),
     [
-        pytest.param("both", marks=pytest.mark.connect_slice),
-        "far sparse",
-        pytest.param("sparse", marks=pytest.mark.deep),
-        pytest.param("far dense", marks=pytest.mark.deep),
+        pytest.param(kind, name, marks=marks_of(kind, name))
+        for kind in KINDS
+        for name in ("both", "far sparse", "sparse", "far dense")
     ],
 )
-@pytest.mark.parametrize("kind", KINDS)
 def test_a_reading_leaves_out_what_probes_say(spark: Any, kind: str, name: str) -> None:
     with of_kind(spark, kind, name) as case:
         probes = case.probes()
@@ -182,7 +187,13 @@ def alone(rows: Rows) -> LocalPasses:
     return LocalPasses.of([Block(rows.matrix, rows.labels, rows.weights)], rows.matrix.shape[1])
 
 
-@pytest.mark.parametrize("lost", [pytest.param("one", marks=pytest.mark.connect_slice), "all"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param("one", marks=pytest.mark.connect_slice),
+        pytest.param("all", marks=pytest.mark.deep),
+    ],
+)
 @pytest.mark.parametrize("kind", ["near", "files"])
 def test_files_that_are_lost_are_made_up_for(spark: Any, kind: str, lost: str) -> None:
     for judged_first in (False, True):

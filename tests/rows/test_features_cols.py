@@ -227,6 +227,7 @@ def test_a_null_in_a_column_gives_null_scores(
         assert (row.prediction is None) == (row.rawPrediction is None) == (row.x1 is None)
 
 
+@pytest.mark.deep
 def test_columns_serve_in_pipelines_and_cross_validation(
     tmp_path: Path, two: Any, by_columns: LogisticRegressionModel
 ) -> None:

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from pyspark.ml.linalg import Vectors
 
 from tests.made_models import fitted_model, without_jvm
+from tests.tiers import first_and_deep
 
 pytestmark = [pytest.mark.connect, pytest.mark.connect_slice]
 CODEGEN = "spark.sql.codegen.wholeStage"
@@ -32,12 +33,17 @@ def stored(spark: Any, tmp_path: Path) -> Iterator[Any]:
     spark.conf.set(CODEGEN, before)
 
 
+VECTOR: dict[str, Any] = {"featuresCol": "features"}
+COLUMNS: dict[str, Any] = {"featuresCols": ["x", "y"]}
+
+
 @pytest.mark.parametrize(
-    "inputs", [{"featuresCol": "features"}, {"featuresCols": ["x", "y"]}], ids=str
+    ("jvm", "inputs"),
+    first_and_deep([(False, VECTOR), (True, COLUMNS), (True, VECTOR), (False, COLUMNS)], first=2),
+    ids=str,
 )
-@pytest.mark.parametrize("jvm", [True, False])
 def test_each_row_is_scored(
-    stored: Any, monkeypatch: pytest.MonkeyPatch, inputs: dict[str, Any], jvm: bool
+    stored: Any, monkeypatch: pytest.MonkeyPatch, jvm: bool, inputs: dict[str, Any]
 ) -> None:
     if not jvm:
         without_jvm(monkeypatch)

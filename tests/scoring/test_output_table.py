@@ -19,6 +19,7 @@ from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.evaluators import HeldOut, array_evaluator
 from sparklr.scoring.outputs import OUTPUTS, Output, check_output_columns, output_columns
 from sparklr.spark.classic import MADE_BY_SPARK, SparkModelCache
+from tests.tiers import first_and_deep
 
 NAN = float("nan")
 ROWS = [
@@ -111,8 +112,10 @@ def test_a_new_output_is_refused_where_its_name_is_taken(frame: Any) -> None:
 
 @pytest.mark.classic
 @pytest.mark.usefixtures("more")
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(
+    ("classes", "alone"),
+    first_and_deep([(3, False), (2, True), (2, False), (3, True)], first=2),
+)
 def test_new_outputs_are_written_by_each_way(
     frame: Any, monkeypatch: pytest.MonkeyPatch, classes: int, alone: bool
 ) -> None:

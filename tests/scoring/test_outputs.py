@@ -20,8 +20,11 @@ from tests.scoring.ways import (
     numbers,
     odd_rows,
 )
+from tests.tiers import first_and_deep
 
 SUBSETS = list(product([True, False], repeat=3))
+# For `make test`: each output is in one of them, and left out of another.
+TELLING = ((True, False, True), (False, True, False), (False, False, False))
 ways = pytest.mark.parametrize("way", ["jvm", "arrow"])
 
 
@@ -40,7 +43,11 @@ def named(wanted: tuple[bool, ...], suffix: str = "") -> dict[str, str]:
 
 
 @ways
-@pytest.mark.parametrize("wanted", SUBSETS, ids=str)
+@pytest.mark.parametrize(
+    "wanted",
+    [pytest.param(it, marks=() if it in TELLING else pytest.mark.deep) for it in SUBSETS],
+    ids=str,
+)
 def test_the_users_columns_stay_and_only_the_wanted_ones_are_added_as_by_spark(
     odd: Any, monkeypatch: pytest.MonkeyPatch, way: str, wanted: tuple[bool, ...]
 ) -> None:
@@ -66,8 +73,19 @@ def test_the_users_columns_stay_and_only_the_wanted_ones_are_added_as_by_spark(
             assert scored.schema[name].metadata["ml_attr"] == expected
 
 
-@ways
-@pytest.mark.parametrize("thresholds", [[0.3, 0.7], [0.1, 0.5, 2.0]], ids=str)
+@pytest.mark.parametrize(
+    ("way", "thresholds"),
+    first_and_deep(
+        [
+            ("arrow", [0.1, 0.5, 2.0]),
+            ("jvm", [0.3, 0.7]),
+            ("arrow", [0.3, 0.7]),
+            ("jvm", [0.1, 0.5, 2.0]),
+        ],
+        first=2,
+    ),
+    ids=str,
+)
 def test_outputs_are_those_of_all_columns_where_some_are_left_out(
     odd: Any, monkeypatch: pytest.MonkeyPatch, way: str, thresholds: list[float]
 ) -> None:

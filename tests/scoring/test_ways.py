@@ -25,6 +25,7 @@ from tests.scoring.ways import (
     odd_rows,
     scored_alike,
 )
+from tests.tiers import first_and_deep
 
 KINDS: dict[str, dict[str, Any]] = {
     "vectors": {"featuresCol": "features"},
@@ -40,7 +41,10 @@ def odd(spark: Any) -> Iterator[Any]:
         yield frame
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(
+    "kind",
+    first_and_deep(["lists of integers", "columns", "vectors", "lists of doubles"], first=2),
+)
 def test_both_ways_give_the_same_however_features_and_coefficients_are_stored(
     odd: Any, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

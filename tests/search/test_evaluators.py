@@ -15,11 +15,12 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.tuning import CrossValidator, TrainValidationSplit
 from tests.search.by_hand import assert_metrics, by_hand
 from tests.search.searches import TIGHT, Brier, area, maps_of, measure, searched
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize("piped", first_and_deep([True, False]))
 def test_an_evaluator_of_the_user_is_asked_once_a_fold_and_map(two: Any, piped: bool) -> None:
     last = LogisticRegressionEstimator(**TIGHT)
     estimator: Any = Pipeline(stages=[last]) if piped else last
@@ -40,6 +41,7 @@ def test_the_evaluator_says_whether_more_is_better(two: Any, kind: Any, larger: 
     assert found.bestModel.getRegParam() == (3.0 if larger else 0.01)
 
 
+@pytest.mark.deep
 def test_an_evaluator_of_another_label_or_weight(two: Any) -> None:
     frame = two.withColumn("other", F.expr("cast(x0 > 0 as double)"))
     estimator = LogisticRegressionEstimator(**TIGHT)
@@ -58,12 +60,14 @@ def test_an_evaluator_of_another_label_or_weight(two: Any) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [
-        partial(measure, "accuracy"),
-        area,
-        partial(measure, "f1", weightCol="some"),
-        partial(area, metricName="areaUnderPR", weightCol="some"),
-    ],
+    first_and_deep(
+        [
+            partial(measure, "accuracy"),
+            area,
+            partial(measure, "f1", weightCol="some"),
+            partial(area, metricName="areaUnderPR", weightCol="some"),
+        ]
+    ),
     ids=["accuracy", "area", "weighted f1", "weighted area"],
 )
 def test_rows_of_weight_zero(two: Any, make: Callable[[], Any]) -> None:

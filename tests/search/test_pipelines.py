@@ -27,10 +27,12 @@ from tests.search.searches import (
     searched,
 )
 from tests.search.stages import Few, Shift, assembled, assembler, plain, shifted, standardized
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
+@pytest.mark.deep
 def test_a_pipeline_has_sparks_metrics(two: Any) -> None:
     settings = [{"regParam": 0.2, "elasticNetParam": 0.8}, {"regParam": 0.01}]
     scaler = StandardScaler(inputCol="raw", outputCol="features", withMean=True)
@@ -115,9 +117,12 @@ def test_params_of_sparks_own_stages(two: Any) -> None:
     assert_same_fit(found.bestModel, fitted(last.copy(best), before(best, rows)(rows)))
 
 
-STATEMENTS = {
+SOME = {
     "rows": "SELECT * FROM __THIS__ WHERE x0 > -0.5",
     "columns": "SELECT features, label FROM __THIS__ WHERE x0 > -0.5",
+}
+STATEMENTS = {
+    **SOME,
     "windows": (
         "SELECT label, array(x0 - 3 * max(x0) OVER (), x1) AS features FROM __THIS__ WHERE x1 < 9"
     ),
@@ -134,7 +139,7 @@ def in_windows(table: Table) -> Table:
     return {**table, "features": np.column_stack([moved, table["x1"]])}
 
 
-@pytest.mark.parametrize("kind", [*STATEMENTS, "of the user"])
+@pytest.mark.parametrize("kind", first_and_deep(["windows", "of the user", *SOME], first=2))
 def test_stages_that_look_at_several_rows_or_drop_some(two: Any, kind: str) -> None:
     stage = SQLTransformer(statement=STATEMENTS[kind]) if kind in STATEMENTS else Few()
     stages = in_windows if kind == "windows" else some

@@ -16,6 +16,7 @@ from tests.search.by_hand import assert_metrics, by_hand
 from tests.search.conftest import Search
 from tests.search.searches import TIGHT, area, assert_same_fit, maps_of, searched, validator_of
 from tests.search.stages import assembled, assembler
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -52,7 +53,7 @@ def test_a_copy_with_other_params(two: Any) -> None:
     assert_metrics(found, by_hand(CrossValidator, lasso, maps, area(), two, numFolds=2))
 
 
-@pytest.mark.parametrize("kind", [CrossValidator, TrainValidationSplit])
+@pytest.mark.parametrize("kind", first_and_deep([CrossValidator, TrainValidationSplit]))
 def test_a_validator_comes_back_from_its_file(two: Any, tmp_path: Any, kind: Any) -> None:
     estimator = LogisticRegressionEstimator(**TIGHT)
     maps = maps_of(estimator, [{"regParam": 0.2, "elasticNetParam": 0.5}, {"regParam": 0.01}])
@@ -82,14 +83,17 @@ def test_a_validator_comes_back_from_its_file(two: Any, tmp_path: Any, kind: Any
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        ({"class": "sparklr.model.LogisticRegressionModel"}, "holds sparklr.model.Log"),
-        ({"uid": 3}, "is damaged: ValueError: uid must be a string"),
-        ({"paramMap": {}}, "is damaged: KeyError: 'estimatorParamMaps'"),
-        ({"paramMap": {"estimatorParamMaps": [[{"parent": "nobody"}]]}}, "KeyError: 'nobody'"),
-        ({"paramMap": {"estimatorParamMaps": [], "numFolds": 0.5}}, "is damaged: TypeError: "),
-        (None, "holds something without a class name, not sparklr.tuning.CrossValidator"),
-    ],
+    first_and_deep(
+        [
+            ({"class": "sparklr.model.LogisticRegressionModel"}, "holds sparklr.model.Log"),
+            ({"paramMap": {"estimatorParamMaps": [[{"parent": "nobody"}]]}}, "KeyError: 'nobody'"),
+            ({"uid": 3}, "is damaged: ValueError: uid must be a string"),
+            ({"paramMap": {}}, "is damaged: KeyError: 'estimatorParamMaps'"),
+            ({"paramMap": {"estimatorParamMaps": [], "numFolds": 0.5}}, "is damaged: TypeError: "),
+            (None, "holds something without a class name, not sparklr.tuning.CrossValidator"),
+        ],
+        first=2,
+    ),
 )
 def test_a_damaged_validator_is_refused(
     tmp_path: Any, change: dict[str, Any] | None, message: str
@@ -116,6 +120,7 @@ def test_what_was_found_comes_back_from_its_file(two: Any, kept: Search, tmp_pat
     assert_same_fit(loaded.subModels[1][0], kept.found.subModels[1][0], 0.0)
 
 
+@pytest.mark.deep
 def test_what_was_found_of_a_pipeline_comes_back_from_its_file(two: Any, tmp_path: Any) -> None:
     last = LogisticRegressionEstimator(featuresCol="raw")
     pipeline = Pipeline(stages=[assembler(), last])

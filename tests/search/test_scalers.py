@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from sparklr.tuning import CrossValidator
 from tests.search.by_hand import Table, assert_metrics, by_hand
 from tests.search.searches import TIGHT, area, assert_same_fit, maps_of, packings, searched
 from tests.search.stages import assembled, assembler, plain, standardized
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -34,15 +35,15 @@ def scaled_by_hand(_: Mapping[Any, Any], train: Table, **params: Any) -> Callabl
 
 
 SCALED: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({}, {}),
     ({"withMean": True}, {"standardization": False}),
-    ({"withStd": False}, {"fitIntercept": False}),
     ({"withStd": False, "withMean": True}, {"standardization": False, "elasticNetParam": 1.0}),
     ({"withMean": True}, {"weightCol": "weight"}),
+    ({}, {}),
+    ({"withStd": False}, {"fitIntercept": False}),
 ]
 
 
-@pytest.mark.parametrize(("scaling", "params"), SCALED)
+@pytest.mark.parametrize(("scaling", "params"), first_and_deep(SCALED, first=3))
 def test_a_scaler_is_done_without(
     two: Any, scaling: dict[str, Any], params: dict[str, Any]
 ) -> None:
@@ -67,24 +68,26 @@ def test_a_scaler_is_done_without(
     assert str(mine.summary).count("\n") == str(its.summary).count("\n")
 
 
-def scaler_kept() -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Searches in which the scaler matters: what, estimator, arguments of the search."""
-    yield "centred without intercept", LogisticRegressionEstimator(**TIGHT, fitIntercept=False), {}
-    bound = Matrices.dense(1, 3, [0.1, -9.0, -9.0])
-    yield "bounds", LogisticRegressionEstimator(**TIGHT, lowerBoundsOnCoefficients=bound), {}
-    weighted = LogisticRegressionEstimator(**TIGHT, weightCol="weight", standardization=False)
-    yield "weights", weighted, {}
-    yield "models", LogisticRegressionEstimator(**TIGHT), {"collectSubModels": True}
-    yield "unused", LogisticRegressionEstimator(**TIGHT, featuresCol="raw"), {}
+# Searches in which the scaler matters: Params of the estimator, arguments of the search.
+KEPT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "weights": ({"weightCol": "weight", "standardization": False}, {}),
+    "models": ({}, {"collectSubModels": True}),
+    # Of the rest `params/test_param_rules.py` and `test_pipelines.py` show as much.
+    "centred without intercept": ({"fitIntercept": False}, {}),
+    "bounds": ({"lowerBoundsOnCoefficients": Matrices.dense(1, 3, [0.1, -9.0, -9.0])}, {}),
+    "unused": ({"featuresCol": "raw"}, {}),
+}
 
 
-def test_a_scaler_that_matters_is_fitted_in_each_fold(two: Any) -> None:
+@pytest.mark.parametrize("name", first_and_deep(KEPT, first=2))
+def test_a_scaler_that_matters_is_fitted_in_each_fold(two: Any, name: str) -> None:
+    params, more = KEPT[name]
+    last = LogisticRegressionEstimator(**TIGHT, **params)
     scaler = StandardScaler(inputCol="raw", outputCol="features", withMean=True)
-    for name, last, more in scaler_kept():
-        pipeline = Pipeline(stages=[assembler(), scaler, last])
-        maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
-        what = CrossValidator, pipeline, maps, judge_for(last), plain(two)
-        with packings() as packed:
-            found = searched(*what, **more)
-        assert len(packed) == 3, name
-        assert_metrics(found, by_hand(*what, before=partial(scaled_by_hand, withMean=True)))
+    pipeline = Pipeline(stages=[assembler(), scaler, last])
+    maps = maps_of(last, [{"regParam": 0.2}, {"regParam": 0.004}])
+    what = CrossValidator, pipeline, maps, judge_for(last), plain(two)
+    with packings() as packed:
+        found = searched(*what, **more)
+    assert len(packed) == 3
+    assert_metrics(found, by_hand(*what, before=partial(scaled_by_hand, withMean=True)))

@@ -28,11 +28,18 @@ from tests.search.searches import (
     packings,
     searched,
 )
+from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 # By name: classes, Params of the estimator, settings of the maps, the evaluator.
 CASES: dict[str, tuple[int, dict[str, Any], list[dict[str, Any]], Callable[[], Any]]] = {
+    "weights": (
+        2,
+        {"weightCol": "weight", "regParam": 0.05},
+        [{"fitIntercept": False}, {"fitIntercept": True}],
+        partial(area, weightCol="weight", metricName="areaUnderPR", rawPredictionCol="probability"),
+    ),
     "penalties": (
         2,
         {},
@@ -42,12 +49,6 @@ CASES: dict[str, tuple[int, dict[str, Any], list[dict[str, Any]], Callable[[], A
             {"regParam": 0.1, "elasticNetParam": 1.0, "standardization": False},
         ],
         area,
-    ),
-    "weights": (
-        2,
-        {"weightCol": "weight", "regParam": 0.05},
-        [{"fitIntercept": False}, {"fitIntercept": True}],
-        partial(area, weightCol="weight", metricName="areaUnderPR", rawPredictionCol="probability"),
     ),
     "threshold": (
         2,
@@ -88,7 +89,7 @@ def frames(two: Any, three: Any) -> dict[int, Any]:
     return {2: two, 3: three}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", first_and_deep(CASES))
 def test_metrics_and_choice_are_those_of_spark_alone(frames: dict[int, Any], name: str) -> None:
     classes, params, settings, make = CASES[name]
     evaluator = make()

@@ -12,6 +12,7 @@ from sparklr.arrays import Array
 from sparklr.solvers import quadratic
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
 from tests.problems import random_matrix
+from tests.tiers import first_and_deep
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 9)
@@ -105,7 +106,7 @@ def singular_matrix(kind: str, size: int, rng: np.random.Generator) -> Array:
 
 
 @pytest.mark.parametrize("kind", ["low rank", "duplicates", "nearly singular", "one-hot"])
-@pytest.mark.parametrize("size", [120, pytest.param(400, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("size", first_and_deep([120, 400]))
 def test_the_l1_step_is_exact_for_hundreds_of_coordinates(kind: str, size: int) -> None:
     rng = np.random.default_rng(size)
     hessian = singular_matrix(kind, size, rng)
