@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv java demo bench unit test test-all matrix lint types clean
+.PHONY: help .venv java demo bench unit slice test test-all matrix lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,8 @@ java: ## check that Spark will find a Java it can run on
 	@bash .ci/java.sh
 
 # Driver and workers must run the same Python, whatever the shell around them is set to.
-demo bench unit test test-all: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
-demo bench unit test test-all: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
+demo bench unit slice test test-all: export PYSPARK_PYTHON := $(abspath $(BIN)/python)
+demo bench unit slice test test-all: export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
 
 demo: java $(INSTALLED) ## fit ours beside Spark's own: a table, and build/roc.png
 	$(BIN)/python -m benchmarks.demo
@@ -42,8 +42,14 @@ CLIENT := $(BIN)/python -m tests.connect.client
 unit: $(INSTALLED) ## run the tests that need no Spark session
 	$(BIN)/python -m pytest -m "not (session or $(SLOW))"
 
+# Each of the two is bound by one core. Their output does not mix, if this version of make can.
+TWO := --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 test: java $(INSTALLED) ## run the tests: those, what one Spark session can show, some on Connect
-	$(BIN)/python -m pytest -m "not ($(SLOW))" --durations=20
+	@$(MAKE) $(TWO) unit slice
+	$(BIN)/python -m pytest -m "session and not ($(SLOW))" --durations=20
+
+slice: $(INSTALLED) # of the tests on Spark Connect
 	$(CLIENT) -m "connect_slice and not (classic or deep)" --durations=10
 
 test-all: export HYPOTHESIS_PROFILE := full
