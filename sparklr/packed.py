@@ -29,7 +29,8 @@ def pack(
     A fit spends most of its time on reading the frame and packing its rows. The packed rows take
     the place of the frame in `fit`, `fitMultiple` and `evaluate` and in the validators of
     `sparklr.tuning`. Rows of up to `spark.sparklr.localMB` are kept in the driver's memory, others
-    in files on the workers' disks, until `unpersist` or the end of the `with`.
+    in files on the workers' disks, until `unpersist` or the end of the `with`. Files leave a
+    gigabyte of each disk free: blocks beyond that are in Spark's storage, as a persisted frame is.
 
     Parameters
     ----------
