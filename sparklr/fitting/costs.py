@@ -30,8 +30,8 @@ PRODUCT, COPY = 0.03, 3.0
 JOB = 2.5e8
 # Nanoseconds per n^3 on the driver: one factor per step, or several with an l1 term.
 FACTOR, FACTORS = 0.01, 0.03
-# Readings of second order, from the sample's optimum or from nothing.
-SECOND, SECOND_FROM_NOTHING = 4, 7
+# Readings of second order and Hessians, from the sample's optimum or from nothing.
+SECOND, SECOND_FROM_NOTHING = (4, 2), (7, 6)
 # Readings of first order: see `_readings`.
 ACCURACY, FIRST_STEPS = 1e-9, 3
 UNTOLD, DIAGONAL, DIAGONAL_L1 = 40, 200, 1_000
@@ -144,13 +144,17 @@ def _readings(problem: Problem, conditions: Conditions) -> float:
 
 
 def second_order(problem: Problem, conditions: Conditions) -> float:
-    """Return the cost of a fit with second derivatives; its last reading is without."""
-    gradient = _gradient(problem, conditions)
-    both = gradient + _hessian(problem, conditions)
-    readings = SECOND if conditions.starts(problem) else SECOND_FROM_NOTHING
-    last = _reading(conditions, gradient)
+    """Return the cost of a fit with second derivatives."""
+    readings, hessians = SECOND if conditions.starts(problem) else SECOND_FROM_NOTHING
     driver = (FACTOR if is_smooth(problem) else FACTORS) * float(problem.size) ** 3
-    return (readings - 1) * (_reading(conditions, both) + driver) + last
+    reading = _reading(conditions, _gradient(problem, conditions))
+    return readings * reading + hessians * (_all_hessians(problem, conditions) + driver)
+
+
+def spares_hessians(problem: Problem, conditions: Conditions) -> bool:
+    """Whether to begin with the sample's Hessian: it saves one or two, and may cost a reading."""
+    reading = _reading(conditions, _gradient(problem, conditions))
+    return conditions.starts(problem) and _all_hessians(problem, conditions) > reading
 
 
 def _reading(conditions: Conditions, row: float) -> float:
@@ -169,3 +173,7 @@ def _hessian(problem: Problem, conditions: Conditions) -> float:
     sample, margins = conditions.sample, problem.scaling.margins
     products = margins**2 * conditions.multiplications
     return PRODUCT * products + COPY * margins * sample.stored / max(sample.rows, 1)
+
+
+def _all_hessians(problem: Problem, conditions: Conditions) -> float:
+    return conditions.rows / conditions.slots * _hessian(problem, conditions)

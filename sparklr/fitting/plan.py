@@ -20,7 +20,7 @@ from sparklr.fitting.choose_solver import (
     stop_with,
     worth_whole,
 )
-from sparklr.fitting.costs import Conditions, by_cheap_steps
+from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
@@ -34,6 +34,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
+from sparklr.solvers.curvature import identity
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -197,7 +198,7 @@ class _Members(Generic[Key]):
         self.readings += count
         for key, solution in solutions.items():
             problem, method = self._problems[key], self._methods[key]
-            kept = preconditions[key] if self._keeps(problem) else None
+            kept = preconditions.get(key) if self._keeps(problem) else None
             self.fits[key] = _fit_of(problem, method, solution, kept)
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
@@ -239,7 +240,9 @@ class _Members(Generic[Key]):
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
                 problems[key] = problem.on_weight(sample.total_weight)
-                precondition = curvature.precondition(problem, method, start, whole=False)
+                precondition: Preconditioner = identity
+                if method.order == 1:
+                    precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
@@ -248,8 +251,11 @@ class _Members(Generic[Key]):
         """Return the solver of a fit: from the sample's optimum if there is one, else plain."""
         problem = self._problems[key]
         start, value = problem.start(), problem.start_value()
-        precondition = self._precondition(key, start if warm is None else warm)
         method, stop = self._methods[key], stop_of(problem.spec)
+        precondition: Preconditioner = identity
+        begins = warm is not None and spares_hessians(problem, self._conditions[key])
+        if method.order == 1 or begins:
+            precondition = self._precondition(key, start if warm is None else warm)
         make = make_solver(problem, method, precondition)
         stop = stop_with(problem, method, self._conditions[key], stop)
         if warm is None or value is None:

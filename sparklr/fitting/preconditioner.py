@@ -55,7 +55,7 @@ class SampleCurvature:
         # Fewer rows than features leave most directions without curvature.
         telling = self._sample.rows >= width
         pays = whole or method.square or not method.general
-        if affordable and telling and method.preconditioned and pays:
+        if affordable and telling and pays:
             whole = whole and problem.size <= FACTORED_SIZE
             whole = whole and problem.summed_size <= HESSIAN_LIMIT
             try:

@@ -42,6 +42,11 @@ class BlockInverse:
             kept = np.arange(size) if free is None else np.flatnonzero(free[at])
             self._parts.append((at[kept], cho_factor(block[np.ix_(kept, kept)], lower=True)))
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is one block, with no coordinates held apart."""
+        return len(self._blocks) == 1
+
     def __call__(self, vector: Array) -> Array:
         if self._inverses is not None:
             return np.asarray(self._inverses @ vector.reshape(*self._inverses.shape[:2], 1)).ravel()

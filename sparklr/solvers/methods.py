@@ -36,6 +36,12 @@ class Task:
     curvature: Array  # the Hessian's diagonal at the plain start, known without a query
     precondition: Preconditioner = identity
 
+    @property
+    def hessian(self) -> Array | None:
+        """The Hessian of a sample, if the preconditioner is its inverse across all margins."""
+        known = self.precondition
+        return known.matrix() if isinstance(known, BlockInverse) and known.whole else None
+
     @staticmethod
     def smooth(size: int) -> Task:
         """Return the simplest task: no l1 term and no bounds."""
@@ -55,7 +61,6 @@ class Method:
     order : the derivatives that it needs
     general : whether it can handle l1 terms and bounds
     square : whether it holds a matrix (n, n): the Hessian, or an estimate of it
-    preconditioned : whether it uses a preconditioner, the curvature of a sample
     counterpart : the method of the same order with the opposite `general`
     """
 
@@ -63,18 +68,19 @@ class Method:
     order: Literal[1, 2]
     general: bool
     square: bool
-    preconditioned: bool
     counterpart: MethodName
     make: Make
 
 
 def _newton(task: Task, start: Array, stop: Stop) -> Solver:
-    method = newton(start, curvature=task.curvature, stop=stop)
+    method = newton(start, curvature=task.curvature, guess=task.hessian, stop=stop)
     return with_fallback(method, lambda at, left: _lbfgs(task, at, left), stop)
 
 
 def _proximal_newton(task: Task, start: Array, stop: Stop) -> Solver:
-    method = proximal_newton(start, task.l1, box=task.box, curvature=task.curvature, stop=stop)
+    method = proximal_newton(
+        start, task.l1, box=task.box, curvature=task.curvature, guess=task.hessian, stop=stop
+    )
     return with_fallback(method, lambda at, left: _owlqn(task, at, left), stop)
 
 
@@ -94,11 +100,11 @@ def _owlqn(task: Task, start: Array, stop: Stop) -> Solver:
 
 
 _ALL = (
-    Method("newton", 2, False, True, False, "proximal-newton", _newton),
-    Method("l-bfgs", 1, False, False, True, "owl-qn", _lbfgs),
-    Method("proximal-newton", 2, True, True, False, "newton", _proximal_newton),
-    Method("proximal-bfgs", 1, True, True, True, "l-bfgs", _proximal_bfgs),
-    Method("owl-qn", 1, True, False, True, "l-bfgs", _owlqn),
+    Method("newton", 2, False, True, "proximal-newton", _newton),
+    Method("l-bfgs", 1, False, False, "owl-qn", _lbfgs),
+    Method("proximal-newton", 2, True, True, "newton", _proximal_newton),
+    Method("proximal-bfgs", 1, True, True, "l-bfgs", _proximal_bfgs),
+    Method("owl-qn", 1, True, False, "l-bfgs", _owlqn),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
 SOLVERS = ("auto", *METHODS)

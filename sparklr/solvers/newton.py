@@ -15,29 +15,31 @@ minimum there. Halving the step would be simpler, but one coordinate would short
 Trying a step takes a query, trying a damping does not. So if a damped step predicts too little
 decrease, a smaller damping is tried before the search ends.
 
-Near the minimum, the predicted decrease of a step is proportional to the square of the previous
-one. If this makes a step the last one, only the gradient is queried after it, and the Hessian from
-before the step shows that the remaining decrease is below the limit. No step is ever chosen with
-the Hessian of another point: that would save a pass too, but lose digits of the solution.
+Near the minimum, a step with predicted decrease p leaves p' = c p^2, with c known from two steps.
+If this makes a step the last one, only the gradient is queried after it, and the Hessian from
+before the step shows that the remaining decrease is below the limit.
+
+With many rows a query with a Hessian takes several times as long as one without, and a sample's
+Hessian is at hand, the `guess`. The first step is then taken with the guess, the next with a
+Hessian of its own, and this one serves on as long as it leaves little. It leaves p' = 4 p p1 / p0,
+if p0 went down to p1 in its first step. Such a search ends far below the limit, where the last step
+of Newton's method would have come; with few rows Newton's method gets as far at no cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Generator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
+from sparklr.solvers.local_model import Local, Model, Step
 from sparklr.solvers.lockstep import lockstep
 from sparklr.solvers.owlqn import owlqn
 from sparklr.solvers.protocol import ROUNDING, Answer, Order, Query, Reason, Solution, Solver, Stop
 from sparklr.solvers.quadratic import minimise_with_l1, pseudo_gradient, solve_symmetric
-
-# (point, gradient, Hessian) -> the step that minimises the model, if the model has a minimum
-Model: TypeAlias = Callable[[Array, Array, Array], Array]
 
 ARMIJO = 1e-4
 # Models of fewer coordinates are minimised exactly, without a rough start; the number of steps for
@@ -45,8 +47,14 @@ ARMIJO = 1e-4
 FEW_COORDINATES, ROUGH_STEPS, ROUGHLY = 40, 100, 1e-6
 # The largest share of the KKT residual that a proximal Newton step may leave.
 RESIDUAL_LEFT = 1e-3
-# No Hessian is queried if the next predicted decrease is expected below this share of the limit.
+# No Hessian is queried if the next predicted decrease is expected below this share of the limit,
+# and one that serves on shows the end there.
 SURE = 0.01
+# A Hessian serves on if its next step is expected to leave this share of the predicted decrease,
+# and as long as it leaves no more than that other share.
+SERVES, SLOW = 1e-2, 5e-2
+# The constant c of p' = c p^2, if the objective is 1, for a first step: 0.5 to 5 in the benchmarks.
+TYPICAL = 5.0
 # The first, the smallest and the largest damping; it changes by factors of ten.
 FIRST, LEAST, MOST = 1e-2, 1e-4, 1e8
 # The share of a refused step's predicted decrease for which damping is worth it.
@@ -55,16 +63,24 @@ WORTH = 1e-3
 POOR, GOOD = 0.25, 0.75
 
 
-def newton(start: Array, *, curvature: Array | None = None, stop: Stop = Stop()) -> Solver:
+def newton(
+    start: Array,
+    *,
+    curvature: Array | None = None,
+    guess: Array | None = None,
+    stop: Stop = Stop(),
+) -> Solver:
     """Minimise a smooth f: the model's minimum is -H^-1 g.
 
-    `curvature` is the diagonal of D; by default the Hessian's diagonal at the start.
+    `curvature` is the diagonal of D; by default the Hessian's diagonal at the start. `guess` is
+    about the Hessian at the start, if known.
     """
 
     def step(_: Array, gradient: Array, hessian: Array) -> Array:
         return solve_symmetric(hessian, -gradient)
 
-    return _descend(start, np.zeros_like(start), Box.endless(len(start)), step, curvature, stop)
+    endless = Box.endless(len(start))
+    return _descend(start, np.zeros_like(start), endless, step, curvature, guess, stop)
 
 
 def proximal_newton(
@@ -73,6 +89,7 @@ def proximal_newton(
     *,
     box: Box | None = None,
     curvature: Array | None = None,
+    guess: Array | None = None,
     stop: Stop = Stop(),
 ) -> Solver:
     """Minimise f + sum_j l1_j |x_j| over the box, with exact zeros and bounds in the solution."""
@@ -88,7 +105,7 @@ def proximal_newton(
         share = min(RESIDUAL_LEFT, residual / scale) if scale > 0 else 0.0
         return minimise_with_l1(point, gradient, hessian, l1, within, guess=guess, share=share)
 
-    return _descend(start, l1, within, step, curvature, stop)
+    return _descend(start, l1, within, step, curvature, guess, stop)
 
 
 def _roughly(point: Array, gradient: Array, hessian: Array, l1: Array, box: Box) -> Array:
@@ -118,27 +135,29 @@ def _roughly(point: Array, gradient: Array, hessian: Array, l1: Array, box: Box)
 
 
 def _descend(
-    start: Array, l1: Array, box: Box, model: Model, curvature: Array | None, stop: Stop
+    start: Array,
+    l1: Array,
+    box: Box,
+    model: Model,
+    curvature: Array | None,
+    guess: Array | None,
+    stop: Stop,
 ) -> Solver:
-    point, here = start, (yield Query(start, order=2))
-    history = [here.value + float(l1 @ np.abs(point))]
+    point, here, history = yield from _first_step(start, l1, box, model, guess, stop)
     if not here.finite:
         return Solution(point, tuple(history), Reason.NOT_FINITE)
     scale = np.diagonal(here.second()) if curvature is None else curvature
-    damping, last = 0.0, 0.0  # `last`: predicted decrease of the last step, 0 if it was damped
+    damping, last = 0.0, 0.0  # `last`: predicted decrease of the last step, 0 if it tells nothing
     refused: Step | None = None  # the last trial at this point
     while True:
-        value = history[-1]
+        value, limit = history[-1], stop.limit(history[-1])
         local = Local(point, here.first(), here.second(), l1, box, scale)
-        step = _choose(local, model, damping, refused, stop.limit(value))
-        if step.promised <= stop.limit(value):
+        step = _choose(local, model, damping, refused, limit)
+        if step.promised <= limit:
             return Solution(point, tuple(history), _verdict(step, refused))
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
-        # The next predicted decrease, with the factor of the square from the last two.
-        left = step.promised * (step.promised / last) ** 2 if last > 0 else np.inf
-        sure = step.damping == 0 and left <= SURE * stop.limit(value)
-        order: Order = 1 if sure else 2
+        order = _order_after(step, last, value, limit, guess is not None)
         accepted = yield from _try(local, step, value, order)
         if accepted is None:
             if step.promised <= 1e3 * ROUNDING * abs(value):
@@ -150,27 +169,72 @@ def _descend(
         point, here, total = accepted
         history.append(total)
         refused, damping = None, _next_damping(step, value - total)
-        last = step.promised if step.damping == 0 and not step.shortened else 0.0
+        last = step.promised if step.plain else 0.0
         if order == 1:
-            old = replace(local, point=point, gradient=here.first())
-            after = old.step(model, 0.0)
-            if after.sound and after.promised <= stop.limit(total):
-                return Solution(point, tuple(history), Reason.CONVERGED)
-            here = yield Query(point, order=2)
+            lent = replace(local, point=point, gradient=here.first())
+            serves = step.promised if guess is not None else 0.0
+            point, reason = yield from _go_on(lent, model, serves, history, stop)
+            if reason is not None:
+                return Solution(point, tuple(history), reason)
+            here, last = (yield Query(point, order=2)), 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """A step, its damping, its predicted decrease, and whether it minimises the model (`sound`).
+def _first_step(
+    start: Array, l1: Array, box: Box, model: Model, guess: Array | None, stop: Stop
+) -> Generator[Query, Answer, tuple[Array, Answer, list[float]]]:
+    """Return the point after a step with the guess, with its Hessian, and the history.
 
-    If it does not, a small predicted decrease proves nothing.
+    Without a guess, or if that step is none, it is the start.
     """
+    here = yield Query(start, order=2 if guess is None else 1)
+    history = [here.value + float(l1 @ np.abs(start))]
+    if guess is None or not here.finite:
+        return start, here, history
+    local = Local(start, here.first(), guess, l1, box, np.diagonal(guess))
+    step = local.step(model, 0.0)
+    if step.sound and step.promised > stop.limit(history[0]) and stop.max_steps > 0:
+        accepted = yield from _try(local, step, history[0], 2)
+        if accepted is not None:
+            point, here, total = accepted
+            return point, here, [*history, total]
+    return start, (yield Query(start, order=2)), history
 
-    move: Array
-    damping: float
-    promised: float
-    sound: bool
-    shortened: bool = False
+
+def _order_after(step: Step, last: float, value: float, limit: float, sparing: bool) -> Order:
+    """Return 1 if the Hessian before a step will serve after it, else 2."""
+    if not step.plain:
+        return 2
+    # The share of the predicted decrease that the step leaves, by p' = c p^2.
+    left = (step.promised / last) ** 2 if last > 0 else np.inf
+    if last == 0 and value > 0 and sparing:
+        left = TYPICAL * step.promised / value
+    serves = sparing and 4 * left <= SERVES
+    return 1 if serves or step.promised * left <= SURE * limit else 2
+
+
+def _go_on(
+    local: Local, model: Model, last: float, history: list[float], stop: Stop
+) -> Generator[Query, Answer, tuple[Array, Reason | None]]:
+    """Take steps with a borrowed Hessian; return the point, and a reason if the search ends there.
+
+    `last` is the predicted decrease of the step that led here; if zero, the Hessian does not serve
+    on. The history is extended.
+    """
+    share = SURE if last > 0 else 1.0
+    while True:
+        value, step = history[-1], local.step(model, 0.0)
+        if step.sound and step.promised <= share * stop.limit(value):
+            return local.point, Reason.CONVERGED
+        if not step.sound or step.promised > SLOW * last:
+            return local.point, None
+        if len(history) > stop.max_steps:
+            return local.point, Reason.STEP_LIMIT
+        accepted = yield from _try(local, step, value, 1)
+        if accepted is None:
+            return local.point, None
+        point, here, total = accepted
+        history.append(total)
+        local, last = replace(local, point=point, gradient=here.first()), step.promised
 
 
 def _choose(local: Local, model: Model, damping: float, refused: Step | None, limit: float) -> Step:
@@ -235,61 +299,3 @@ def _try(
     if there.finite and total <= value + ARMIJO * slope:
         return trial, there, total
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class Local:
-    """The local model at a point: gradient (n,) and Hessian (n, n) of f, the l1 term, the box.
-
-    `scale` is the diagonal of D.
-    """
-
-    point: Array
-    gradient: Array
-    hessian: Array
-    l1: Array
-    box: Box
-    scale: Array
-
-    def step(self, model: Model, damping: float) -> Step:
-        """Return the step that minimises the model with this damping."""
-        here = self
-        if damping > 0:
-            # Where the curvature exceeds D, it takes the place of D.
-            scale = np.maximum(self.scale, np.diagonal(self.hessian))
-            here = replace(self, hessian=self.hessian + np.diag(damping * scale))
-        with np.errstate(over="ignore", invalid="ignore"):  # a curvature may be nearly zero
-            move = model(here.point, here.gradient, here.hessian)
-        if not np.isfinite(move).all():
-            return Step(move, damping, np.inf, False)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return Step(move, damping, here.promise(move), here.solved_by(move))
-
-    def shorter(self, step: Step) -> Step:
-        """Return a quarter of a step."""
-        move = step.move / 4
-        return replace(step, move=move, promised=self.promise(move), shortened=True)
-
-    def length(self, step: Step) -> float:
-        """Return the step's length, each coordinate weighted by its entry of D."""
-        return float(np.sqrt(self.scale @ step.move**2))
-
-    def slope(self, step: Array) -> float:
-        """Return the change along the step without curvature; negative for a descent."""
-        shift = np.abs(self.point + step) - np.abs(self.point)
-        return float(self.gradient @ step + self.l1 @ shift)
-
-    def promise(self, step: Array) -> float:
-        """Return the predicted decrease: how much lower the model is after the step."""
-        return -(self.slope(step) + 0.5 * float(step @ self.hessian @ step))
-
-    def solved_by(self, step: Array) -> bool:
-        """Whether the step reaches the model's minimum."""
-        point, gradient, l1, box = self.point, self.gradient, self.l1, self.box
-        slope = gradient + self.hessian @ step
-        before = np.abs(pseudo_gradient(point, gradient, l1, box)).max(initial=0)
-        after = np.abs(pseudo_gradient(box.land(point, step), slope, l1, box)).max(initial=0)
-        scale = np.abs(gradient).max(initial=0) + l1.max(initial=0)
-        # A slope this small moves no coordinate x by a unit in the last place of max(|x|, 1).
-        noise = ROUNDING * (np.abs(self.hessian) @ np.maximum(np.abs(point), 1.0)).max(initial=0)
-        return bool(after <= 1e-3 * before + 1e-9 * scale + noise)

@@ -55,8 +55,9 @@ def chosen(problem: Problem, rows: int, sampled: int = FEW, **others: Any) -> st
     [
         (10, 1_000, 1_000, 2),
         (10, 10**6, 10_000, 2),  # a Hessian costs less than the readings that it saves
-        (200, 10**6, 10_000, 1),  # the sample has the curvature
-        (200, 10**6, 400, 2),  # it has too few events for that
+        (200, 10**6, 10_000, 2),  # of which it needs two
+        (700, 10**6, 10_000, 1),  # the sample has the curvature
+        (700, 10**6, 1_400, 2),  # it has too few events for that
         (200, 1_000, 1_000, 2),  # the sample is all rows
     ],
 )
@@ -81,7 +82,7 @@ def test_many_coefficients_on_few_rows(size: int, mixing: float, expected: str) 
 
 
 def test_readings_that_are_jobs_are_saved_by_hessians() -> None:
-    problem = problem_of(Spec(BINOMIAL, regParam=0.1), 300)
+    problem = problem_of(Spec(BINOMIAL, regParam=0.1), 700)
     assert chosen(problem, 10**6, 10_000, slots=2) == "l-bfgs"
     assert chosen(problem, 10**6, 10_000, slots=2, jobs=True) == "newton"
     assert chosen(problem, 10**6, 10_000, slots=2, jobs=True, fits=30) == "l-bfgs"
@@ -105,8 +106,8 @@ def test_rows_that_store_little_have_cheap_hessians() -> None:
 
 
 def test_bounds_ask_for_a_solver_that_keeps_them() -> None:
-    lower = np.zeros((1, 200))
-    problem = problem_of(Spec(BINOMIAL, bounds=Bounds(lower, lower + np.inf)), 200)
+    lower = np.zeros((1, 700))
+    problem = problem_of(Spec(BINOMIAL, bounds=Bounds(lower, lower + np.inf)), 700)
     assert chosen(problem, 1_000, 1_000) == "proximal-newton"
     assert chosen(problem, 10**6, 10_000) == "proximal-bfgs"
 

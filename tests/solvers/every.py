@@ -36,6 +36,10 @@ def _inverse(case: Case) -> Callable[[Array], Array]:
 
 SMOOTH_SOLVERS: dict[str, Make] = {
     "newton": lambda case, stop: newton(case.start, stop=stop),
+    "newton with a guess": lambda case, stop: newton(case.start, guess=_curvature(case), stop=stop),
+    "newton with a guess that leads too far": lambda case, stop: newton(
+        case.start, guess=_curvature(case) / 100, stop=stop
+    ),
     "lbfgs": lambda case, stop: lbfgs(case.start, stop=stop),
     "lbfgs diagonal": lambda case, stop: lbfgs(case.start, precondition=_diagonal(case), stop=stop),
     "lbfgs inverse": lambda case, stop: lbfgs(case.start, precondition=_inverse(case), stop=stop),
@@ -46,6 +50,9 @@ L1_SOLVERS: dict[str, Make] = {
         case.start, case.weights, precondition=_diagonal(case), stop=stop
     ),
     "proximal_newton": lambda case, stop: proximal_newton(case.start, case.weights, stop=stop),
+    "proximal_newton with a guess": lambda case, stop: proximal_newton(
+        case.start, case.weights, guess=_curvature(case), stop=stop
+    ),
     "proximal_bfgs": lambda case, stop: proximal_bfgs(
         case.start, case.weights, _curvature(case), stop=stop
     ),

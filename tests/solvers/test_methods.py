@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparklr.solvers import BlockInverse, Box, Query, Stop
+from sparklr.solvers import Answer, BlockInverse, Box, Query, Stop
 from sparklr.solvers.curvature import identity
 from sparklr.solvers.methods import METHODS, SOLVERS, Method, Task, method_for, method_of
 from tests.problems import ask_quadratic, random_matrix, run
@@ -49,12 +49,20 @@ def test_the_general_ones_keep_to_l1_terms_and_bounds(method: Method) -> None:
 
 
 @every_method
-def test_only_some_are_preconditioned(method: Method) -> None:
-    plain, good = (
-        run(method.make(task(precondition=its), np.zeros(4), Stop()), ASK).steps
-        for its in (identity, BlockInverse(MATRIX[None]))
-    )
-    assert (good < plain) == method.preconditioned
+def test_each_uses_the_curvature_of_a_sample(method: Method) -> None:
+    """Of first order it saves steps, of second order the first Hessian."""
+    starts, steps = [], []
+    for known in (identity, BlockInverse(MATRIX[None])):
+        orders: list[int] = []
+
+        def ask(query: Query, orders: list[int] = orders) -> Answer:
+            orders.append(query.order)
+            return ASK(query)
+
+        steps.append(run(method.make(task(precondition=known), np.zeros(4), Stop()), ask).steps)
+        starts.append(orders[0])
+    assert starts == [method.order, 1]
+    assert steps[1] < steps[0] or method.order == 2
 
 
 @every_method

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -138,6 +140,32 @@ def test_newton_asks_for_the_hessian_where_it_foretold_too_much() -> None:
     first = next(at for at, query in enumerate(asked) if query.order == 1)
     assert asked[first + 1].order == 2
     assert_array_equal(asked[first + 1].point, asked[first].point)
+
+
+def _near(case: Case) -> Case:
+    """The case from a start near its optimum, as the optimum of a sample is."""
+    return replace(case, start=case.point + 0.05 * np.cos(np.arange(len(case.start))))
+
+
+@pytest.mark.parametrize("name", ["newton with a guess", "proximal_newton with a guess"])
+def test_near_the_optimum_one_hessian_serves_to_the_end(name: str) -> None:
+    asked = [query.order for query in _asked(_near(LOGISTIC), name)]
+    assert asked[:2] == [1, 2]
+    assert set(asked[2:]) == {1}
+    solution = run(SOLVERS[name](_near(LOGISTIC), Stop()), LOGISTIC.ask)
+    assert solution.value <= LOGISTIC.optimum * (1 + 1e-11)  # a hundredth of the tolerance
+
+
+def test_a_hessian_that_serves_badly_is_asked_for_anew() -> None:
+    asked = [query.order for query in _asked(_near(LOGISTIC), "newton with a guess", spoil=1e-4)]
+    assert asked.count(2) > 1
+
+
+def test_a_guess_that_leads_too_far_is_not_followed() -> None:
+    case = _near(LOGISTIC)
+    asked = _asked(case, "newton with a guess that leads too far")
+    assert [query.order for query in asked[:3]] == [1, 2, 2]
+    assert_array_equal(asked[2].point, case.start)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
