@@ -148,13 +148,13 @@ def second_order(problem: Problem, conditions: Conditions) -> float:
     readings, hessians = SECOND if conditions.starts(problem) else SECOND_FROM_NOTHING
     driver = (FACTOR if is_smooth(problem) else FACTORS) * float(problem.size) ** 3
     reading = _reading(conditions, _gradient(problem, conditions))
-    return readings * reading + hessians * (_all_hessians(problem, conditions) + driver)
+    return readings * reading + hessians * (_hessian(problem, conditions) + driver)
 
 
 def spares_hessians(problem: Problem, conditions: Conditions) -> bool:
     """Whether to begin with the sample's Hessian: it saves one or two, and may cost a reading."""
     reading = _reading(conditions, _gradient(problem, conditions))
-    return conditions.starts(problem) and _all_hessians(problem, conditions) > reading
+    return conditions.starts(problem) and _hessian(problem, conditions) > reading
 
 
 def _reading(conditions: Conditions, row: float) -> float:
@@ -170,10 +170,8 @@ def _gradient(problem: Problem, conditions: Conditions) -> float:
 
 
 def _hessian(problem: Problem, conditions: Conditions) -> float:
+    """Return what a Hessian adds to a reading of all rows."""
     sample, margins = conditions.sample, problem.scaling.margins
     products = margins**2 * conditions.multiplications
-    return PRODUCT * products + COPY * margins * sample.stored / max(sample.rows, 1)
-
-
-def _all_hessians(problem: Problem, conditions: Conditions) -> float:
-    return conditions.rows / conditions.slots * _hessian(problem, conditions)
+    row = PRODUCT * products + COPY * margins * sample.stored / max(sample.rows, 1)
+    return conditions.rows / conditions.slots * row

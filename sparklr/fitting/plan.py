@@ -34,7 +34,6 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
-from sparklr.solvers.curvature import identity
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -198,7 +197,7 @@ class _Members(Generic[Key]):
         self.readings += count
         for key, solution in solutions.items():
             problem, method = self._problems[key], self._methods[key]
-            kept = preconditions.get(key) if self._keeps(problem) else None
+            kept = preconditions[key] if self._keeps(problem) else None
             self.fits[key] = _fit_of(problem, method, solution, kept)
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
@@ -240,9 +239,7 @@ class _Members(Generic[Key]):
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
                 problems[key] = problem.on_weight(sample.total_weight)
-                precondition: Preconditioner = identity
-                if method.order == 1:
-                    precondition = curvature.precondition(problem, method, start, whole=False)
+                precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
@@ -252,10 +249,11 @@ class _Members(Generic[Key]):
         problem = self._problems[key]
         start, value = problem.start(), problem.start_value()
         method, stop = self._methods[key], stop_of(problem.spec)
-        precondition: Preconditioner = identity
-        begins = warm is not None and spares_hessians(problem, self._conditions[key])
-        if method.order == 1 or begins:
-            precondition = self._precondition(key, start if warm is None else warm)
+        precondition = (
+            self._precondition(key, start, begins=False)
+            if warm is None
+            else self._precondition(key, warm, begins=True)
+        )
         make = make_solver(problem, method, precondition)
         stop = stop_with(problem, method, self._conditions[key], stop)
         if warm is None or value is None:
@@ -272,13 +270,16 @@ class _Members(Generic[Key]):
         if same and near.precondition is not None:
             self._preconditions[key] = near.precondition
         else:
-            self._precondition(key, point)
+            self._precondition(key, point, begins=True)
         return make_solver(problem, method, self._preconditions[key])(point, stop_of(problem.spec))
 
-    def _precondition(self, key: Key, point: Array) -> Preconditioner:
-        problem, method, sample = self._problems[key], self._methods[key], self._passes.sample
-        whole = worth_whole(problem, self._conditions[key])
-        made = SampleCurvature(sample).precondition(problem, method, point, whole=whole)
+    def _precondition(self, key: Key, point: Array, *, begins: bool) -> Preconditioner:
+        """Return the sample's curvature; Newton may begin with it, if the optimum is near."""
+        problem, method, conditions = self._problems[key], self._methods[key], self._conditions[key]
+        whole = worth_whole(problem, conditions)
+        begins = begins and spares_hessians(problem, conditions)
+        curvature = SampleCurvature(self._passes.sample)
+        made = curvature.precondition(problem, method, point, whole=whole, begins=begins)
         self._preconditions[key] = made
         return made
 

@@ -41,9 +41,17 @@ class SampleCurvature:
         self._sums: dict[tuple[int, bytes, bytes], Array] = {}
 
     def precondition(
-        self, problem: Problem, method: Method, point: Array, *, whole: bool
+        self,
+        problem: Problem,
+        method: Method,
+        point: Array,
+        *,
+        whole: bool,
+        begins: bool = False,
     ) -> Preconditioner:
         """Return the inverse of the sample's Hessian, of its block per margin, or of a diagonal.
+
+        `begins` is whether a method of second order is to begin with the sample's Hessian.
 
         With C margins, the whole Hessian costs C times as much as its blocks, and saves passes.
         OWL-QN factors it anew in every step, which pays only where a pass reads all rows.
@@ -55,6 +63,8 @@ class SampleCurvature:
         # Fewer rows than features leave most directions without curvature.
         telling = self._sample.rows >= width
         pays = whole or method.square or not method.general
+        if method.order == 2:
+            pays = begins
         if affordable and telling and pays:
             whole = whole and problem.size <= FACTORED_SIZE
             whole = whole and problem.summed_size <= HESSIAN_LIMIT

@@ -21,21 +21,17 @@ class RandomSample:
         self._most_rows, self._most_bytes = most_rows, most_bytes
         self._most = most_rows
         self._kept: list[tuple[Array, Block]] = []
-        self._bound = (
-            np.inf
-        )  # so many rows have smaller keys that larger ones are not in the sample
+        self._bound = np.inf  # enough rows have smaller keys: those with larger ones are left out
 
     def add(self, block: Block) -> None:
         """Give each row a random key, and keep those that may be in the sample."""
         by_bytes = int(self._most_bytes * block.rows / max(block.matrix_bytes, 1))
         self._most = max(1, min(self._most_rows, by_bytes))
         keys = self._random.random(block.rows)
-        if np.isfinite(self._bound) or block.rows > self._most:
+        if np.isfinite(self._bound):
             chosen = np.flatnonzero(keys < self._bound)
-            if len(chosen) > self._most:
-                chosen = np.sort(chosen[np.argpartition(keys[chosen], self._most)[: self._most]])
             keys, block = keys[chosen], block.take(chosen)
-        self._kept.append((keys, block))
+        self._kept.append(smallest_keys([(keys, block)], self._most))
         if sum(len(keys) for keys, _ in self._kept) > 2 * self._most:
             self._kept = [smallest_keys(self._kept, self._most)]
             self._bound = float(self._kept[0][0].max())

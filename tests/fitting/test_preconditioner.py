@@ -11,6 +11,7 @@ from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.objective.moments import moments_of
 from sparklr.rows.blocks import Block
+from sparklr.solvers import BlockInverse
 from sparklr.solvers.methods import METHODS
 
 
@@ -37,6 +38,20 @@ def test_a_level_that_the_sample_lacks_has_the_curvature_of_the_start(
     level[0, 1] = 1.0
     step = inverse(level.ravel())[1]
     assert 0.3 < step * problem.start_curvature()[1] < 2
+
+
+@pytest.mark.parametrize("name", ["newton", "proximal-newton"])
+def test_newton_has_a_diagonal_unless_it_begins_with_the_sample(name: str) -> None:
+    """The diagonal is for the method of first order that goes on if Newton's finds no step."""
+    rows, sample = rows_with_a_rare_level(2)
+    problem = Problem.of(Spec(BINOMIAL, regParam=1e-6), moments_of(rows), 2)
+    curvature, method, start = SampleCurvature(sample), METHODS[name], problem.start()
+    plain = curvature.precondition(problem, method, start, whole=True)
+    scaled = plain(np.ones(problem.size)) * problem.start_curvature()
+    assert not isinstance(plain, BlockInverse)
+    assert 0.05 < scaled.min() <= scaled.max() <= 1.001
+    begins = curvature.precondition(problem, method, start, whole=True, begins=True)
+    assert isinstance(begins, BlockInverse)
 
 
 def test_problems_with_one_start_share_the_sums(monkeypatch: pytest.MonkeyPatch) -> None:
