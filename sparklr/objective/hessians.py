@@ -31,8 +31,9 @@ OFTEN = 0.1
 # per multiplication in each of the three products. Measured on 100,000 one-hot rows of 365
 # features, 24 of them in S, 3 of 12 stored values in R: 28, 7, 9 and 15 ms; dense, 820 ms.
 SORTED, OFTEN_OFTEN, RARE_OFTEN, RARE_RARE = 200, 2, 20, 250
-# A slice's arrays should stay in a cache: measured from 4,000 to 100,000 one-hot rows.
-SLICE_BYTES = 2 * 1024 * 1024
+# A slice's arrays should stay in a cache, but threads wait for each other at each slice: measured
+# with two threads from 5,000 to 80,000 one-hot rows, where 20,000 took the least time.
+SLICE_BYTES = 4 * 1024 * 1024
 # The cross products of a block are kept if they take at most this many times its memory.
 KEPT_SIZE = 3
 SLICES = "slices with cross products"

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from functools import cached_property
 from typing import overload
 
+from sparklr.arrays import MEGABYTE
+from sparklr.arrays import MEGABYTE
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.rows.blocks import Block
+
+
+# Blocks of so many bytes in all may remember results, which take up to three times their memory.
+REMEMBERED = 256 * MEGABYTE
+
+
+# Blocks of so many bytes in all may remember results, which take up to three times their memory.
+REMEMBERED = 256 * MEGABYTE
 
 
 class BlockLostError(LookupError):
@@ -47,5 +59,12 @@ class FileBlocks(Sequence[Block]):
             buffer = self.store.read(name, length)
             if buffer is None:
                 raise BlockLostError(f"block file {name.file} is missing or has changed")
-            block = self.mapped[name] = Block.from_buffer(buffer)
+            block = Block.from_buffer(buffer)
+            if self._few:
+                block = block.remembering()
+            self.mapped[name] = block
         return block
+
+    @cached_property
+    def _few(self) -> bool:
+        return sum(length for _, length in self.names) <= REMEMBERED

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info
 
 from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
+from sparklr.packing import mapped_blocks
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import BlockLostError, FileBlocks
 from sparklr.passes import local, threads
@@ -87,3 +89,19 @@ def test_blocks_are_read_from_files(tmp_path: Path) -> None:
     store.remove()
     with pytest.raises(BlockLostError, match=r"0-0-5\.block"):
         total(mapped, [PROBE])
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2**20, True), (1, False)])
+def test_few_mapped_blocks_keep_what_their_hessians_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, kept: bool
+) -> None:
+    monkeypatch.setattr(mapped_blocks, "REMEMBERED", room)
+    matrix = sp.random(5_000, 100, density=0.02, format="csr", random_state=1)
+    block = Block(matrix, np.ones(5_000), None)
+    store, name = BlockStore("t", (str(tmp_path),)), BlockName(0, 0, 5)
+    store.write(name, block.pieces())
+    files = FileBlocks(store.seen_from_here(store.folders()), [(name, len(block.to_bytes()))])
+    alone = LocalPasses.of([block], 100)
+    probe = Probe(BINOMIAL, np.zeros((1, 100)), np.zeros(1), 2)
+    total(LocalPasses(files, alone.moments, alone.sample), [probe])
+    assert bool(files[0].memo) == kept
