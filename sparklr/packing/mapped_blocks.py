@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from functools import cached_property
 from typing import overload
 
 from sparklr.arrays import MEGABYTE
-from sparklr.arrays import MEGABYTE
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.rows.blocks import Block
-
 
 # Blocks of so many bytes in all may remember results, which take up to three times their memory.
 REMEMBERED = 256 * MEGABYTE
