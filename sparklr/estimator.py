@@ -50,8 +50,8 @@ class LogisticRegressionEstimator(
     """Logistic regression, binomial or multinomial, with L2, L1 or elastic net penalty.
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
-    defaults and meaning, plus `featuresCols`, `initialModel`, `solver` and `verbose`. A fit
-    minimises
+    defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference` and `verbose`.
+    A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -109,6 +109,7 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        inference: str = "auto",
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -142,6 +143,7 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        inference: str = "auto",
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -221,9 +223,10 @@ class LogisticRegressionEstimator(
 
 def request_of(estimator: LogisticRegressionEstimator) -> Request:
     """Return the request for a fit with this estimator's Params and warm start."""
-    if not estimator.isSet(estimator.initialModel):
-        return Request(estimator)
-    return Request(estimator, estimator.getInitialModel().numbers.arrays)
+    initial = None
+    if estimator.isSet(estimator.initialModel):
+        initial = estimator.getInitialModel().numbers.arrays
+    return Request(estimator, initial, estimator.getInference().lower())
 
 
 def model_of(
@@ -249,6 +252,7 @@ def model_of(
         label_weights=moments.histogram(facts.classes),
         deviation=np.sqrt(moments.variance),
         loss=fit.loss,
+        information=fit.information,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

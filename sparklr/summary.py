@@ -19,8 +19,9 @@ from sparklr.display import plots
 from sparklr.display.pages import FittedParams, evaluation_page, fit_page
 from sparklr.display.tables import Page
 from sparklr.fitting.outcome import FitReport
+from sparklr.inference.training import CoefficientInference
 from sparklr.scoring.aggregates import PredictionFrame
-from sparklr.scoring.metrics import Confusion, ScoreCurve, null_deviance
+from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.collect import as_frame
 
@@ -277,12 +278,14 @@ class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
         return evaluation_page(self._predictions, self._confusion, self._curve)
 
 
-class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
+class LogisticRegressionTrainingSummary(CoefficientInference, LogisticRegressionSummary):
     """How a model was fitted, and how well it predicts the rows it was fitted on.
 
-    `print` shows the outcome of the fit and the coefficients, and runs no Spark job. There are no
-    p-values: the usual p-values are not valid for a penalised fit.
+    `print` shows the outcome of the fit and the coefficients, and runs no Spark job. There are
+    standard errors, p-values and intervals for fits without a penalty: others are not valid.
     """
+
+    _model: Predictor
 
     def __init__(self, model: Predictor, dataset: DataFrame, report: FitReport) -> None:
         super().__init__(model, dataset)
@@ -318,21 +321,8 @@ class LogisticRegressionTrainingSummary(LogisticRegressionSummary):
         """The number of passes over the data, excluding packing."""
         return self._report.passes
 
-    @property
-    def deviance(self) -> float:
-        """Twice the weighted sum of the loss, without the penalty."""
-        return 2 * float(self._report.label_weights.sum()) * self._report.loss
-
-    @property
-    def nullDeviance(self) -> float:
-        """The deviance of a model without features, with an intercept if this model has one."""
-        intercept = self._model.getFitIntercept()
-        return null_deviance(self._report.label_weights, intercept=intercept)
-
     def _page(self) -> Page:
-        return fit_page(
-            self._model.numbers, self._model, self._report, self.deviance, self.nullDeviance
-        )
+        return fit_page(self._model.numbers, self._model, self._report, self._measures())
 
 
 class BinaryLogisticRegressionTrainingSummary(

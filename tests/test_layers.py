@@ -36,6 +36,7 @@ FLOORS: list[set[str]] = [
     {"estimator"},
     {"model"},
     {"summary"},
+    {"inference"},
     {"display"},
     {"fitting"},
     {"saving", "passes"},

@@ -38,21 +38,18 @@ class FittedParams(Protocol):
 
 
 def fit_page(
-    numbers: ModelNumbers,
-    params: FittedParams,
-    report: FitReport,
-    deviance: float,
-    null_deviance: float,
+    numbers: ModelNumbers, params: FittedParams, report: FitReport, measures: Page
 ) -> Page:
-    """Return the page about how a model was fitted, with its coefficients."""
-    facts = (
-        *_fit_facts(numbers, params, report),
-        ("deviance", number(deviance)),
-        ("null deviance", number(null_deviance)),
-        ("pseudo R2", f"{_share_explained(deviance, null_deviance)} (McFadden)"),
-    )
-    tables = _coefficient_tables(numbers, params, report.deviation)
-    notes = [_coefficient_note(numbers)]
+    """Return the page about how a model was fitted, with its coefficients.
+
+    `measures` has further facts and, if there are standard errors, the tables of the coefficients.
+    """
+    facts = (*_fit_facts(numbers, params, report), *measures.facts)
+    if measures.tables:
+        tables, notes = measures.tables, list(measures.notes)
+    else:
+        tables = _coefficient_tables(numbers, params, report.deviation)
+        notes = [_coefficient_note(numbers), *measures.notes]
     if any(isinstance(row, str) for table in tables for row in table.rows):
         notes.append("For all coefficients read model.coefficientMatrix and model.featureNames.")
     title = f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
@@ -105,10 +102,6 @@ def _penalty(params: FittedParams) -> str:
         f"{kind} (regParam={params.getRegParam():g}, elasticNetParam={share:g}) on coefficients "
         f"of {scale} features{bounds}"
     )
-
-
-def _share_explained(deviance: float, null_deviance: float) -> str:
-    return number(1 - deviance / null_deviance) if null_deviance > 0 else number(np.nan)
 
 
 def _coefficient_tables(

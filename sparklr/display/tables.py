@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
+
+from sparklr.arrays import Array
+
 WIDTH = 88  # characters per line of text, except in tables
 NAME = 36  # characters of a row name in text
 GAP = "..."
+MOST_DIGITS = 10  # of a number in a column, before and after the point
+LEAST_P = 2e-16  # smaller p-values only differ in how far the distribution's tail is trusted
 
 LEFT = "text-align:left;vertical-align:baseline"
 RIGHT = "text-align:right;vertical-align:baseline;white-space:nowrap"
@@ -96,6 +102,34 @@ def number(value: float) -> str:
     if value == 0 or math.isinf(value):
         return f"{value:g}".replace("-0", "0")
     return f"{value:,.4f}" if 1e-2 <= abs(value) < 1e10 else f"{value:.3e}"
+
+
+def column(values: Array, places: int | None) -> list[str]:
+    """Return the numbers of a column with as many decimals; None: as powers of ten."""
+    style = ".3e" if places is None else f",.{places}f"
+    return [f"{one:{style}}" if np.isfinite(one) else number(one) for one in values]
+
+
+def places_for(values: Array) -> int | None:
+    """Return how many decimals show three digits of the smallest of these numbers, at least four.
+
+    None if that would be too long for the largest: then they are better shown as powers of ten.
+    """
+    known = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not len(known):
+        return 4
+    least, most = np.floor(np.log10([known.min(), known.max()]))
+    places = max(4, int(2 - least))
+    return places if places + max(most, 0) <= MOST_DIGITS else None
+
+
+def p_value(p: float) -> str:
+    """Return a p-value, which is never shown as zero."""
+    if math.isnan(p):
+        return "-"
+    if p < LEAST_P:
+        return f"< {LEAST_P:.0e}"
+    return f"{p:.4f}" if p >= 1e-4 else f"{p:.1e}"
 
 
 def amount(value: float) -> str:

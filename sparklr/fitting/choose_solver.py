@@ -22,7 +22,7 @@ from sparklr.fitting.costs import (
 from sparklr.fitting.preconditioner import FACTORED_SIZE, HESSIAN_LIMIT
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
-from sparklr.solvers import Preconditioner, Solver, Stop
+from sparklr.solvers import Order, Preconditioner, Solver, Stop
 from sparklr.solvers.methods import Method, Task, method_for, method_of
 
 log = logging.getLogger("sparklr")
@@ -82,7 +82,8 @@ def make_solver(
     problem: Problem, method: Method, precondition: Preconditioner
 ) -> Callable[[Array, Stop], Solver]:
     """Return a function that makes a solver of this method for a start."""
-    task = Task(problem.penalty.l1, problem.box, problem.start_curvature(), precondition)
+    last: Order = 2 if problem.spec.inference else 1
+    task = Task(problem.penalty.l1, problem.box, problem.start_curvature(), precondition, last)
     return partial(method.make, task)
 
 

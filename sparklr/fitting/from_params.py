@@ -6,12 +6,13 @@ the rest after the rows have been read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
@@ -24,16 +25,21 @@ from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.settings import local_bytes, may_map_files
 
+# With more coefficients, the Hessian for standard errors is not computed unless it is asked for.
+MOST_INFERRED = 500
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """One requested fit: its Params and, if there is an initial model, that model's numbers.
 
     initial : coefficients (C, p) and intercepts (C,)
+    inference : the value of the Param
     """
 
     params: LogisticRegressionParams
     initial: tuple[Array, Array] | None = None
+    inference: str = "never"
 
 
 def check_sizes(request: Request, rows: TrainingRows) -> None:
@@ -75,6 +81,24 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         bounds=read_bounds(params, margins, features),
         initial=initial,
     )
+
+
+def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> Spec:
+    """Return the spec, with inference if the Param asks for it; `size` counts the coefficients.
+
+    By default that is so for a fit without penalty and bounds that is made alone: a search makes
+    hundreds, and nobody reads their standard errors.
+    """
+    wanted = request.inference == "always"
+    if request.inference == "auto":
+        plain = spec.regParam == 0 and spec.bounds is None
+        wanted = alone and plain and size <= MOST_INFERRED
+    if wanted and size > HESSIAN_LIMIT:
+        raise InvalidValueError(
+            f"inference='always' needs a matrix of {size:,} x {size:,} numbers on the driver, but "
+            f"the limit is {HESSIAN_LIMIT:,} coefficients. Use inference='auto' or 'never'."
+        )
+    return replace(spec, inference=wanted)
 
 
 def family_of(params: LogisticRegressionParams, classes: int) -> Family:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparklr.arrays import Array
+from sparklr.objective.information import Information
 from sparklr.solvers import Preconditioner
+
+# The name of the solver of a fit that needs none.
+NO_SOLVER = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Fit:
     converged: bool
     loss: float  # at the end, without penalty
     size: int = 0  # the number of coordinates that the solver sought
+    information: Information | None = None  # at the end, if the spec asks for it
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -61,6 +66,8 @@ class FitReport:
         The features' standard deviations.
     loss : float
         The mean loss at the end, by weight, penalty excluded.
+    information : Information, optional
+        What the rows tell of the coefficients, if the fit was made with inference.
     """
 
     history: tuple[float, ...]
@@ -72,3 +79,4 @@ class FitReport:
     label_weights: Array
     deviation: Array
     loss: float
+    information: Information | None = None

@@ -34,6 +34,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
+from sparklr.solvers.last_hessian import with_last_hessian
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -191,6 +192,10 @@ class _Members(Generic[Key]):
         """Run solvers in lockstep until all have stopped."""
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
+        solvers = {
+            key: with_last_hessian(its) if self._problems[key].spec.inference else its
+            for key, its in solvers.items()
+        }
         solutions, count = run_solvers(
             solvers, self._problems, self._passes, self._budget, self._report
         )
@@ -288,6 +293,7 @@ def _fit_of(
     problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
 ) -> Fit:
     coefficients, intercepts = problem.coefficients(solution.point)
+    last, point = solution.last, solution.point
     return Fit(
         coefficients=coefficients,
         intercepts=intercepts,
@@ -297,5 +303,6 @@ def _fit_of(
         converged=solution.reason.converged,
         loss=problem.loss(solution.point, solution.history[-1]),
         size=problem.size,
+        information=None if last is None else problem.information(point, last),
         precondition=kept,
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.fitting.spec import Spec
+from sparklr.objective.information import Information
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import NEAR, Scaling
@@ -193,6 +194,16 @@ class Problem:
                 margins = self.scaling.margins
                 hessian += np.kron(np.ones((margins, margins)), np.diag(self.gauge / margins))
         return Answer(value, gradient, hessian)
+
+    def information(self, point: Array, answer: Answer) -> Information:
+        """Return what the rows tell of the coefficients, from the answer of order 2 at a point."""
+        penalty = self.weight * self.penalty.l2
+        hessian = self.weight * answer.second()
+        hessian[np.diag_indices_from(hessian)] -= penalty
+        pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
+        gradient = self.weight * (answer.first() - self.penalty.l2 * point - pull)
+        gauge = self.weight * self.gauge / self.scaling.margins
+        return Information(hessian, gauge, gradient, penalty, self.scaling)
 
     def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
         """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.

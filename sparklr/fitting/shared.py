@@ -21,11 +21,13 @@ from sparklr.fitting.from_params import (
     family_of,
     pack_settings,
     spec_of,
+    with_inference,
 )
 from sparklr.fitting.largest_penalty import largest_penalty
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.params import LogisticRegressionParams, check_params, row_params
@@ -127,7 +129,11 @@ class SharedFits:
         """Fit every request on all rows."""
         features = self.passes.moments.features
         classes = self._classes()
-        specs = {at: spec_of(its, classes, features) for at, its in self.requests.items()}
+        specs: dict[int, Spec] = {}
+        for at, its in self.requests.items():
+            spec = spec_of(its, classes, features)
+            size = spec.family.margins(classes) * (features + 1)
+            specs[at] = with_inference(spec, its, size, alone=len(self.requests) == 1)
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
         declared, column = self._rows.classes is not None, self._rows.names.label

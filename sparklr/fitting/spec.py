@@ -23,4 +23,5 @@ class Spec:
     tol: float = 1e-6
     solver: SolverName = "auto"
     bounds: Bounds | None = None
+    inference: bool = False  # whether the fit ends with the Hessian at its optimum
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from sparklr.fitting.outcome import Fit
+from sparklr.fitting.outcome import NO_SOLVER, Fit
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import Moments
@@ -32,7 +32,7 @@ def constant_label_fit(spec: Spec, moments: Moments, classes: int) -> Fit | None
         coefficients=coefficients,
         intercepts=intercepts,
         history=(0.0,),
-        solver="none",
+        solver=NO_SOLVER,
         reason=why,
         converged=True,
         loss=0.0,
@@ -47,7 +47,7 @@ def nothing_to_fit(problem: Problem, value: float) -> Fit:
         coefficients=coefficients,
         intercepts=intercepts,
         history=(value,),
-        solver="none",
+        solver=NO_SOLVER,
         reason=why,
         converged=True,
         loss=value,

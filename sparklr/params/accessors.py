@@ -11,6 +11,7 @@ from pyspark.ml.linalg import Matrix, Vector
 
 from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
+from sparklr.params.inference import HasInference
 from sparklr.params.verbose import HasVerbose
 
 P = TypeVar("P", bound="LogisticRegressionParams")
@@ -105,7 +106,7 @@ class LogisticRegressionParams(DeclaredParams):
             raise
 
 
-class EstimatorParams(LogisticRegressionParams, HasVerbose):
+class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
     """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 
     def setMaxIter(self: E, value: int) -> E:

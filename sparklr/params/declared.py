@@ -26,6 +26,7 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
+from sparklr.params.inference import INFERENCE
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -173,8 +174,8 @@ class DeclaredParams(
         check_value(name, self.getOrDefault(name))
 
 
-# The rules of the Params declared above, of Spark's mixins, and of the two Params that only the
-# estimator has: `verbose`, and `initialModel`, whose converter needs the model class.
+# The rules of the Params declared above, of Spark's mixins, and of the Params that only the
+# estimator has: `verbose`, `inference`, and `initialModel`, whose converter needs the model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
@@ -198,6 +199,7 @@ RULES: dict[str, ParamRule] = {
     "upperBoundsOnIntercepts": ParamRule(None, affects_rows=False, per_feature=True),
     "initialModel": ParamRule(None, affects_rows=False, per_feature=True),
     "verbose": ParamRule(None, affects_rows=False, per_feature=False),
+    "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

@@ -20,7 +20,7 @@ from sparklr.solvers.fallback import with_fallback
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.newton import newton, proximal_newton
 from sparklr.solvers.owlqn import owlqn
-from sparklr.solvers.protocol import Solver, Stop
+from sparklr.solvers.protocol import Order, Solver, Stop
 from sparklr.solvers.proximal_bfgs import proximal_bfgs
 
 MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
@@ -35,6 +35,7 @@ class Task:
     box: Box | None  # bounds
     curvature: Array  # the Hessian's diagonal at the plain start, known without a query
     precondition: Preconditioner = identity
+    last: Order = 1  # of a query that is foreseen to be the last
 
     @property
     def hessian(self) -> Array | None:
@@ -73,13 +74,19 @@ class Method:
 
 
 def _newton(task: Task, start: Array, stop: Stop) -> Solver:
-    method = newton(start, curvature=task.curvature, guess=task.hessian, stop=stop)
+    method = newton(start, curvature=task.curvature, guess=task.hessian, last=task.last, stop=stop)
     return with_fallback(method, lambda at, left: _lbfgs(task, at, left), stop)
 
 
 def _proximal_newton(task: Task, start: Array, stop: Stop) -> Solver:
     method = proximal_newton(
-        start, task.l1, box=task.box, curvature=task.curvature, guess=task.hessian, stop=stop
+        start,
+        task.l1,
+        box=task.box,
+        curvature=task.curvature,
+        guess=task.hessian,
+        last=task.last,
+        stop=stop,
     )
     return with_fallback(method, lambda at, left: _owlqn(task, at, left), stop)
 

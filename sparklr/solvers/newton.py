@@ -68,19 +68,21 @@ def newton(
     *,
     curvature: Array | None = None,
     guess: Array | None = None,
+    last: Order = 1,
     stop: Stop = Stop(),
 ) -> Solver:
     """Minimise a smooth f: the model's minimum is -H^-1 g.
 
     `curvature` is the diagonal of D; by default the Hessian's diagonal at the start. `guess` is
-    about the Hessian at the start, if known.
+    about the Hessian at the start, if known. `last` is the order of a query that is foreseen to be
+    the last: 2 for a caller who needs the Hessian at the minimum.
     """
 
     def step(_: Array, gradient: Array, hessian: Array) -> Array:
         return solve_symmetric(hessian, -gradient)
 
     endless = Box.endless(len(start))
-    return _descend(start, np.zeros_like(start), endless, step, curvature, guess, stop)
+    return _descend(start, np.zeros_like(start), endless, step, curvature, guess, last, stop)
 
 
 def proximal_newton(
@@ -90,6 +92,7 @@ def proximal_newton(
     box: Box | None = None,
     curvature: Array | None = None,
     guess: Array | None = None,
+    last: Order = 1,
     stop: Stop = Stop(),
 ) -> Solver:
     """Minimise f + sum_j l1_j |x_j| over the box, with exact zeros and bounds in the solution."""
@@ -105,7 +108,7 @@ def proximal_newton(
         share = min(RESIDUAL_LEFT, residual / scale) if scale > 0 else 0.0
         return minimise_with_l1(point, gradient, hessian, l1, within, guess=guess, share=share)
 
-    return _descend(start, l1, within, step, curvature, guess, stop)
+    return _descend(start, l1, within, step, curvature, guess, last, stop)
 
 
 def _roughly(point: Array, gradient: Array, hessian: Array, l1: Array, box: Box) -> Array:
@@ -141,6 +144,7 @@ def _descend(
     model: Model,
     curvature: Array | None,
     guess: Array | None,
+    final: Order,
     stop: Stop,
 ) -> Solver:
     point, here, history = yield from _first_step(start, l1, box, model, guess, stop)
@@ -157,7 +161,8 @@ def _descend(
             return Solution(point, tuple(history), _verdict(step, refused))
         if len(history) > stop.max_steps:
             return Solution(point, tuple(history), Reason.STEP_LIMIT)
-        order = _order_after(step, last, value, limit, guess is not None)
+        serves, foreseen = _outlook(step, last, value, limit, guess is not None)
+        order = 1 if serves else final if foreseen else 2
         accepted = yield from _try(local, step, value, order)
         if accepted is None:
             if step.promised <= 1e3 * ROUNDING * abs(value):
@@ -172,8 +177,8 @@ def _descend(
         last = step.promised if step.plain else 0.0
         if order == 1:
             lent = replace(local, point=point, gradient=here.first())
-            serves = step.promised if guess is not None else 0.0
-            point, reason = yield from _go_on(lent, model, serves, history, stop)
+            before = step.promised if guess is not None else 0.0
+            point, reason = yield from _go_on(lent, model, before, history, final, stop)
             if reason is not None:
                 return Solution(point, tuple(history), reason)
             here, last = (yield Query(point, order=2)), 0.0
@@ -200,23 +205,24 @@ def _first_step(
     return start, (yield Query(start, order=2)), history
 
 
-def _order_after(step: Step, last: float, value: float, limit: float, sparing: bool) -> Order:
-    """Return 1 if the Hessian before a step will serve after it, else 2."""
+def _outlook(
+    step: Step, last: float, value: float, limit: float, sparing: bool
+) -> tuple[bool, bool]:
+    """Return whether the Hessian before a step will serve after it, and whether the end is near."""
     if not step.plain:
-        return 2
+        return False, False
     # The share of the predicted decrease that the step leaves, by p' = c p^2.
     if last > 0:
         left = (step.promised / last) ** 2
     elif sparing and value > 0:
         left = TYPICAL * step.promised / value
     else:
-        return 2
-    serves = sparing and 4 * left <= SERVES
-    return 1 if serves or step.promised * left <= SURE * limit else 2
+        return False, False
+    return sparing and 4 * left <= SERVES, step.promised * left <= SURE * limit
 
 
 def _go_on(
-    local: Local, model: Model, last: float, history: list[float], stop: Stop
+    local: Local, model: Model, last: float, history: list[float], final: Order, stop: Stop
 ) -> Generator[Query, Answer, tuple[Array, Reason | None]]:
     """Take steps with a borrowed Hessian; return the point, and a reason if the search ends there.
 
@@ -232,7 +238,8 @@ def _go_on(
             return local.point, None
         if len(history) > stop.max_steps:
             return local.point, Reason.STEP_LIMIT
-        accepted = yield from _try(local, step, value, 1)
+        foreseen = step.promised**2 <= last * share * stop.limit(value)
+        accepted = yield from _try(local, step, value, final if foreseen else 1)
         if accepted is None:
             return local.point, None
         point, here, total = accepted

@@ -80,11 +80,13 @@ class Solution:
     """The point where a solver stopped, the reason, and the history.
 
     history : the objective, l1 included, at the start and after each step
+    last : the answer at the point, with a Hessian, if it was asked for
     """
 
     point: Array
     history: tuple[float, ...]
     reason: Reason
+    last: Answer | None = None
 
     @property
     def value(self) -> float:

@@ -1,0 +1,1 @@
+"""Inference about coefficients: standard errors, tests, intervals, and whether estimates exist."""

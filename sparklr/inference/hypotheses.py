@@ -1,0 +1,46 @@
+"""Tests of hypotheses about coefficients.
+
+    likelihood ratio    D_small - D_large          chi squared, as many degrees as ranks differ
+    Wald                b_S' V_SS^-1 b_S           chi squared, rank of V_SS degrees
+
+for deviances D, coefficients b with covariance V, and a set S of them that is zero by hypothesis.
+Probabilities are those of the tail itself, never one minus the rest, so that they do not become 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import chi2
+
+from sparklr.arrays import Array
+from sparklr.objective.information import Pivoted
+
+
+class TestResult(NamedTuple):
+    """The result of a test."""
+
+    statistic: float
+    degreesOfFreedom: int
+    pValue: float
+    method: str
+
+
+def chi_squared(statistic: float, degrees: int, method: str) -> TestResult:
+    """Return the result for a statistic that is chi squared by hypothesis."""
+    p = float(chi2.sf(statistic, degrees)) if degrees > 0 else np.nan
+    return TestResult(statistic, degrees, p, method)
+
+
+def likelihood_ratio(small: float, large: float, degrees: int) -> TestResult:
+    """Compare the deviance of a model with that of a larger one."""
+    # Both are rounded, so a larger model may seem worse by a unit in the last place.
+    return chi_squared(max(small - large, 0.0), degrees, "likelihood ratio")
+
+
+def wald(coefficients: Array, covariance: Array) -> TestResult:
+    """Test whether all of these coefficients (m,), with covariance (m, m), are zero."""
+    pivoted = Pivoted.of(covariance)
+    statistic = float(coefficients @ pivoted.inverse() @ coefficients)
+    return chi_squared(statistic, pivoted.rank, "Wald")

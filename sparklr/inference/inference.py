@@ -1,0 +1,176 @@
+"""What the rows tell of a model's coefficients, under assumptions that are stated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from pyspark.ml.linalg import DenseMatrix
+from pyspark.sql import DataFrame
+
+from sparklr.arrays import Array
+from sparklr.display.tables import Page
+from sparklr.inference.estimates import Estimates
+from sparklr.inference.hypotheses import TestResult, wald
+from sparklr.inference.layout import Layout
+from sparklr.inference.pages import estimate_tables, table_notes
+from sparklr.spark.errors import InvalidValueError
+
+
+@dataclass(frozen=True, eq=False)
+class Assumptions:
+    """What standard errors assume, and how intervals are made of them.
+
+    covariance : the name of the covariance
+    words : the same for the printed page
+    level : the probability that an interval holds the true value
+    degrees : of Student's t; infinite for the normal distribution
+    """
+
+    covariance: str
+    words: str
+    level: float = 0.95
+    degrees: float = np.inf
+
+
+class Inference:
+    """Standard errors, tests and intervals of coefficients; `print` shows them as a table.
+
+    It is made by a training summary, whose members of the same names are those of the model's own
+    covariance. Lists have the features first and the intercept last, as Spark's generalized linear
+    regression has them; `coefficientTable` has the names beside the numbers.
+
+    Examples
+    --------
+    >>> rows = [(0.0, 1.0), (0.0, 2.0), (1.0, 2.5), (0.0, 3.0), (1.0, 4.0), (1.0, 5.0)]
+    >>> frame = spark.createDataFrame(rows, ["label", "dose"])
+    >>> model = LogisticRegressionEstimator(featuresCols=["dose"]).fit(frame)
+    >>> inference = model.summary.inference(level=0.9)
+    >>> [round(error, 3) for error in inference.coefficientStandardErrors]
+    [1.582, 4.585]
+    >>> inference.coefficientTable.select("feature", "coefficient").count()
+    2
+    """
+
+    def __init__(
+        self, layout: Layout, covariance: Array, assumptions: Assumptions, like: DataFrame
+    ) -> None:
+        self._layout, self._covariance, self._assumptions = layout, covariance, assumptions
+        self._like = like
+
+    @property
+    def level(self) -> float:
+        """The probability that an interval holds the true value."""
+        return self._assumptions.level
+
+    @property
+    def covariance(self) -> str:
+        """The name of the covariance: what the standard errors assume."""
+        return self._assumptions.covariance
+
+    @property
+    def coefficientStandardErrors(self) -> list[float]:
+        """The standard errors of the features' coefficients, then that of the intercept."""
+        return self._list("coefficientStandardErrors", self._estimates.errors)
+
+    @property
+    def tValues(self) -> list[float]:
+        """Each coefficient divided by its standard error: features, then the intercept."""
+        return self._list("tValues", self._estimates.z)
+
+    @property
+    def pValues(self) -> list[float]:
+        """The two-sided p-value of each coefficient: features, then the intercept."""
+        return self._list("pValues", self._estimates.p)
+
+    @property
+    def covarianceMatrix(self) -> DenseMatrix:
+        """The covariance of all coefficients, in the order of `coefficientTable`'s rows."""
+        places = self._layout.all_places
+        square = self._covariance[np.ix_(places, places)]
+        return DenseMatrix(len(places), len(places), square.ravel(order="F"))
+
+    @cached_property
+    def coefficientTable(self) -> DataFrame:
+        """A row per coefficient: its error, z, p and its logarithm, interval and odds ratio.
+
+        Columns: feature, coefficient, standardError, zValue, pValue, log10PValue, lower, upper,
+        oddsRatio, oddsRatioLower, oddsRatioUpper; if multinomial, class before these.
+        """
+        layout, places = self._layout, self._layout.all_places
+        shown = self._estimates
+        lower, upper = shown.interval
+        numbers = {
+            "coefficient": shown.coefficients,
+            "standardError": shown.errors,
+            "zValue": shown.z,
+            "pValue": shown.p,
+            "log10PValue": shown.log10_p,
+            "lower": lower,
+            "upper": upper,
+        }
+        with np.errstate(over="ignore"):
+            ratios = {
+                "oddsRatio": np.exp(shown.coefficients),
+                "oddsRatioLower": np.exp(lower),
+                "oddsRatioUpper": np.exp(upper),
+            }
+        names = layout.row_names()
+        words: dict[str, object] = {"feature": names * len(layout.classes)}
+        if layout.per_class:
+            words = {"class": np.repeat(layout.classes, len(names)).astype(float), **words}
+        columns = {name: values[places] for name, values in {**numbers, **ratios}.items()}
+        return self._like.sparkSession.createDataFrame(pd.DataFrame({**words, **columns}))
+
+    def waldTest(self, features: Sequence[str]) -> TestResult:
+        """Test whether the coefficients of these features are all zero.
+
+        Parameters
+        ----------
+        features : sequence of str
+            Names of features, for example of all levels of one category.
+
+        Returns
+        -------
+        TestResult
+            statistic, degreesOfFreedom, pValue and method.
+        """
+        places = self._layout.places_of(features)
+        covariance = self._covariance[np.ix_(places, places)]
+        if np.isnan(covariance).any():
+            raise InvalidValueError(
+                "These coefficients are not identified by the rows, so they cannot be tested "
+                "together: see coefficientTable, where their standard errors are NaN."
+            )
+        return wald(self._layout.values.ravel()[places], covariance)
+
+    @cached_property
+    def _estimates(self) -> Estimates:
+        values = self._layout.values.ravel()
+        its = self._assumptions
+        return Estimates.of(values, self._covariance, its.level, its.degrees)
+
+    def _list(self, name: str, values: Array) -> list[float]:
+        """Return values of a binomial model in Spark's order."""
+        layout = self._layout
+        if layout.per_class:
+            raise InvalidValueError(
+                f"'{name}' is for binomial models. Use coefficientTable, which has a row per class "
+                "and feature."
+            )
+        return [float(value) for value in values[: len(values) - (not layout.intercept)]]
+
+    def page(self) -> Page:
+        """Return the printed page."""
+        facts = (("std. errors", self._assumptions.words),)
+        tables = estimate_tables(self._layout, self._estimates)
+        return Page("Coefficients", facts, tables, table_notes(self._layout, self._estimates))
+
+    def __str__(self) -> str:
+        return self.page().text()
+
+    def _repr_html_(self) -> str:
+        return self.page().html()

@@ -1,0 +1,76 @@
+"""Tables of estimates for the pages that summaries print."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.display.pages import MOST_CLASSES, MOST_FEATURES, MOST_ROWS
+from sparklr.display.tables import Ends, Table, column, number, p_value, places_for
+from sparklr.inference.estimates import Estimates
+from sparklr.inference.layout import Layout
+
+HEADER = ("feature", "coefficient", "std. error", "z", "p", "lower", "upper", "odds ratio")
+
+
+def estimate_tables(layout: Layout, estimates: Estimates) -> tuple[Table, ...]:
+    """Return a table per class, or one table; of many features, those with the largest |z|."""
+    classes = Ends.of(len(layout.classes), MOST_CLASSES).places
+    most = max(min(MOST_FEATURES, MOST_ROWS // max(len(classes), 1)), 2)
+    return tuple(_table(layout, estimates, layout.classes[at], most) for at in classes)
+
+
+def _table(layout: Layout, estimates: Estimates, margin: int, most: int) -> Table:
+    places, names = layout.places(margin), layout.row_names()
+    shown = _largest(np.abs(estimates.z[places]), most, bool(layout.intercept))
+    lower, upper = estimates.interval
+    its = places[shown]
+    with np.errstate(over="ignore"):
+        ratios = np.exp(estimates.coefficients[its])
+    size = places_for(estimates.errors[its])
+    columns = [
+        column(estimates.coefficients[its], size),
+        column(estimates.errors[its], size),
+        column(estimates.z[its], 3),
+        [p_value(one) for one in estimates.p[its]],
+        column(lower[its], size),
+        column(upper[its], size),
+        [number(one) for one in ratios],
+    ]
+    body: list[tuple[str, ...] | str] = [
+        (names[at], *words) for at, words in zip(shown, zip(*columns, strict=True), strict=True)
+    ]
+    if layout.intercept:  # its odds ratio compares nothing
+        body[0] = (*body[0][:-1], "")
+    if len(shown) < len(names):
+        body.append(f"... {len(names) - len(shown):,} more features, with smaller |z| ...")
+    return Table(_title(layout, estimates.level, margin), HEADER, tuple(body))
+
+
+def _largest(size: Array, most: int, intercept: bool) -> Array:
+    """Return which rows are shown: all in their order or, of too many, the largest first."""
+    features = np.arange(int(intercept), len(size))
+    if len(features) > most:
+        order = np.argsort(-np.nan_to_num(size[features], nan=-1.0), kind="stable")
+        features = features[order[:most]]
+    return np.append(np.arange(int(intercept)), features)
+
+
+def _title(layout: Layout, level: float, margin: int) -> str:
+    which = ""
+    if layout.per_class:
+        which = f" of class {margin}"
+        which += " against the mean of all" if layout.base is None else f" against {layout.base}"
+    return f"Coefficients{which}, with {100 * level:.4g}% intervals"
+
+
+def table_notes(layout: Layout, estimates: Estimates) -> tuple[str, ...]:
+    """Return what the reader of the tables must know."""
+    notes = ["odds ratio: the factor on the odds where the feature rises by one."]
+    unknown = np.isnan(estimates.errors[layout.all_places])
+    if unknown.any():
+        notes.append(
+            f"{int(unknown.sum()):,} coefficients are not identified by the rows, so they have no "
+            "standard errors."
+        )
+    return tuple(notes)

@@ -1,0 +1,291 @@
+"""The members of a training summary that tell how well the rows determine the coefficients.
+
+Names that Spark's generalized linear regression has are those names, with the same meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from pyspark.ml.linalg import DenseMatrix
+from pyspark.sql import DataFrame
+
+from sparklr.display.pages import FittedParams
+from sparklr.display.tables import Page, number, p_value
+from sparklr.fitting.outcome import NO_SOLVER, FitReport
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.inference import Assumptions, Inference
+from sparklr.inference.layout import Layout
+from sparklr.objective.information import Information
+from sparklr.scoring.metrics import null_deviance
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.spark.errors import InvalidValueError
+
+NOT_KEPT = (
+    "it did not keep what standard errors need. Fit with inference='always'; 'auto' keeps it for a "
+    "fit that is made alone, without penalty and bounds, of at most 500 coefficients."
+)
+BOUNDS = [
+    f"{side}BoundsOn{of}" for side in ("lower", "upper") for of in ("Coefficients", "Intercepts")
+]
+
+
+class FittedModel(FittedParams, Protocol):
+    """The parts of a model that inference uses."""
+
+    @property
+    def numbers(self) -> ModelNumbers: ...
+
+
+class CoefficientInference:
+    """Standard errors, tests and measures of fit, for `LogisticRegressionTrainingSummary`.
+
+    All of these need the Hessian at the optimum: see the Param `inference`. Standard errors and
+    p-values of a penalised fit are refused, since the penalty moves the estimates by more than they
+    say.
+    """
+
+    _model: FittedModel
+    _dataset: DataFrame
+    _report: FitReport
+
+    @property
+    def deviance(self) -> float:
+        """Twice the weighted sum of the loss, without the penalty."""
+        return 2 * self.weightSum * self._report.loss
+
+    @property
+    def nullDeviance(self) -> float:
+        """The deviance of a model without features, with an intercept if this model has one."""
+        intercept = self._model.getFitIntercept()
+        return null_deviance(self._report.label_weights, intercept=intercept)
+
+    @property
+    def logLikelihood(self) -> float:
+        """The logarithm of the likelihood at the estimates, by weight."""
+        return -0.5 * self.deviance
+
+    @property
+    def numInstances(self) -> int:
+        """The number of rows with weight above zero."""
+        return self._report.rows
+
+    @property
+    def weightSum(self) -> float:
+        """The sum of the weights; without weights, the number of rows."""
+        return float(self._report.label_weights.sum())
+
+    @property
+    def dispersion(self) -> float:
+        """The dispersion parameter, which is 1 for labels that are classes."""
+        return 1.0
+
+    @property
+    def rank(self) -> int:
+        """The number of parameters that the rows identify, intercepts included."""
+        return self._information.rank
+
+    @property
+    def degreesOfFreedom(self) -> int:
+        """The rows less the rank, as in Spark's generalized linear regression."""
+        return self.numInstances - self.rank
+
+    @property
+    def residualDegreeOfFreedom(self) -> int:
+        """The degrees of freedom of `deviance`: the rows less the rank."""
+        return self.degreesOfFreedom
+
+    @property
+    def residualDegreeOfFreedomNull(self) -> int:
+        """The degrees of freedom of `nullDeviance`: the rows less the number of intercepts."""
+        return self.numInstances - self._null_rank
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, `deviance` + 2 `rank`."""
+        self._refuse("aic")
+        return self.deviance + 2 * self.rank
+
+    @property
+    def bic(self) -> float:
+        """The Bayesian criterion, `deviance` + log(`numInstances`) `rank`."""
+        self._refuse("bic")
+        return self.deviance + float(np.log(self.numInstances)) * self.rank
+
+    def pseudoR2(self, kind: str = "mcfadden") -> float:
+        """Return a measure of the explained share, from 0 to 1.
+
+        Parameters
+        ----------
+        kind : {"mcfadden", "cox-snell", "nagelkerke"}
+            1 - D/D0; 1 - exp((D - D0)/W); the latter divided by its largest value.
+
+        Returns
+        -------
+        float
+            The measure, for deviance D, null deviance D0 and `weightSum` W.
+        """
+        null, weight = self.nullDeviance, self.weightSum
+        cox_snell = -np.expm1((self.deviance - null) / weight)
+        measures: dict[str, Callable[[], float]] = {
+            "mcfadden": lambda: 1 - self.deviance / null,
+            "cox-snell": lambda: float(cox_snell),
+            "nagelkerke": lambda: float(cox_snell / -np.expm1(-null / weight)),
+        }
+        if kind not in measures:
+            raise ValueError(f"kind must be one of {', '.join(measures)}, but got '{kind}'.")
+        return measures[kind]()
+
+    def likelihoodRatioTest(self) -> TestResult:
+        """Test whether all coefficients are zero, against the model with intercepts alone.
+
+        Returns
+        -------
+        TestResult
+            statistic, degreesOfFreedom, pValue and method.
+        """
+        self._refuse("likelihoodRatioTest")
+        return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
+
+    @property
+    def coefficientStandardErrors(self) -> list[float]:
+        """The standard errors of the features' coefficients, then that of the intercept."""
+        return self._inference.coefficientStandardErrors
+
+    @property
+    def tValues(self) -> list[float]:
+        """Each coefficient divided by its standard error: features, then the intercept."""
+        return self._inference.tValues
+
+    @property
+    def pValues(self) -> list[float]:
+        """The two-sided p-value of each coefficient: features, then the intercept."""
+        return self._inference.pValues
+
+    @property
+    def covarianceMatrix(self) -> DenseMatrix:
+        """The covariance of all coefficients, in the order of `coefficientTable`'s rows."""
+        return self._inference.covarianceMatrix
+
+    @property
+    def coefficientTable(self) -> DataFrame:
+        """A row per coefficient: its error, z, p, interval and odds ratio; see `Inference`."""
+        return self._inference.coefficientTable
+
+    def waldTest(self, features: Sequence[str]) -> TestResult:
+        """Test whether the coefficients of these features are all zero.
+
+        Parameters
+        ----------
+        features : sequence of str
+            Names of features, for example of all levels of one category.
+
+        Returns
+        -------
+        TestResult
+            statistic, degreesOfFreedom, pValue and method.
+        """
+        return self._inference.waldTest(features)
+
+    def inference(self, *, level: float = 0.95, referenceClass: int | None = None) -> Inference:
+        """Return standard errors, tests and intervals under these assumptions.
+
+        Parameters
+        ----------
+        level : float
+            The probability that an interval holds the true value.
+        referenceClass : int, optional
+            Of a multinomial model, the class with which all others are compared. By default each
+            class is compared with the mean of all, as the model's own coefficients are.
+
+        Returns
+        -------
+        Inference
+            The errors, tests and intervals; `print` shows them.
+        """
+        self._refuse("inference")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, but got {level:g}.")
+        layout = self._layout(referenceClass)
+        known = self._information
+        covariance = known.covariance() if layout.base is None else known.contrasts(layout.base)
+        words = "from the inverse information at the optimum, weights as counts"
+        assumed = Assumptions("model", words, level)
+        return Inference(layout, covariance, assumed, self._dataset)
+
+    def _measures(self) -> Page:
+        """Return measures of fit, and tables of the coefficients if there are standard errors."""
+        null = number(self.nullDeviance)
+        share = self.pseudoR2() if self.nullDeviance > 0 else np.nan
+        explained = ("pseudo R2", f"{number(share)} (McFadden)")
+        if self._why_no_errors is not None:
+            facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
+            return Page("", tuple(facts), (), (f"No standard errors: {self._why_no_errors}",))
+        test = self.likelihoodRatioTest()
+        degrees = f"{self.degreesOfFreedom:,} degrees of freedom"
+        null = f"{null} on {self.residualDegreeOfFreedomNull:,}"
+        ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
+        p = p_value(test.pValue)
+        facts = [
+            ("deviance", f"{number(self.deviance)} on {degrees}; null {null}"),
+            ("likelihood ratio", f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
+            ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
+            explained,
+        ]
+        page = self._inference.page()
+        return Page("", (*facts, *page.facts), page.tables, page.notes)
+
+    @cached_property
+    def _inference(self) -> Inference:
+        return self.inference()
+
+    def _layout(self, base: int | None) -> Layout:
+        numbers, model = self._model.numbers, self._model
+        coefficients, intercepts = numbers.arrays
+        values = np.column_stack((coefficients, intercepts))
+        many = numbers.family.per_class
+        if base is not None:
+            if not many or base not in range(len(values)):
+                kind = f"the model has classes 0 to {numbers.classes - 1}"
+                what = kind if many else "the model is binomial, and compares class 1 with class 0"
+                raise ValueError(f"referenceClass={base} is not possible: {what}.")
+            values = values - values[base]
+        names = numbers.feature_names(model.getFeaturesCol())
+        return Layout(values, names, model.getFitIntercept(), many, base)
+
+    @property
+    def _null_rank(self) -> int:
+        """The number of intercepts that the rows identify."""
+        margins = len(self._report.label_weights) - 1
+        return margins if self._model.getFitIntercept() else 0
+
+    @property
+    def _information(self) -> Information:
+        found = self._report.information
+        if found is None:
+            raise InvalidValueError(f"There is no Hessian at the optimum: {NOT_KEPT}")
+        return found
+
+    def _refuse(self, what: str) -> None:
+        """Raise if the fit has no standard errors; `what` was asked for."""
+        why = self._why_no_errors
+        if why is not None:
+            raise InvalidValueError(f"'{what}' is not defined for this fit: {why}")
+
+    @cached_property
+    def _why_no_errors(self) -> str | None:
+        """Why there are no standard errors, as a sentence; None if there are."""
+        model, report = self._model, self._report
+        if report.solver == NO_SOLVER:
+            return "no coefficient was estimated."
+        if model.getRegParam() > 0:
+            return (
+                f"regParam={model.getRegParam():g} moves the coefficients towards zero, by more "
+                "than standard errors say. Fit with regParam=0."
+            )
+        if any(model.isSet(bound) for bound in BOUNDS):
+            return "a coefficient at its bound has no standard error. Clear the bounds."
+        return NOT_KEPT if report.information is None else None
