@@ -253,6 +253,7 @@ def model_of(
         deviation=np.sqrt(moments.variance),
         loss=fit.loss,
         information=fit.information,
+        certificate=fit.certificate,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparklr.arrays import Array
+from sparklr.fitting.certificate import Certificate
 from sparklr.objective.information import Information
 from sparklr.solvers import Preconditioner
 
@@ -36,6 +37,7 @@ class Fit:
     loss: float  # at the end, without penalty
     size: int = 0  # the number of coordinates that the solver sought
     information: Information | None = None  # at the end, if the spec asks for it
+    certificate: Certificate | None = None  # likewise
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -68,6 +70,8 @@ class FitReport:
         The mean loss at the end, by weight, penalty excluded.
     information : Information, optional
         What the rows tell of the coefficients, if the fit was made with inference.
+    certificate : Certificate, optional
+        How near the fit is to its optimum, likewise.
     """
 
     history: tuple[float, ...]
@@ -80,3 +84,4 @@ class FitReport:
     deviation: Array
     loss: float
     information: Information | None = None
+    certificate: Certificate | None = None

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.certificate import certify
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
@@ -21,6 +22,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
+from sparklr.fitting.last_hessian import with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
@@ -34,7 +36,6 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
-from sparklr.solvers.last_hessian import with_last_hessian
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -193,7 +194,7 @@ class _Members(Generic[Key]):
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
         solvers = {
-            key: with_last_hessian(its) if self._problems[key].spec.inference else its
+            key: self._with_last_hessian(key, its) if self._problems[key].spec.inference else its
             for key, its in solvers.items()
         }
         solutions, count = run_solvers(
@@ -203,8 +204,17 @@ class _Members(Generic[Key]):
         for key, solution in solutions.items():
             problem, method = self._problems[key], self._methods[key]
             kept = preconditions[key] if self._keeps(problem) else None
-            self.fits[key] = _fit_of(problem, method, solution, kept)
+            fit = _fit_of(problem, method, solution, kept)
+            if solution.last is not None:
+                information = problem.information(solution.point, solution.last)
+                certificate = certify(information, self._passes.moments)
+                fit = replace(fit, information=information, certificate=certificate)
+            self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
+
+    def _with_last_hessian(self, key: Key, solver: Solver) -> Solver:
+        problem = self._problems[key]
+        return with_last_hessian(solver, problem, self._passes, problem.spec.maxIter)
 
     def _keeps(self, problem: Problem) -> bool:
         """Whether all preconditioners fit into memory, to be reused by fits with optima nearby."""
@@ -293,7 +303,6 @@ def _fit_of(
     problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
 ) -> Fit:
     coefficients, intercepts = problem.coefficients(solution.point)
-    last, point = solution.last, solution.point
     return Fit(
         coefficients=coefficients,
         intercepts=intercepts,
@@ -303,6 +312,5 @@ def _fit_of(
         converged=solution.reason.converged,
         loss=problem.loss(solution.point, solution.history[-1]),
         size=problem.size,
-        information=None if last is None else problem.information(point, last),
         precondition=kept,
     )

@@ -202,8 +202,20 @@ class Problem:
         hessian[np.diag_indices_from(hessian)] -= penalty
         pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
         gradient = self.weight * (answer.first() - self.penalty.l2 * point - pull)
-        gauge = self.weight * self.gauge / self.scaling.margins
-        return Information(hessian, gauge, gradient, penalty, self.scaling)
+        slope = pseudo_gradient(point, answer.first(), self.penalty.l1, self.box)
+        free = (self.penalty.l1 == 0) | (point != 0)
+        if self.box is not None:
+            free &= (point > self.box.lower) & (point < self.box.upper)
+        return Information(
+            hessian,
+            self.weight * self.gauge / self.scaling.margins,
+            gradient,
+            penalty,
+            self.weight * slope,
+            free,
+            self.scaling,
+            self.weight,
+        )
 
     def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
         """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.

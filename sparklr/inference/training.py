@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from sparklr.display.pages import FittedParams
 from sparklr.display.tables import Page, number, p_value
+from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import NO_SOLVER, FitReport
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio
 from sparklr.inference.inference import Assumptions, Inference
@@ -174,6 +175,14 @@ class CoefficientInference:
     def coefficientTable(self) -> DataFrame:
         """A row per coefficient: its error, z, p, interval and odds ratio; see `Inference`."""
         return self._inference.coefficientTable
+
+    @property
+    def certificate(self) -> Certificate:
+        """Figures that show how near the fit is to its optimum, and how well it is determined."""
+        found = self._report.certificate
+        if found is None:
+            raise InvalidValueError(f"There is no certificate of this fit: {NOT_KEPT}")
+        return found
 
     def waldTest(self, features: Sequence[str]) -> TestResult:
         """Test whether the coefficients of these features are all zero.

@@ -87,13 +87,18 @@ class Information:
     gauge : (q,), the curvature that the gauge adds for each two classes, or zero
     gradient : (n,), without penalty and gauge
     penalty : (n,), the curvature that an L2 penalty adds to the diagonal of `hessian`
+    slope : (n,), the gradient of the whole objective; zero at an optimum, also with L1 and bounds
+    free : (n,), whether a coordinate can move both ways: not at a bound, nor at zero by L1
     """
 
     hessian: Array
     gauge: Array
     gradient: Array
     penalty: Array
+    slope: Array
+    free: BoolArray
     scaling: Scaling
+    weight: float
 
     @cached_property
     def _pivoted(self) -> Pivoted:

@@ -17,7 +17,7 @@ derivatives, all features are centred: otherwise they all pull at the intercept 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,6 +92,14 @@ class Scaling:
         """Return coefficients (C, p) and intercepts (C,) in the user's units."""
         coefficients, intercepts = self._unscale(point)
         return coefficients, intercepts - coefficients @ self.centre
+
+    def largest_move(self, step: Array, moments: Moments) -> float:
+        """Return a bound of the most by which a step of the point moves the margin of any row."""
+        coefficients, offsets = replace(self, held=0.0).to_rows(step)
+        middle = (moments.minimum + moments.maximum) / 2 - self.origin
+        half = (moments.maximum - moments.minimum) / 2
+        moves = np.abs(offsets + coefficients @ middle) + np.abs(coefficients) @ half
+        return float(moves.max(initial=0))
 
     def to_point(self, coefficients: Array, intercepts: Array) -> Array:
         """Return the flat point of coefficients (C, p) and intercepts (C,).

@@ -7,7 +7,7 @@ from sparklr.solvers.lockstep import lockstep
 from sparklr.solvers.newton import newton, proximal_newton
 from sparklr.solvers.owlqn import owlqn
 from sparklr.solvers.protocol import Answer, Order, Query, Reason, Solution, Solver, Stop
-from sparklr.solvers.quadratic import pseudo_gradient
+from sparklr.solvers.quadratic import pseudo_gradient, solve_symmetric
 
 __all__ = [
     "Answer",
@@ -26,4 +26,5 @@ __all__ = [
     "owlqn",
     "proximal_newton",
     "pseudo_gradient",
+    "solve_symmetric",
 ]

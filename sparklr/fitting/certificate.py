@@ -1,0 +1,68 @@
+"""The certificate of an optimum: conditions of first and second order, in figures to check.
+
+At the end of a fit, with the objective's gradient g and Hessian H over the coordinates that are
+free (not at a bound, nor held at zero by an L1 term), both summed over rows of total weight W,
+
+    KKT residual        max |g| / W         zero at an optimum
+    Newton's step       d = -H^-1 g         how far the optimum is, to first order
+    Newton decrement    sqrt(g' H^-1 g)     the length of d in standard errors; half of its square
+                                            is the decrease that is left
+    largest step        max |x~' d|         the most by which d moves the margin of any row
+    smallest curvature  the least eigenvalue of H / W, in units of standardised features
+    condition number    of H at unit diagonal
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparklr.objective.information import Information, Pivoted
+from sparklr.objective.moments import Moments
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Figures that show how near a fit is to its optimum, and how well the optimum is determined.
+
+    Attributes
+    ----------
+    kktResidual : float
+        The largest entry of the gradient of the objective, per unit of weight and of a
+        standardised feature.
+    newtonDecrement : float
+        The distance from the optimum, in standard errors.
+    largestStep : float
+        The most by which one more Newton step would move the log odds of any row, or more.
+    smallestCurvature : float
+        The least eigenvalue of the Hessian, per unit of weight, for standardised features.
+    conditionNumber : float
+        The condition number of the Hessian at unit diagonal; infinite if it is singular.
+    """
+
+    kktResidual: float
+    newtonDecrement: float
+    largestStep: float
+    smallestCurvature: float
+    conditionNumber: float
+
+
+def certify(information: Information, moments: Moments) -> Certificate:
+    """Return the certificate for rows with these moments."""
+    free = information.free
+    hessian = information.hessian + np.diag(information.penalty)
+    inner, slope = hessian[np.ix_(free, free)], information.slope[free]
+    move = np.zeros(len(free))
+    pivoted = Pivoted.of(inner)
+    move[free] = -pivoted.inverse() @ slope
+    curvatures = np.linalg.eigvalsh(inner / information.weight) if free.any() else np.zeros(1)
+    at_unit = np.linalg.eigvalsh(inner * pivoted.scale * pivoted.scale[:, None])
+    singular = pivoted.singular or not free.any()
+    return Certificate(
+        kktResidual=float(np.abs(information.slope).max(initial=0)) / information.weight,
+        newtonDecrement=max(-float(slope @ move[free]), 0.0) ** 0.5,
+        largestStep=information.scaling.largest_move(move, moments),
+        smallestCurvature=max(float(curvatures[0]), 0.0),
+        conditionNumber=np.inf if singular else float(at_unit[-1] / at_unit[0]),
+    )
