@@ -47,6 +47,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("maxBlockSizeInMB", -1.0, "0 (automatic) or more"),
     ("family", "poisson", "auto, binomial, multinomial"),
     ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn"),
+    ("inference", "maybe", "auto, always, never"),
 ]
 
 

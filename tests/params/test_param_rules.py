@@ -41,6 +41,7 @@ OTHERS: dict[str, Any] = {
     "maxBlockSizeInMB": 2.0,
     "family": "multinomial",
     "solver": "l-bfgs",
+    "inference": "never",
     "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 0.0]),
     "upperBoundsOnCoefficients": DenseMatrix(1, 2, [1.0, 1.0]),
     "lowerBoundsOnIntercepts": Vectors.dense(0.0),

@@ -10,7 +10,7 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "initialModel", "solver", "verbose"}
+OURS_ONLY = {"featuresCols", "inference", "initialModel", "solver", "verbose"}
 
 
 def test_what_spark_lacks_is_known() -> None:
@@ -47,6 +47,7 @@ VALUES: dict[str, Any] = {
     "probabilityCol": "pr",
     "rawPredictionCol": "r",
     "solver": "owl-qn",
+    "inference": "always",
     "verbose": True,
 }
 
@@ -94,7 +95,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 
 def test_the_model_shares_the_params() -> None:
-    of_fits = {"initialModel", "verbose"}
+    of_fits = {"inference", "initialModel", "verbose"}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

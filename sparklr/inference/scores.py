@@ -1,0 +1,95 @@
+"""Sums of products of the rows' scores, which robust covariances are made of.
+
+A row's score is its share of the gradient, s_i = d_ik [x_i - o, 1] for margin slopes d_ik:
+
+    counts          M = sum_i w_i s_i s_i'        a row stands for w_i rows like it
+    probabilities   M = sum_i w_i^2 s_i s_i'      a row stands for the population it was drawn from
+
+and V M V is the covariance of estimates whose model may be wrong (White 1980), for the inverse
+information V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sparklr.arrays import Array, Buffer
+from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe
+from sparklr.passes.readings import FLOAT_BYTES, Reading, probe_bytes
+from sparklr.rows.blocks import Block
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreProducts(Reading[Array]):
+    """The reading of M, (C (p + 1), C (p + 1)); weights are raised to `power`."""
+
+    probe: Probe
+    power: Literal[1, 2]
+
+    @property
+    def has_hessian(self) -> bool:
+        return True
+
+    @property
+    def columns(self) -> int:
+        return self.probe.margins
+
+    @property
+    def side(self) -> int:
+        """The number of rows of M."""
+        return self.probe.margins * (self.probe.coefficients.shape[1] + 1)
+
+    @property
+    def size(self) -> int:
+        return max(FLOAT_BYTES * self.side**2, probe_bytes(self.probe))
+
+    def accumulator(self, features: int, origin: Array | None) -> SumOfProducts:
+        del features
+        return SumOfProducts(self, origin)
+
+    def merge(self, parts: Iterable[Array]) -> Array:
+        first, *others = parts
+        total = first.copy()
+        for part in others:
+            total += part
+        return total
+
+    def to_bytes(self, part: Array) -> bytes:
+        return part.tobytes()
+
+    def from_bytes(self, buffer: Buffer) -> Array:
+        return np.frombuffer(buffer, dtype=np.float64).reshape(self.side, self.side)
+
+
+class SumOfProducts:
+    """M over the blocks added so far."""
+
+    def __init__(self, reading: ScoreProducts, origin: Array | None) -> None:
+        self._reading, self._origin = reading, origin
+        self._total = np.zeros((reading.side, reading.side))
+
+    def add(self, block: Block) -> None:
+        """Add the rows of a block."""
+        step = max(HESSIAN_SLICE_BYTES // (8 * self._reading.side), 64)
+        for begin in range(0, block.rows, step):
+            scores = self._scores(block.part(begin, begin + step).to_dense())
+            self._total += scores.T @ scores
+
+    def _scores(self, rows: Block) -> Array:
+        """Return the scores (n, C (p + 1)), each times the root of its weight's power."""
+        probe, matrix = self._reading.probe, np.asarray(rows.matrix)
+        matrix = matrix if self._origin is None else matrix - self._origin
+        margins = matrix @ probe.coefficients.T + probe.offsets
+        slopes = probe.family.terms(margins, rows.labels, 1).slopes
+        if rows.weights is not None:
+            slopes = slopes * (rows.weights ** (self._reading.power / 2))[:, None]
+        ones = np.column_stack((matrix, np.ones(len(matrix))))
+        return np.asarray((slopes[:, :, None] * ones[:, None, :]).reshape(len(ones), -1))
+
+    def part(self) -> Array:
+        """Return M."""
+        return self._total
