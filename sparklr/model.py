@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.inference.of_model import InferenceOnRows
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds
 from sparklr.rows.columns import check_frame, find_features
@@ -42,6 +43,7 @@ from sparklr.summary import (
 
 
 class LogisticRegressionModel(
+    InferenceOnRows,
     LogisticRegressionParams,
     ProbabilisticClassificationModel,
     MLWritable,

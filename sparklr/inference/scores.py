@@ -41,7 +41,7 @@ class ScoreProducts(Reading[Array]):
     @property
     def side(self) -> int:
         """The number of rows of M."""
-        return self.probe.margins * (self.probe.coefficients.shape[1] + 1)
+        return self.probe.margins * (int(self.probe.coefficients.shape[1]) + 1)
 
     @property
     def size(self) -> int:

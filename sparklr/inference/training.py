@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
 
-from sparklr.display.pages import FittedParams
-from sparklr.display.tables import Page, number, p_value
+from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import NO_SOLVER, FitReport
+from sparklr.inference.covariances import FittedModel, Options, infer
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio
-from sparklr.inference.inference import Assumptions, Inference
-from sparklr.inference.layout import Layout
+from sparklr.inference.inference import Inference
 from sparklr.objective.information import Information
 from sparklr.scoring.metrics import null_deviance
-from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.errors import InvalidValueError
 
 NOT_KEPT = (
@@ -32,13 +29,6 @@ NOT_KEPT = (
 BOUNDS = [
     f"{side}BoundsOn{of}" for side in ("lower", "upper") for of in ("Coefficients", "Intercepts")
 ]
-
-
-class FittedModel(FittedParams, Protocol):
-    """The parts of a model that inference uses."""
-
-    @property
-    def numbers(self) -> ModelNumbers: ...
 
 
 class CoefficientInference:
@@ -90,19 +80,23 @@ class CoefficientInference:
         return self._information.rank
 
     @property
-    def degreesOfFreedom(self) -> int:
-        """The rows less the rank, as in Spark's generalized linear regression."""
-        return self.numInstances - self.rank
+    def degreesOfFreedom(self) -> float:
+        """The degrees of freedom of `deviance`: `weightSum` less the rank.
+
+        Weights count rows. Spark's generalized linear regression takes the number of rows instead,
+        which is the same without weights.
+        """
+        return self.weightSum - self.rank
 
     @property
-    def residualDegreeOfFreedom(self) -> int:
-        """The degrees of freedom of `deviance`: the rows less the rank."""
+    def residualDegreeOfFreedom(self) -> float:
+        """The degrees of freedom of `deviance`, the same as `degreesOfFreedom`."""
         return self.degreesOfFreedom
 
     @property
-    def residualDegreeOfFreedomNull(self) -> int:
-        """The degrees of freedom of `nullDeviance`: the rows less the number of intercepts."""
-        return self.numInstances - self._null_rank
+    def residualDegreeOfFreedomNull(self) -> float:
+        """The degrees of freedom of `nullDeviance`: `weightSum` less the number of intercepts."""
+        return self.weightSum - self._null_rank
 
     @property
     def aic(self) -> float:
@@ -112,9 +106,9 @@ class CoefficientInference:
 
     @property
     def bic(self) -> float:
-        """The Bayesian criterion, `deviance` + log(`numInstances`) `rank`."""
+        """The Bayesian criterion, `deviance` + log(`weightSum`) `rank`."""
         self._refuse("bic")
-        return self.deviance + float(np.log(self.numInstances)) * self.rank
+        return self.deviance + float(np.log(self.weightSum)) * self.rank
 
     def pseudoR2(self, kind: str = "mcfadden") -> float:
         """Return a measure of the explained share, from 0 to 1.
@@ -199,11 +193,32 @@ class CoefficientInference:
         """
         return self._inference.waldTest(features)
 
-    def inference(self, *, level: float = 0.95, referenceClass: int | None = None) -> Inference:
+    def inference(
+        self,
+        *,
+        covariance: str = "model",
+        clusterCol: str | None = None,
+        weights: str = "frequency",
+        level: float = 0.95,
+        referenceClass: int | None = None,
+    ) -> Inference:
         """Return standard errors, tests and intervals under these assumptions.
+
+        All but the model's covariance read the rows of the fit again.
 
         Parameters
         ----------
+        covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
+            The inverse information, right if the model is; robust to a wrong model, HC1 with the
+            factor n / (n - rank); robust to rows that belong together, CR1 with the factor
+            G / (G - 1) for G clusters, both with Student's t on G - 1 degrees of freedom; or, after
+            a penalised fit, that of estimates that are moved by one Newton step of the unpenalised
+            likelihood, which takes the penalty's effect out again.
+        clusterCol : str, optional
+            The column that tells the clusters of CR0 and CR1 apart.
+        weights : {"frequency", "probability"}
+            What a weight says: that a row stands for so many rows like it, or that it was drawn
+            with a probability of one over so much. The latter needs a robust covariance.
         level : float
             The probability that an interval holds the true value.
         referenceClass : int, optional
@@ -215,15 +230,11 @@ class CoefficientInference:
         Inference
             The errors, tests and intervals; `print` shows them.
         """
-        self._refuse("inference")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, but got {level:g}.")
-        layout = self._layout(referenceClass)
-        known = self._information
-        covariance = known.covariance() if layout.base is None else known.contrasts(layout.base)
-        words = "from the inverse information at the optimum, weights as counts"
-        assumed = Assumptions("model", words, level)
-        return Inference(layout, covariance, assumed, self._dataset)
+        options = Options(covariance, clusterCol, weights, level, referenceClass)
+        if options.covariance != "debiased":
+            self._refuse("inference")
+        kept = self._information if options.covariance == "model" else None
+        return infer(self._model, self._dataset, options, kept)
 
     def _measures(self) -> Page:
         """Return measures of fit, and tables of the coefficients if there are standard errors."""
@@ -234,8 +245,8 @@ class CoefficientInference:
             facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
             return Page("", tuple(facts), (), (f"No standard errors: {self._why_no_errors}",))
         test = self.likelihoodRatioTest()
-        degrees = f"{self.degreesOfFreedom:,} degrees of freedom"
-        null = f"{null} on {self.residualDegreeOfFreedomNull:,}"
+        degrees = f"{amount(self.degreesOfFreedom)} degrees of freedom"
+        null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
         ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
         p = p_value(test.pValue)
         facts = [
@@ -250,20 +261,6 @@ class CoefficientInference:
     @cached_property
     def _inference(self) -> Inference:
         return self.inference()
-
-    def _layout(self, base: int | None) -> Layout:
-        numbers, model = self._model.numbers, self._model
-        coefficients, intercepts = numbers.arrays
-        values = np.column_stack((coefficients, intercepts))
-        many = numbers.family.per_class
-        if base is not None:
-            if not many or base not in range(len(values)):
-                kind = f"the model has classes 0 to {numbers.classes - 1}"
-                what = kind if many else "the model is binomial, and compares class 1 with class 0"
-                raise ValueError(f"referenceClass={base} is not possible: {what}.")
-            values = values - values[base]
-        names = numbers.feature_names(model.getFeaturesCol())
-        return Layout(values, names, model.getFitIntercept(), many, base)
 
     @property
     def _null_rank(self) -> int:

@@ -5,7 +5,7 @@ Only schemas are read: nothing here runs a job.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.ml.linalg import VectorUDT
@@ -71,9 +71,15 @@ class Features:
 
 
 def training_rows(
-    dataset: DataFrame, params: LogisticRegressionParams, fold: Column | None = None
+    dataset: DataFrame,
+    params: LogisticRegressionParams,
+    fold: Column | None = None,
+    extra: Mapping[str, Column] | None = None,
 ) -> TrainingRows:
-    """Select the columns for a fit, or raise an error if one is missing or has a wrong type."""
+    """Select the columns for a fit, or raise an error if one is missing or has a wrong type.
+
+    `extra` columns stand last, under these names.
+    """
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
@@ -86,6 +92,7 @@ def training_rows(
         columns.append(weight.column.cast("double").alias("weight"))
     if fold is not None:
         columns.append(fold.cast("double").alias("fold"))
+    columns += [column.alias(name) for name, column in (extra or {}).items()]
     names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
     frame = dataset.select(*columns)
     classes = _label_classes(label.field)

@@ -1,0 +1,98 @@
+"""The information of a frame's rows at a model's coefficients, and covariances from their scores.
+
+The frame is packed as for a fit, and read once for the Hessian and once for the products of scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.from_params import Request
+from sparklr.fitting.outcome import Round
+from sparklr.fitting.packed_rows import PackedRows
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.shared import open_shared_fits
+from sparklr.fitting.spec import Spec
+from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
+from sparklr.inference.scores import ScoreProducts
+from sparklr.objective.information import Information
+from sparklr.params import LogisticRegressionParams
+from sparklr.passes.protocol import Passes, read_round
+from sparklr.rows.columns import find_column, training_rows
+from sparklr.scoring.numbers import ModelNumbers
+from sparklr.solvers import Query
+from sparklr.spark.collect import collect_arrow
+from sparklr.spark.errors import InvalidValueError
+
+
+@dataclass(frozen=True, eq=False)
+class RowsOfModel:
+    """Packed rows with a model's coefficients as a point of the problem that they pose."""
+
+    problem: Problem
+    point: Array
+    passes: Passes
+
+    def information(self) -> Information:
+        """Read the rows once for the Hessian and the gradient."""
+        query = Query(self.point, 2)
+        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
+        return self.problem.information(self.point, self.problem.answer(query, sums))
+
+    def score_products(self, *, squared: bool) -> Array:
+        """Read the rows once for the products of scores, in the solvers' coordinates."""
+        probe = self.problem.probe(Query(self.point, 1))
+        reading = ScoreProducts(probe, 2 if squared else 1)
+        return self.problem.scaling.hessian(self.passes.read(reading))
+
+    def cluster_products(
+        self, dataset: DataFrame, params: LogisticRegressionParams, name: str
+    ) -> tuple[Array, int]:
+        """Return the products of the scores' sums by cluster, and the number of clusters."""
+        cluster = find_column(dataset, name, "clusterCol").column.cast("string")
+        rows = training_rows(dataset, params, extra={"cluster": cluster})
+        frame = rows.frame.where("weight > 0") if rows.names.weight else rows.frame
+        if frame.where(F.col("cluster").isNull()).limit(1).count():
+            raise InvalidValueError(
+                f"Column '{name}' has rows without a cluster. Drop them, or give each a cluster."
+            )
+        coefficients, offsets = self.problem.scaling.to_rows(self.point)
+        family, origin = self.problem.spec.family, self.problem.scaling.origin
+        task = ClusterSums(family, coefficients, offsets, origin)
+        sums = frame.mapInArrow(task, PARTIAL)
+        by_cluster = sums.repartition("cluster").sortWithinPartitions("cluster")
+        table = collect_arrow(by_cluster.mapInArrow(products_of_sums, PRODUCTS))
+        parts = [np.frombuffer(its.as_buffer(), dtype=float) for its in table["products"]]
+        side = len(offsets) * (len(origin) + 1)
+        total = sum(parts, np.zeros(side**2)).reshape(side, side)
+        clusters = int(sum(table["clusters"].to_pylist()))
+        return self.problem.scaling.hessian(total), clusters
+
+
+@contextmanager
+def open_rows(
+    dataset: DataFrame | PackedRows, params: LogisticRegressionParams, numbers: ModelNumbers
+) -> Iterator[RowsOfModel]:
+    """Pack a frame for a model with these Params and numbers."""
+    with open_shared_fits({0: Request(params)}, dataset, stage=_nothing, watch=_nothing) as shared:
+        moments, classes = shared.passes.moments, numbers.classes
+        if moments.features != numbers.features or moments.labels[-1] >= max(classes, 2):
+            raise InvalidValueError(
+                f"These rows have {moments.features} features and labels up to "
+                f"{moments.labels[-1]:g}, but the model has {numbers.features} features and "
+                f"{classes} classes."
+            )
+        spec = Spec(numbers.family, fitIntercept=params.getFitIntercept())
+        problem = Problem.of(spec, moments, classes)
+        yield RowsOfModel(problem, problem.point_of(*numbers.arrays), shared.passes)
+
+
+def _nothing(_: str | Round) -> None:
+    """Show no progress."""

@@ -1,0 +1,199 @@
+"""Inference as users have it, on a Spark session, against R."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from pyspark.sql import DataFrame, SparkSession
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.inference.inference import Inference
+from sparklr.spark.errors import InvalidValueError
+from tests.inference.references import column, data, reference
+from tests.tiers import first_and_deep
+
+
+def frame_of(spark: SparkSession, name: str) -> DataFrame:
+    rows, known = data(name), reference(name)
+    table = pd.DataFrame(rows.matrix, columns=rows.names)
+    table["label"] = rows.labels
+    if rows.weights is not None:
+        table["count"] = rows.weights
+    if known["cluster"]:
+        table["cluster"] = column(name, "cluster")
+    return spark.createDataFrame(table)
+
+
+def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionModel:
+    estimator = LogisticRegressionEstimator(
+        featuresCols=list(data(name).names),
+        fitIntercept=reference(name)["intercept"],
+        **({} if data(name).weights is None else {"weightCol": "count"}),
+        **params,
+    )
+    return estimator.fit(frame_of(spark, name))
+
+
+def by_name(inference: Any, known: Any) -> pd.DataFrame:
+    """The table of a binomial model in the order of the references."""
+    table = inference.coefficientTable.toPandas().set_index("feature")
+    terms = ["(intercept)" if name == "intercept" else name for name in known["terms"]]
+    return table.loc[terms]
+
+
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt", "ucb", "birthwt_origin", "birthwt_weighted", "pima"], 3)
+)
+def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> None:
+    summary, known = fit_of(spark, name).summary, reference(name)
+    table = by_name(summary, known)
+    assert_allclose(table.coefficient, known["coefficients"], rtol=1e-6)
+    assert_allclose(table.standardError, known["standard_errors"], rtol=1e-6)
+    assert_allclose(table.pValue, known["p"], rtol=1e-5)
+    assert_allclose(table.log10PValue, known["log10_p"], rtol=2e-6, atol=1e-6)
+    assert_allclose(table[["lower", "upper"]], known["wald_limits"], rtol=1e-6, atol=1e-6)
+    assert_allclose(table.oddsRatioUpper, np.exp(table.upper))
+    assert_allclose(summary.coefficientStandardErrors, known["standard_errors"], rtol=1e-6)
+    assert_allclose(summary.tValues, known["z"], rtol=1e-5)
+    assert_allclose(summary.pValues, known["p"], rtol=1e-5)
+    assert_allclose(summary.deviance, known["deviance"], rtol=1e-12)
+    assert_allclose(summary.nullDeviance, known["null_deviance"], rtol=1e-12)
+    assert_allclose(summary.logLikelihood, known["log_likelihood"], rtol=1e-12)
+    assert_allclose([summary.aic, summary.bic], [known["aic"], known["bic"]], rtol=1e-12)
+    assert summary.residualDegreeOfFreedom == known["df_residual"]
+    assert summary.degreesOfFreedom == known["df_residual"]
+    assert summary.residualDegreeOfFreedomNull == known["df_null"]
+    assert (summary.rank, summary.dispersion) == (len(known["terms"]), 1.0)
+    ratios = known["pseudo_r2"]
+    for kind, key in (
+        ("mcfadden", "mcfadden"),
+        ("cox-snell", "cox_snell"),
+        ("nagelkerke", "nagelkerke"),
+    ):
+        assert_allclose(summary.pseudoR2(kind), ratios[key], rtol=1e-9)
+    test = summary.likelihoodRatioTest()
+    expected = known["null_test"]
+    assert_allclose(test.statistic, expected["statistic"], rtol=1e-9)
+    assert test.degreesOfFreedom == expected["degrees_of_freedom"]
+    assert_allclose(test.pValue, expected["p"], rtol=1e-8)
+
+
+def limits_of(table: pd.DataFrame) -> Any:
+    return table[["lower", "upper"]].to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "covariance", "weights", "key"),
+    first_and_deep(
+        [
+            ("birthwt_weighted", "HC0", "probability", ("probability", "hc0")),
+            ("birthwt_weighted", "HC1", "frequency", ("hc1",)),
+            ("birthwt", "HC1", "frequency", ("hc1",)),
+            ("ucb", "HC1", "probability", ("probability", "hc1")),
+        ],
+        2,
+    ),
+)
+def test_robust_errors_are_those_of_r(
+    spark: SparkSession, name: str, covariance: str, weights: str, key: tuple[str, ...]
+) -> None:
+    known = reference(name)
+    expected = known
+    for part in key:
+        expected = expected[part]
+    inference = fit_of(spark, name).summary.inference(covariance=covariance, weights=weights)
+    errors = np.sqrt(np.diagonal(np.array(expected)))
+    assert_allclose(by_name(inference, known).standardError, errors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("covariance", first_and_deep(["CR1", "CR0"]))
+def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -> None:
+    known = reference("bacteria")
+    clusters = known["clusters"]
+    summary = fit_of(spark, "bacteria").summary
+    inference = summary.inference(covariance=covariance, clusterCol="cluster")
+    table = by_name(inference, known)
+    expected = np.array(clusters[covariance.lower()])
+    assert_allclose(table.standardError, np.sqrt(np.diagonal(expected)), rtol=1e-6)
+    if covariance == "CR1":
+        assert_allclose(limits_of(table), clusters["cr1_t_limits"], rtol=1e-5, atol=1e-6)
+        assert_allclose(table.pValue, clusters["cr1_t_p"], rtol=1e-5)
+        assert "50 clusters" in str(inference)
+
+
+def test_classes_are_compared_with_the_one_that_is_named(spark: SparkSession) -> None:
+    known = reference("anes96")
+    summary = fit_of(spark, "anes96").summary
+    table = summary.inference(referenceClass=0).coefficientTable.toPandas()
+    order = ["(intercept)" if name == "intercept" else name for name in known["terms"]]
+    table = table.set_index(["class", "feature"]).loc[
+        [(float(k), name) for k in range(1, 7) for name in order]
+    ]
+    assert_allclose(table.coefficient, np.ravel(known["coefficients"]), rtol=1e-6, atol=1e-8)
+    assert_allclose(table.standardError, known["standard_errors"], rtol=1e-6)
+    assert summary.residualDegreeOfFreedom == known["df_residual"]
+    assert_allclose(summary.aic, known["aic"], rtol=1e-12)
+    with pytest.raises(InvalidValueError, match="coefficientTable"):
+        _ = summary.pValues
+
+
+def test_a_category_is_tested_as_a_whole(spark: SparkSession) -> None:
+    expected = reference("birthwt")["wald_tests"]["race"]
+    test = fit_of(spark, "birthwt").summary.waldTest(["race2", "race3"])
+    assert_allclose(test.statistic, expected["statistic"], rtol=1e-6)
+    assert test.degreesOfFreedom == expected["degrees_of_freedom"]
+    assert_allclose(test.pValue, expected["p"], rtol=1e-6)
+    with pytest.raises(ValueError, match="'rase'"):
+        fit_of(spark, "birthwt").summary.waldTest(["rase"])
+
+
+def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
+    known = reference("birthwt")
+    summary = fit_of(spark, "birthwt", regParam=1e-3).summary
+    assert "regParam=0.001" in str(summary)
+    with pytest.raises(InvalidValueError, match=r"regParam=0\.001"):
+        _ = summary.pValues
+    table = by_name(summary.inference(covariance="debiased"), known)
+    assert_allclose(table.coefficient, known["coefficients"], atol=0.02)
+    assert_allclose(table.standardError, known["standard_errors"], rtol=0.01)
+
+
+def test_a_model_without_a_summary_reads_the_rows_again(spark: SparkSession) -> None:
+    known, frame = reference("birthwt"), frame_of(spark, "birthwt")
+    model = LogisticRegressionModel.fromJson(fit_of(spark, "birthwt").toJson())
+    inference = model.inference(frame)
+    assert isinstance(inference, Inference)
+    errors = by_name(inference, known).standardError
+    assert_allclose(errors, known["standard_errors"], rtol=1e-6)
+    with pytest.raises(InvalidValueError, match="standard errors away"):
+        model.inference(frame.where("age > 25"))
+
+
+def test_what_makes_no_sense_is_refused(spark: SparkSession) -> None:
+    summary = fit_of(spark, "birthwt", inference="never").summary
+    with pytest.raises(InvalidValueError, match="inference='always'"):
+        _ = summary.coefficientStandardErrors
+    summary = fit_of(spark, "birthwt").summary
+    for wrong in (
+        {"covariance": "HC3"},
+        {"covariance": "CR1"},
+        {"clusterCol": "age"},
+        {"weights": "probability"},
+        {"weights": "trials"},
+        {"level": 95},
+        {"referenceClass": 1},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            summary.inference(**wrong)
+
+
+def test_the_page_has_the_table(spark: SparkSession) -> None:
+    page = str(fit_of(spark, "birthwt").summary)
+    assert "201.2848 on 179 degrees of freedom; null 234.6720 on 188" in page
+    assert "33.3872 on 9 degrees of freedom, p = 0.0001" in page
+    (smoke,) = [line for line in page.splitlines() if line.startswith("smoke ")]
+    assert len(smoke.split()) == 8

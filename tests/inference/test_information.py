@@ -1,0 +1,140 @@
+"""Covariances in the user's units, from fits without Spark, against R and forty digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from sparklr.arrays import Array
+from sparklr.fitting.outcome import Fit
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import Spec
+from sparklr.inference.estimates import Estimates
+from sparklr.inference.scores import ScoreProducts
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
+from sparklr.objective.information import Information
+from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
+from sparklr.solvers import Query
+from sparklr.solvers.methods import SolverName
+from tests.inference.references import cases, data, reference
+
+# Those with an offset or class weights, of other rows, or separated, are for other tests.
+OTHERS = {"pima_offset", "rare_balanced", "pima_held_out", "endometrial", "sex2", "iris_three"}
+PLAIN = [name for name in cases() if name not in OTHERS]
+
+
+def fit_of(name: str, solver: SolverName = "auto") -> tuple[Fit, Information, LocalPasses]:
+    rows, known = data(name), reference(name)
+    block = Block(rows.matrix, rows.labels, rows.weights, 0, {})
+    passes, classes = LocalPasses.of([block], len(rows.names)), int(rows.labels.max()) + 1
+    spec = Spec(family_for(classes), fitIntercept=known["intercept"], inference=True, solver=solver)
+    fit = fit_all({0: spec}, passes, classes)[0][0]
+    assert fit.information is not None
+    return fit, fit.information, passes
+
+
+def in_order(fit: Fit, covariance: Array, count: int) -> tuple[Array, Array]:
+    """Coefficients and covariance as the references have them, without a base class."""
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    if len(values) == 1:
+        return values[0][:count], covariance[:count, :count]
+    width = values.shape[1]
+    return (values - values[0])[1:].ravel(), covariance[width:, width:]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("solver", ["auto", "l-bfgs"])
+def test_coefficients_and_errors_are_those_of_r(name: str, solver: SolverName) -> None:
+    fit, information, _ = fit_of(name, solver)
+    known = reference(name)
+    many = len(fit.intercepts) > 1
+    covariance = information.contrasts(0) if many else information.covariance()
+    values, covariance = in_order(fit, covariance, len(known["standard_errors"]))
+    errors = np.array(known["standard_errors"])
+    found = Estimates.of(values, covariance)
+    assert_allclose(values, np.ravel(known["coefficients"]), rtol=1e-6, atol=0)
+    assert_allclose(found.errors, errors, rtol=1e-6)
+    assert_allclose(covariance, known["covariance"], atol=1e-6 * errors.max() ** 2)
+    assert_allclose(found.z, known["z"], rtol=2e-6, atol=1e-6)
+    assert_allclose(found.p, known["p"], rtol=2e-5)
+    assert_allclose(found.log10_p, known["log10_p"], rtol=2e-6, atol=1e-6)
+    assert_allclose(np.transpose(found.interval), known["wald_limits"], rtol=1e-6, atol=1e-6)
+    assert information.rank == len(values)
+
+
+ROBUST = [(name, key) for name in PLAIN for key in ("hc0", "probability") if key in reference(name)]
+
+
+@pytest.mark.parametrize(("name", "key"), ROBUST)
+def test_robust_covariances_are_those_of_r(name: str, key: str) -> None:
+    known = reference(name)[key]
+    fit, information, passes = fit_of(name)
+    classes = int(data(name).labels.max()) + 1
+    spec = Spec(family_for(classes), fitIntercept=reference(name)["intercept"])
+    problem = Problem.of(spec, passes.moments, classes)
+    point = problem.point_of(fit.coefficients, fit.intercepts)
+    reading = ScoreProducts(problem.probe(Query(point, 1)), 1 if key == "hc0" else 2)
+    products = problem.scaling.hessian(passes.read(reading))
+    inner = information.inverse @ products @ information.inverse
+    many = len(fit.intercepts) > 1
+    covariance = information.contrasts(0, inner) if many else information.covariance(inner)
+    expected = np.array(known if key == "hc0" else known["hc0"])
+    _, covariance = in_order(fit, covariance, len(expected))
+    assert_allclose(covariance, expected, atol=1e-6 * np.diagonal(expected).max())
+
+
+def test_far_means_and_near_collinearity_cost_no_digits() -> None:
+    """Means of 2^20 deviations, columns alike up to 2^-13; numbers that are exact in doubles."""
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(-512, 512, size=(2, 400)) / 2.0**6
+    plain = np.column_stack((first, first + second * 2.0**-13))
+    labels = (rng.random(400) < 1 / (1 + np.exp(-first))).astype(float)
+    spec = Spec(BINOMIAL, inference=True, tol=1e-14)
+    made = []
+    for shift in (0.0, 2.0**23):
+        passes = LocalPasses.of([Block(plain * 2.0**-27 + shift * 2.0**-27, labels, None)], 2)
+        fit = fit_all({0: spec}, passes, 2)[0][0]
+        assert fit.information is not None
+        made.append(fit.information.covariance()[:2, :2])
+    assert_allclose(made[1], made[0], rtol=1e-7)
+
+
+def made(columns: int = 4, rows: int = 500) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(rows, columns)) * [1, 10, 0.1, 3] + [0, 5, 0, 100]
+    margins = (matrix - [0, 5, 0, 100]) @ [1, 0.1, 3, 0.2]
+    return matrix, (rng.random(rows) < 1 / (1 + np.exp(-margins))).astype(float)
+
+
+@pytest.mark.parametrize("family", [BINOMIAL, MULTINOMIAL])
+def test_a_dependent_column_has_no_error_and_is_named(family: object) -> None:
+    matrix, labels = made()
+    matrix = np.column_stack((matrix, 2 * matrix[:, 0] - matrix[:, 1] + 3, np.ones(len(matrix))))
+    classes = 2
+    if family is MULTINOMIAL:
+        labels, classes = labels + (matrix[:, 2] > 0), 3
+    passes = LocalPasses.of([Block(matrix, labels, None, 0, {})], 6)
+    spec = Spec(BINOMIAL if classes == 2 else MULTINOMIAL, inference=True)
+    information = fit_all({0: spec}, passes, classes)[0][0].information
+    assert information is not None
+    assert information.rank == (classes - 1) * 5
+    errors = np.sqrt(np.diagonal(information.covariance())).reshape(-1, 7)
+    assert np.isfinite(errors[:, [2, 3]]).all()
+    assert np.isnan(errors[:, [0, 1, 4, 5, 6]]).all()
+    (dependence,) = information.dependences()
+    assert_allclose(dependence / dependence[4], [-2, 1, 0, 0, 1, 0, -3], atol=1e-9)
+
+
+def test_the_errors_of_what_is_identified_are_those_without_the_rest() -> None:
+    matrix, labels = made()
+    twice = np.column_stack((matrix, matrix[:, 0]))
+    found = []
+    for rows in (matrix, twice):
+        passes = LocalPasses.of([Block(rows, labels, None, 0, {})], rows.shape[1])
+        information = fit_all({0: Spec(BINOMIAL, inference=True)}, passes, 2)[0][0].information
+        assert information is not None
+        found.append(np.sqrt(np.diagonal(information.covariance())))
+    assert_allclose(found[1][[1, 2, 3, 5]], found[0][[1, 2, 3, 4]], rtol=1e-7)
