@@ -56,6 +56,7 @@ def test_the_solvers_export_these_names_and_no_others() -> None:
         "owlqn",
         "proximal_newton",
         "pseudo_gradient",
+        "solve_symmetric",
     ]
 
 

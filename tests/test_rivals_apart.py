@@ -51,12 +51,12 @@ def hang(X: Any, y: Any, penalty: Penalty, _: Path) -> Iterator[None]:
         signal.pause()  # until it is ended
 
 
-@pytest.mark.parametrize(("share", "note"), [(1.0, "> 0.5"), (0.0, "failed")])
+@pytest.mark.parametrize(("share", "limit", "note"), [(1.0, 0.5, "> 0.5"), (0.0, 600.0, "failed")])
 def test_a_fit_that_is_slow_or_fails_is_ended_with_all_that_it_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, note: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, limit: float, note: str
 ) -> None:
     monkeypatch.setattr(rivals_apart, "BUILD", tmp_path)
-    monkeypatch.setitem(rivals_apart.TIME_LIMITS, "fit", 0.5)
+    monkeypatch.setitem(rivals_apart.TIME_LIMITS, "fit", limit)
     vector = {"type": 1, "size": None, "indices": None, "values": [2.0]}
     kinds = [("type", pa.int8()), ("size", pa.int32()), ("indices", pa.list_(pa.int32()))]
     features = pa.array([vector] * 2, pa.struct([*kinds, ("values", pa.list_(pa.float64()))]))

@@ -50,7 +50,7 @@ class Inference:
     >>> model = LogisticRegressionEstimator(featuresCols=["dose"]).fit(frame)
     >>> inference = model.summary.inference(level=0.9)
     >>> [round(error, 3) for error in inference.coefficientStandardErrors]
-    [1.582, 4.585]
+    [1.623, 4.602]
     >>> inference.coefficientTable.select("feature", "coefficient").count()
     2
     """

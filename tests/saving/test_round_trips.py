@@ -45,7 +45,6 @@ SHARED: dict[str, Any] = {
     "maxBlockSizeInMB": 0.125,
     "family": "binomial",
     "solver": "l-bfgs",
-    "inference": "never",
     "lowerBoundsOnCoefficients": DenseMatrix(2, 3, [-INF, 0.1, 1e-300, -INF, -1 / 3, 2.0]),
     "upperBoundsOnCoefficients": SparseMatrix(2, 3, [0, 1, 1, 2], [0, 1], [INF, 1 / 3]),
     "lowerBoundsOnIntercepts": DenseVector([-INF, 0.1]),
@@ -61,7 +60,9 @@ def model() -> LogisticRegressionModel:
 
 @pytest.fixture(scope="module")
 def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
-    return LogisticRegressionEstimator(initialModel=model, verbose=False)._set(**SHARED)
+    return LogisticRegressionEstimator(initialModel=model, verbose=False, inference="never")._set(
+        **SHARED
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
     assert {param.name for param in model.params} - set(SHARED) == {"featuresCol"}
     assert {param.name for param in estimator.params} - set(SHARED) == {
         "featuresCol",
+        "inference",
         "initialModel",
         "verbose",
     }
