@@ -1,0 +1,1 @@
+"""What a fit says about the rows that it came from: whether its estimate exists."""
