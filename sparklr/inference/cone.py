@@ -45,7 +45,7 @@ DUST = 1e-9
 # many terms are so few that each is tried.
 REWEIGHTED = 2
 LITTLE = 1e-2
-FEW_TERMS = 10
+FEW_TERMS, MANY_TERMS = 10, 50
 # HiGHS ignores smaller entries of a matrix, so they must not be in the sums of its columns either.
 LEAST_ENTRY = 1e-8
 # Tolerances of HiGHS. With nearly collinear columns, only its usual ones may give a solution.
@@ -132,6 +132,8 @@ def _sparse_direction(movable: Matrix, basis: Array, free: BoolArray) -> Array:
     reach = sp.csr_matrix(movable @ (sp.csr_matrix(basis) if is_sparse(movable) else basis))
     costs = np.where(free, 0.0, 1.0)
     direction = _solution(_cheapest(reach, basis, costs))
+    if np.count_nonzero(np.abs(direction) > DUST * np.abs(direction).max()) > MANY_TERMS:
+        return direction
     for _ in range(REWEIGHTED):
         sizes = np.abs(direction)
         largest = max(float(sizes[~free].max(initial=0.0)), DUST)

@@ -174,9 +174,9 @@ class _Search:
                 return self.without_direction("none")
             reading = self._reading_of(cone, rows)
             sides = self._sides_of(reading, sample)
-            if not sides.rows.rows and not whole:
+            if not sides.against and not whole:
                 sides = self._read(reading)
-            if not sides.rows.rows:
+            if not sides.against:
                 return self._separation(cone, reading.directions[0], sides)
             rows = stack_blocks([rows, sides.rows])
 
@@ -222,12 +222,13 @@ class _Search:
         seen = _at_most(cone.basis[:, cone.unseen :], self._most_directions)
         span = frame.to_rows(np.column_stack((unseen, seen)))
         (direction,) = frame.to_rows(cone.direction[:, None])
-        for simple in _simple_numbers(direction, exact_intercept=frame.origin is None):
+        scaled, room = _scaled(direction)
+        for simple in _simple_numbers(scaled, exact_intercept=frame.origin is None):
             directions = np.concatenate((simple[None], span))
             reading = SidesOfRows(
-                frame.family, frame.classes, directions, unseen.shape[1], ADDED_ROWS
+                frame.family, frame.classes, directions, unseen.shape[1], room, ADDED_ROWS
             )
-            if not self._sides_of(reading, rows).rows.rows:
+            if not self._sides_of(reading, rows).against:
                 return reading
         raise UndecidedError("a direction separates the rows by hardly more than rounding errors")
 
@@ -287,23 +288,26 @@ def _at_most(basis: Array, most: int) -> Array:
     return np.column_stack((basis[:, : most - 1], basis[:, most - 1 :] @ factors))
 
 
-def _simple_numbers(direction: Array, *, exact_intercept: bool) -> list[Array]:
-    """Return a direction (C, p + 1) in small fractions, if it is near them, and as it is.
+def _scaled(direction: Array) -> tuple[Array, float]:
+    """Return a direction (C, p + 1) with a largest coefficient of 1, and what became of 1 itself.
 
-    The largest coefficient of a feature is 1. Of a family with a margin per class, each feature's
-    coefficient of the class in the middle is 0.
+    Of a family with a margin per class, each feature's coefficient of the class in the middle is 0.
     """
     if len(direction) > 1:
         shifted = direction - np.sort(direction, axis=0)[(len(direction) - 1) // 2]
         dust = np.abs(shifted) <= DUST * np.abs(direction).max(axis=0)
         direction = np.where(dust, 0.0, shifted)
     largest = np.abs(direction[:, :-1]).max(initial=0.0) or np.abs(direction[:, -1]).max() or 1.0
-    scaled = direction / largest
-    exact = scaled if exact_intercept else scaled[:, :-1]
+    return direction / largest, float(1 / largest)
+
+
+def _simple_numbers(direction: Array, *, exact_intercept: bool) -> list[Array]:
+    """Return a direction (C, p + 1) in small fractions, if it is near them, and as it is."""
+    exact = direction if exact_intercept else direction[:, :-1]
     for denominator in range(1, LARGEST_DENOMINATOR + 1):
         near = np.round(exact * denominator) / denominator
         if np.abs(near - exact).max(initial=0.0) <= NEAR_FRACTION:
-            simple = scaled.copy()
+            simple = direction.copy()
             simple[:, : near.shape[1]] = near
-            return [simple, scaled]
-    return [scaled]
+            return [simple, direction]
+    return [direction]

@@ -41,16 +41,18 @@ class Sides:
 
     total: int  # all rows
     lowered: int
+    against: int  # rows that speak against d and V
     certain: int  # rows whose comparisons are all positive
     raised: IntArray  # rows of each label that are raised, (K,)
-    rows: Block  # some of those that speak against it
+    rows: Block  # some of those that speak against them, or hardly for them
     lowest: Array  # their least and largest comparisons by d and V, (n, 1 + b)
     highest: Array
 
     @property
     def counts(self) -> IntArray:
-        """All counts, (3 + K,)."""
-        return np.array([self.total, self.lowered, self.certain, *self.raised], dtype=np.int64)
+        """All counts, (4 + K,)."""
+        counts = (self.total, self.lowered, self.against, self.certain, *self.raised)
+        return np.array(counts, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ class SidesOfRows(Reading[Sides]):
     classes: int
     directions: Array
     unseen: int  # V begins with so many unseen directions
+    room: float  # rows are returned too that d raises by less
     most: int  # about so many rows are returned
 
     @property
@@ -123,7 +126,7 @@ class SideCounts:
         self._tolerance = ROUNDINGS * terms * float(np.finfo(np.float64).eps)
         none = Block(np.zeros((0, features)), np.zeros(0), None)
         ends = np.zeros((0, beside))
-        self._parts = [sides_of(np.zeros(3 + reading.classes, np.int64), none, ends, ends)]
+        self._parts = [sides_of(np.zeros(4 + reading.classes, np.int64), none, ends, ends)]
 
     def add(self, block: Block) -> None:
         """Add the rows of a block, slice by slice."""
@@ -152,8 +155,10 @@ class SideCounts:
         against |= (moved.any(axis=2) & ~negative & ~positive).any(axis=1)
         labels = rows.labels[raised].astype(np.int64)
         by_label = np.bincount(labels, minlength=self._reading.classes)
-        counts = [rows.rows, np.sum(lowered), np.sum(positive.all(axis=1)), *by_label]
-        chosen = np.flatnonzero(against)
+        certain = np.sum(positive.all(axis=1))
+        counts = [rows.rows, np.sum(lowered), np.sum(against), certain, *by_label]
+        near = (positive & (change < self._reading.room)).any(axis=1)
+        chosen = np.flatnonzero(against | near)
         lowest, highest = values[chosen].min(axis=1), values[chosen].max(axis=1)
         kept = extremes(lowest, highest, self._reading.each)
         some = rows.take(chosen[kept]).detached()
@@ -182,8 +187,8 @@ class SideCounts:
 
 def sides_of(counts: IntArray, rows: Block, lowest: Array, highest: Array) -> Sides:
     """Return sides from all their counts."""
-    total, lowered, certain = (int(count) for count in counts[:3])
-    return Sides(total, lowered, certain, counts[3:], rows, lowest, highest)
+    total, lowered, against, certain = (int(count) for count in counts[:4])
+    return Sides(total, lowered, against, certain, counts[4:], rows, lowest, highest)
 
 
 def extremes(lowest: Array, highest: Array, each: int) -> IntArray:
