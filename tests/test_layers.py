@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
     {"model"},
     {"summary"},
     {"display"},
+    {"inference"},
     {"fitting"},
     {"saving", "passes"},
     {"scoring", "packing"},

@@ -50,10 +50,10 @@ from sparklr.rows.blocks import Block, stack_blocks
 
 Kind: TypeAlias = Literal["none", "quasi-complete", "complete", "unknown"]
 
-# Bounds on the search: the memory of a programme, and the time of all, about a minute or two.
+# Bounds on the search: the memory of a programme, and the time of all, about a minute.
 MOST_VALUES = 2**22  # stored values of the comparisons in a programme
 MOST_DENSE = 2**25  # their number times the number of coordinates
-MOST_WORK = 2**32  # stored values times coordinates, of all programmes; 2**29 take ten seconds
+MOST_WORK = 2**31  # stored values times coordinates, of all programmes: 2**29 take ten seconds
 MOST_COORDINATES = 2_000
 MOST_READINGS = 12
 # The first programme has this many rows per coordinate of a margin, and at least so many.
@@ -134,12 +134,13 @@ def absence_bound(step: Array, moments: Moments, origin: Array | None) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
         middle = moments.minimum / 2 + moments.maximum / 2 - (0.0 if origin is None else origin)
         half = moments.maximum / 2 - moments.minimum / 2
-        bound = 0.0
+        bounds = [0.0]
         for at in range(len(step)):
             its = step if len(step) == 1 else step[at + 1 :] - step[at]
             moves = np.abs(its[:, :-1] @ middle + its[:, -1]) + np.abs(its[:, :-1]) @ half
-            bound = max(bound, float(np.max(moves, initial=0.0)))
-    return bound * (1 + ALLOWANCE) if np.isfinite(bound) else np.inf
+            bounds.append(np.max(moves, initial=0.0))
+        bound = float(np.max(bounds)) * (1 + ALLOWANCE)  # nan if one of them is
+    return bound if np.isfinite(bound) else np.inf
 
 
 def find_separation(passes: Passes, family: Family, classes: int, *, intercept: bool) -> Separation:
@@ -192,7 +193,7 @@ class _Search:
         """Return how many rows begin: enough to have no direction by chance, or what is allowed."""
         wanted = max(LEAST_ROWS, ROWS_A_COORDINATE * self._frame.shape[1])
         each = self._stored(sample) // max(sample.rows, 1)
-        most = min(MOST_VALUES // 2, MOST_WORK // 8 // max(self._frame.size, 1))
+        most = min(MOST_VALUES // 2, MOST_WORK // 2 // max(self._frame.size, 1))
         return int(min(wanted, most // max(each, 1)))
 
     def _stored(self, rows: Block) -> int:
