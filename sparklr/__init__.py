@@ -1,7 +1,7 @@
 """sparklr: logistic regression for Spark in Python, with the same API as Spark's own."""
 
 from sparklr.estimator import LogisticRegressionEstimator
-from sparklr.fitting.cautions import ConvergenceWarning
+from sparklr.fitting.cautions import ConvergenceWarning, SeparationError, SeparationWarning
 from sparklr.model import LogisticRegressionModel
 from sparklr.packed import PackedRows, pack
 from sparklr.summary import (
@@ -24,6 +24,8 @@ __all__ = [
     "LogisticRegressionSummary",
     "LogisticRegressionTrainingSummary",
     "PackedRows",
+    "SeparationError",
+    "SeparationWarning",
     "pack",
 ]
 __version__ = "0.1.0"

@@ -50,8 +50,8 @@ class LogisticRegressionEstimator(
     """Logistic regression, binomial or multinomial, with L2, L1 or elastic net penalty.
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
-    defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference` and `verbose`.
-    A fit minimises
+    defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
+    `separation` and `verbose`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -110,6 +110,7 @@ class LogisticRegressionEstimator(
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
         inference: str = "auto",
+        separation: str = "warn",
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -144,6 +145,7 @@ class LogisticRegressionEstimator(
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
         inference: str = "auto",
+        separation: str = "warn",
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -226,7 +228,8 @@ def request_of(estimator: LogisticRegressionEstimator) -> Request:
     initial = None
     if estimator.isSet(estimator.initialModel):
         initial = estimator.getInitialModel().numbers.arrays
-    return Request(estimator, initial, estimator.getInference().lower())
+    asked = estimator.getInference().lower(), estimator.getSeparation().lower()
+    return Request(estimator, initial, *asked)
 
 
 def model_of(
@@ -254,6 +257,7 @@ def model_of(
         loss=fit.loss,
         information=fit.information,
         certificate=fit.certificate,
+        separation=fit.separation,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

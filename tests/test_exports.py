@@ -20,6 +20,8 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "LogisticRegressionSummary",
         "LogisticRegressionTrainingSummary",
         "PackedRows",
+        "SeparationError",
+        "SeparationWarning",
         "pack",
     ]
 

@@ -39,6 +39,7 @@ FLOORS: list[set[str]] = [
     {"inference"},
     {"display"},
     {"fitting"},
+    {"separation"},
     {"saving", "passes"},
     {"scoring", "packing"},
     {"objective"},

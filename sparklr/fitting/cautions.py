@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
+from sparklr.separation.search import Separation
 
 # With fewer rows a label per row is chance, or a toy.
 FEW_ROWS = 10
@@ -16,6 +17,36 @@ FEW_ROWS = 10
 
 class ConvergenceWarning(UserWarning):
     """A fit stopped before its tolerance was met, so its model is not the optimum."""
+
+
+class SeparationWarning(UserWarning):
+    """No finite estimate of some coefficients exists, so those of the model are arbitrary."""
+
+
+class SeparationError(ValueError):
+    """No finite estimate of some coefficients exists, and separation="error"."""
+
+
+def tell_of_separation(found: Separation, names: Sequence[str], *, error: bool) -> None:
+    """Warn or raise about rows that are separated."""
+    text = found.sentence(names)
+    text = (
+        f"{text[0].upper()}{text[1:]}. Fit with a penalty (regParam above 0), or leave the feature "
+        "out."
+    )
+    if error:
+        raise SeparationError(text)
+    _warn(text, SeparationWarning)
+
+
+def warn_of_doubt(step: float) -> None:
+    """Warn that a fit of many coefficients has not proved that its estimates exist."""
+    _warn(
+        "Some coefficients may have no finite estimate: the rows may be separated, since another "
+        f"step would still move the log odds of some row by {step:.2g}. summary.separation finds "
+        "out, by a search that can take longer than the fit.",
+        SeparationWarning,
+    )
 
 
 def warn_of_stops(fits: Iterable[Fit]) -> None:

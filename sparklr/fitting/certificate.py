@@ -14,12 +14,13 @@ free (not at a bound, nor held at zero by an L1 term), both summed over rows of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparklr.objective.information import Information, Pivoted
 from sparklr.objective.moments import Moments
+from sparklr.separation.search import absence_bound
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Certificate:
         The least eigenvalue of the Hessian, per unit of weight, for standardised features.
     conditionNumber : float
         The condition number of the Hessian at unit diagonal; infinite if it is singular.
+    estimateExists : bool
+        Whether the figures prove that the maximum of the likelihood is at finite coefficients; if
+        they do not, it may still be so.
     """
 
     kktResidual: float
@@ -46,6 +50,7 @@ class Certificate:
     largestStep: float
     smallestCurvature: float
     conditionNumber: float
+    estimateExists: bool
 
 
 def certify(information: Information, moments: Moments) -> Certificate:
@@ -59,10 +64,17 @@ def certify(information: Information, moments: Moments) -> Certificate:
     curvatures = np.linalg.eigvalsh(inner / information.weight) if free.any() else np.zeros(1)
     at_unit = np.linalg.eigvalsh(inner * pivoted.scale * pivoted.scale[:, None])
     singular = pivoted.singular or not free.any()
+    scaling = information.scaling
+    coefficients, offsets = replace(scaling, held=0.0).to_rows(move)
+    shift = scaling.origin if np.any(scaling.origin) else None
+    bound = absence_bound(np.column_stack((coefficients, offsets)), moments, shift)
+    # The proof is about the likelihood alone, at a point where its step was found.
+    plain = not information.penalty.any() and bool(free.all()) and not pivoted.singular
     return Certificate(
         kktResidual=float(np.abs(information.slope).max(initial=0)) / information.weight,
         newtonDecrement=max(-float(slope @ move[free]), 0.0) ** 0.5,
         largestStep=information.scaling.largest_move(move, moments),
         smallestCurvature=max(float(curvatures[0]), 0.0),
         conditionNumber=np.inf if singular else float(at_unit[-1] / at_unit[0]),
+        estimateExists=plain and bound < 1,
     )

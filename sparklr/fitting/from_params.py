@@ -34,12 +34,13 @@ class Request:
     """One requested fit: its Params and, if there is an initial model, that model's numbers.
 
     initial : coefficients (C, p) and intercepts (C,)
-    inference : the value of the Param
+    inference, separation : the values of these Params
     """
 
     params: LogisticRegressionParams
     initial: tuple[Array, Array] | None = None
     inference: str = "never"
+    separation: str = "ignore"
 
 
 def check_sizes(request: Request, rows: TrainingRows) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
 from sparklr.objective.information import Information
+from sparklr.separation.search import Separation
 from sparklr.solvers import Preconditioner
 
 # The name of the solver of a fit that needs none.
@@ -38,6 +39,7 @@ class Fit:
     size: int = 0  # the number of coordinates that the solver sought
     information: Information | None = None  # at the end, if the spec asks for it
     certificate: Certificate | None = None  # likewise
+    separation: Separation | None = None  # likewise, if it was looked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -72,6 +74,8 @@ class FitReport:
         What the rows tell of the coefficients, if the fit was made with inference.
     certificate : Certificate, optional
         How near the fit is to its optimum, likewise.
+    separation : Separation, optional
+        Whether the rows are separated, if it was looked for.
     """
 
     history: tuple[float, ...]
@@ -85,3 +89,4 @@ class FitReport:
     loss: float
     information: Information | None = None
     certificate: Certificate | None = None
+    separation: Separation | None = None

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from pyspark.sql import Column, DataFrame
 
-from sparklr.fitting.cautions import warn_of_labels, warn_of_stops
+from sparklr.fitting.cautions import (
+    tell_of_separation,
+    warn_of_doubt,
+    warn_of_labels,
+    warn_of_stops,
+)
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -33,9 +38,14 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.params import LogisticRegressionParams, check_params, row_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
-from sparklr.rows.columns import TrainingRows, training_rows
+from sparklr.rows.columns import TrainingRows, nameless, training_rows
 from sparklr.scoring.outputs import check_output_columns
+from sparklr.separation.search import find_separation
 from sparklr.spark.settings import round_bytes
+
+# With up to so many coefficients separation is looked for in a fit, which takes a fraction of a
+# second. With hundreds of separated levels it would take longer than the fit.
+AT_ONCE = 100
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is fitted without
@@ -136,10 +146,31 @@ class SharedFits:
             specs[at] = with_inference(spec, its, size, alone=len(self.requests) == 1)
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
+        fits = {at: self._with_separation(at, specs[at], fit, classes) for at, fit in fits.items()}
         declared, column = self._rows.classes is not None, self._rows.names.label
         warn_of_labels(self.passes.moments, classes, column, declared=declared)
         warn_of_stops(fits.values())
         return fits
+
+    def _with_separation(self, at: int, spec: Spec, fit: Fit, classes: int) -> Fit:
+        """Look for separation where a fit without penalty has not proved that there is none."""
+        request, certificate = self.requests[at], fit.certificate
+        free = spec.regParam == 0 and spec.bounds is None
+        if request.separation == "ignore" or certificate is None or not free:
+            return fit
+        if certificate.estimateExists:
+            return fit
+        error = request.separation == "error"
+        if fit.size > AT_ONCE and not error:
+            warn_of_doubt(certificate.largestStep)
+            return fit
+        found = find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
+        self._readings += found.readings
+        if found.kind != "none":
+            names = self._rows.names
+            each = [nameless(str(names.features), j) for j in range(self.passes.moments.features)]
+            tell_of_separation(found, names.each or each, error=error)
+        return replace(fit, separation=found)
 
     def fit_without(
         self, places: Sequence[Place], whole: Mapping[int, Fit] | None

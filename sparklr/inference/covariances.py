@@ -28,6 +28,7 @@ from sparklr.inference.on_rows import RowsOfModel, open_rows
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
 ROBUST, CLUSTERED = ("HC0", "HC1"), ("CR0", "CR1")
@@ -82,13 +83,16 @@ def infer(
     dataset: DataFrame | PackedRows,
     options: Options,
     kept: Information | None,
+    separation: Separation | None,
 ) -> Inference:
     """Return the inference about a model's coefficients from the rows that it was fitted on.
 
-    `kept` is the information from the fit; if it is None, the rows are read.
+    `kept` is the information from the fit, with what was found of separation; if it is None, the
+    rows are read.
     """
     layout = _layout(model, options.referenceClass)
     if kept is not None:
+        layout = layout.separated(separation)
         return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
     params = cast(LogisticRegressionParams, model)
     with open_rows(dataset, params, model.numbers) as rows:
@@ -106,6 +110,7 @@ def infer(
                 "these rows: give the rows that the model was fitted on, without a penalty, or "
                 "use covariance='debiased'."
             )
+        layout = layout.separated(rows.separation(information))
         if options.covariance == "model":
             return _inference(layout, information, None, _assumed(options, MODEL), dataset)
         products, assumed = _robust(rows, information, options, dataset, params)
@@ -154,6 +159,9 @@ def _inference(
     covariance = (
         information.covariance(inner) if base is None else information.contrasts(base, inner)
     )
+    if layout.endless is not None:
+        endless = layout.endless.ravel()
+        covariance[endless] = covariance[:, endless] = np.nan
     return Inference(layout, covariance, assumed, frame_of(dataset))
 
 

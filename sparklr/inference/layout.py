@@ -6,11 +6,12 @@ Arrays have them as (C, p + 1), features first, and their covariance as (C (p + 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparklr.arrays import Array, IntArray
+from sparklr.arrays import Array, BoolArray, IntArray
+from sparklr.separation.search import Separation
 
 INTERCEPT = "(intercept)"
 
@@ -24,6 +25,7 @@ class Layout:
     intercept : whether intercepts were fitted
     per_class : whether each class has coefficients of its own
     base : the class with which the others are compared, if any; its coefficients are zero
+    endless : (C, p + 1), which coefficients have no standard errors since the rows are separated
     """
 
     values: Array
@@ -31,6 +33,7 @@ class Layout:
     intercept: bool
     per_class: bool
     base: int | None = None
+    endless: BoolArray | None = None
 
     @property
     def classes(self) -> list[int]:
@@ -47,6 +50,25 @@ class Layout:
     def all_places(self) -> IntArray:
         """The places of all coefficients, in the table's order."""
         return np.concatenate([self.places(margin) for margin in self.classes])
+
+    def separated(self, found: Separation | None) -> Layout:
+        """Return the same with infinite values where separated rows have no finite estimate.
+
+        Of the features that some direction moves, those that the found direction leaves alone are
+        not infinite for sure, but they have no standard errors either.
+        """
+        if found is None or found.kind in ("none", "unknown"):
+            return self
+        apart = found.direction
+        if self.base is not None:
+            apart = apart - apart[self.base]
+        elif self.per_class:
+            apart = apart - apart.mean(axis=0)
+        values = np.where(apart == 0, self.values, np.copysign(np.inf, apart))
+        columns = [*found.features, *([values.shape[1] - 1] if found.intercept else [])]
+        endless = np.zeros(values.shape, dtype=bool)
+        endless[:, columns] = True
+        return replace(self, values=values, endless=endless | (apart != 0))
 
     def row_names(self) -> list[str]:
         """Return the names of one margin's coefficients, in the table's order."""

@@ -51,4 +51,4 @@ class InferenceOnRows:
         """
         check_frame(frame_of(dataset))
         options = Options(covariance, clusterCol, weights, level, referenceClass)
-        return infer(cast(FittedModel, self), dataset, options, None)
+        return infer(cast(FittedModel, self), dataset, options, None, None)

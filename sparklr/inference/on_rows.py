@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.certificate import certify
 from sparklr.fitting.from_params import Request
 from sparklr.fitting.outcome import Round
 from sparklr.fitting.packed_rows import PackedRows
@@ -27,6 +28,7 @@ from sparklr.params import LogisticRegressionParams
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.rows.columns import find_column, training_rows
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.separation.search import Separation, find_separation
 from sparklr.solvers import Query
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
@@ -45,6 +47,14 @@ class RowsOfModel:
         query = Query(self.point, 2)
         (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
         return self.problem.information(self.point, self.problem.answer(query, sums))
+
+    def separation(self, information: Information) -> Separation | None:
+        """Look for separation, unless the information proves that there is none."""
+        moments, spec = self.passes.moments, self.problem.spec
+        if certify(information, moments).estimateExists:
+            return None
+        classes = spec.family.classes(self.problem.scaling.margins)
+        return find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
 
     def score_products(self, *, squared: bool) -> Array:
         """Read the rows once for the products of scores, in the solvers' coordinates."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sparklr.arrays import Array
@@ -10,6 +12,7 @@ from sparklr.display.tables import Ends, Table, column, number, p_value, places_
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
 
+MOST_SHOWN = 5  # dependences on a page, and columns in one of them
 HEADER = ("feature", "coefficient", "std. error", "z", "p", "lower", "upper", "odds ratio")
 
 
@@ -70,7 +73,32 @@ def table_notes(layout: Layout, estimates: Estimates) -> tuple[str, ...]:
     unknown = np.isnan(estimates.errors[layout.all_places])
     if unknown.any():
         notes.append(
-            f"{int(unknown.sum()):,} coefficients are not identified by the rows, so they have no "
-            "standard errors."
+            "-: a coefficient without a standard error, because the rows do not determine it."
         )
     return tuple(notes)
+
+
+def dependence_words(dependence: Array, names: Sequence[str]) -> str:
+    """Return how one column depends on others, (p + 1,): each row's [x, 1] times it is zero."""
+    used = [int(j) for j in np.flatnonzero(dependence) if j < len(names)]
+    if len(used) == 1:
+        return f"'{names[used[0]]}' is constant"
+    last, shown = used[-1], used[:-1]
+    terms = [(-dependence[j] / dependence[last], f"'{names[j]}'") for j in shown[:MOST_SHOWN]]
+    words = " ".join(
+        f"{'-' if factor < 0 else '+'} {_times(abs(factor))}{of}" for factor, of in terms
+    )
+    if len(shown) > MOST_SHOWN:
+        words += f" + {len(shown) - MOST_SHOWN:,} more"
+    constant = -dependence[-1] / dependence[last]
+    if constant:
+        words += f" {_sign(constant)} {abs(constant):.4g}"
+    return f"'{names[last]}' = {words.removeprefix('+ ')}"
+
+
+def _sign(factor: float) -> str:
+    return "-" if factor < 0 else "+"
+
+
+def _times(factor: float) -> str:
+    return "" if abs(factor - 1) < 1e-9 else f"{factor:.4g} "

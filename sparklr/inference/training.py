@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from pyspark.ml.linalg import DenseMatrix
@@ -18,8 +19,12 @@ from sparklr.fitting.outcome import NO_SOLVER, FitReport
 from sparklr.inference.covariances import FittedModel, Options, infer
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio
 from sparklr.inference.inference import Inference
+from sparklr.inference.on_rows import open_rows
+from sparklr.inference.pages import MOST_SHOWN, dependence_words
 from sparklr.objective.information import Information
+from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.metrics import null_deviance
+from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
 NOT_KEPT = (
@@ -170,6 +175,20 @@ class CoefficientInference:
         """A row per coefficient: its error, z, p, interval and odds ratio; see `Inference`."""
         return self._inference.coefficientTable
 
+    @cached_property
+    def separation(self) -> Separation | None:
+        """How the rows are separated, if they are; None if `certificate` proves that they are not.
+
+        With up to 100 coefficients it was found in the fit; else the rows are read again.
+        """
+        self._refuse("separation")
+        if self._report.separation is not None or self.certificate.estimateExists:
+            return self._report.separation
+        params = cast(LogisticRegressionParams, self._model)
+        self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
+        with open_rows(self._dataset, params, self._model.numbers) as rows:
+            return rows.separation(self._information)
+
     @property
     def certificate(self) -> Certificate:
         """Figures that show how near the fit is to its optimum, and how well it is determined."""
@@ -234,7 +253,8 @@ class CoefficientInference:
         if options.covariance != "debiased":
             self._refuse("inference")
         kept = self._information if options.covariance == "model" else None
-        return infer(self._model, self._dataset, options, kept)
+        known = self._separation_so_far
+        return infer(self._model, self._dataset, options, kept, known)
 
     def _measures(self) -> Page:
         """Return measures of fit, and tables of the coefficients if there are standard errors."""
@@ -255,12 +275,37 @@ class CoefficientInference:
             ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
             explained,
         ]
+        facts.append(("estimates", self._existence()))
         page = self._inference.page()
         return Page("", (*facts, *page.facts), page.tables, page.notes)
+
+    def _existence(self) -> str:
+        """Return whether the estimates exist and are unique, in words."""
+        model, found, certificate = self._model, self._separation_so_far, self.certificate
+        names = model.numbers.feature_names(model.getFeaturesCol())
+        if found is not None and found.kind != "none":
+            return f"SEPARATED ROWS: {found.sentence(names)}"
+        dependences = self._information.dependences()
+        if len(dependences):
+            words = "; ".join(dependence_words(its, names) for its in dependences[:MOST_SHOWN])
+            more = len(dependences) - MOST_SHOWN
+            return f"not unique: {words}" + (f"; and {more:,} more" if more > 0 else "")
+        if found is not None:
+            return "exist and are unique: the rows are not separated"
+        if certificate.estimateExists:
+            step = f"another step moves no row's log odds by {certificate.largestStep:.0e}"
+            return f"exist and are unique: the rows are not separated ({step})"
+        return "not known whether they exist: see summary.separation"
 
     @cached_property
     def _inference(self) -> Inference:
         return self.inference()
+
+    @property
+    def _separation_so_far(self) -> Separation | None:
+        """What is known of separation without reading the rows."""
+        found: Separation | None = self.__dict__.get("separation", self._report.separation)
+        return found
 
     @property
     def _null_rank(self) -> int:

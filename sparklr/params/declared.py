@@ -26,7 +26,7 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from sparklr.params.inference import INFERENCE
+from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -175,7 +175,8 @@ class DeclaredParams(
 
 
 # The rules of the Params declared above, of Spark's mixins, and of the Params that only the
-# estimator has: `verbose`, `inference`, and `initialModel`, whose converter needs the model class.
+# estimator has: `verbose`, `inference`, `separation`, and `initialModel`, whose converter needs the
+# model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
@@ -200,6 +201,7 @@ RULES: dict[str, ParamRule] = {
     "initialModel": ParamRule(None, affects_rows=False, per_feature=True),
     "verbose": ParamRule(None, affects_rows=False, per_feature=False),
     "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
+    "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

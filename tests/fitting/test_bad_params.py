@@ -48,6 +48,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("family", "poisson", "auto, binomial, multinomial"),
     ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn"),
     ("inference", "maybe", "auto, always, never"),
+    ("separation", "maybe", "warn, error, ignore"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 from numpy.testing import assert_allclose
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr import (
+    LogisticRegressionEstimator,
+    LogisticRegressionModel,
+    SeparationError,
+    SeparationWarning,
+)
+from sparklr.fitting import shared
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.references import column, data, reference
@@ -197,3 +204,66 @@ def test_the_page_has_the_table(spark: SparkSession) -> None:
     assert "33.3872 on 9 degrees of freedom, p = 0.0001" in page
     (smoke,) = [line for line in page.splitlines() if line.startswith("smoke ")]
     assert len(smoke.split()) == 8
+
+
+@pytest.mark.parametrize("name", first_and_deep(["endometrial", "sex2"]))
+def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
+    known = reference(name)
+    (endless,) = known["infinite"]
+    with pytest.warns(SeparationWarning, match=f"Wherever '{endless}' is above 0"):
+        summary = fit_of(spark, name).summary
+    found = summary.separation
+    assert found is not None
+    assert (found.kind, found.rows, found.total) == (
+        "quasi-complete",
+        known["rows_beyond"],
+        known["rows"],
+    )
+    assert not summary.certificate.estimateExists
+    table = summary.coefficientTable.toPandas().set_index("feature")
+    assert table.coefficient[endless] == np.inf
+    assert np.isnan(table.standardError[endless])
+    rest = table.loc[["(intercept)" if one == "intercept" else one for one in known["rest_terms"]]]
+    assert_allclose(rest.coefficient, known["rest_coefficients"], rtol=1e-5)
+    errors = np.sqrt(np.diagonal(np.array(known["rest_covariance"])))
+    assert_allclose(rest.standardError, errors, rtol=1e-5)
+    assert_allclose(summary.deviance, known["deviance"], rtol=1e-6)
+    assert f"SEPARATED ROWS: wherever '{endless}' is above 0" in str(summary)
+
+
+def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> None:
+    with pytest.raises(SeparationError, match="Wherever 'NV' is above 0 the label is 1"):
+        fit_of(spark, "endometrial", separation="error")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        summary = fit_of(spark, "endometrial", separation="ignore").summary
+    assert "not known whether they exist" in str(summary)
+    assert summary.separation is not None  # asked for now, so the rows are read again
+    assert "SEPARATED ROWS" in str(summary)
+
+
+def test_separation_of_many_coefficients_is_looked_for_when_asked(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "AT_ONCE", 2)
+    with pytest.warns(SeparationWarning, match=r"summary\.separation finds out"):
+        summary = fit_of(spark, "endometrial").summary
+    assert np.isfinite(summary.coefficientTable.toPandas().coefficient).all()
+    found = summary.separation
+    assert found is not None
+    assert found.features == (0,)
+    assert np.isinf(summary.coefficientTable.toPandas().coefficient).sum() == 1
+
+
+def test_overlapping_rows_are_proved_to_overlap(spark: SparkSession) -> None:
+    summary = fit_of(spark, "birthwt").summary
+    assert summary.separation is None
+    assert summary.certificate.estimateExists
+    assert summary.certificate.kktResidual < 1e-7
+    assert summary.certificate.newtonDecrement < 1e-5
+
+
+def test_a_dependent_column_is_named(spark: SparkSession) -> None:
+    frame = frame_of(spark, "birthwt").selectExpr("label", "age", "lwt", "2 * age - lwt + 3 as sum")
+    estimator = LogisticRegressionEstimator(featuresCols=["age", "lwt", "sum"])
+    assert "not unique: 'sum' = 2 'age' - 'lwt' + 3" in str(estimator.fit(frame).summary)

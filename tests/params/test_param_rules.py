@@ -42,6 +42,7 @@ OTHERS: dict[str, Any] = {
     "family": "multinomial",
     "solver": "l-bfgs",
     "inference": "never",
+    "separation": "ignore",
     "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 0.0]),
     "upperBoundsOnCoefficients": DenseMatrix(1, 2, [1.0, 1.0]),
     "lowerBoundsOnIntercepts": Vectors.dense(0.0),

@@ -10,7 +10,7 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "inference", "initialModel", "solver", "verbose"}
+OURS_ONLY = {"featuresCols", "inference", "initialModel", "separation", "solver", "verbose"}
 
 
 def test_what_spark_lacks_is_known() -> None:
@@ -48,6 +48,7 @@ VALUES: dict[str, Any] = {
     "rawPredictionCol": "r",
     "solver": "owl-qn",
     "inference": "always",
+    "separation": "error",
     "verbose": True,
 }
 
@@ -95,7 +96,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 
 def test_the_model_shares_the_params() -> None:
-    of_fits = {"inference", "initialModel", "verbose"}
+    of_fits = {"inference", "initialModel", "separation", "verbose"}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

@@ -60,9 +60,9 @@ def model() -> LogisticRegressionModel:
 
 @pytest.fixture(scope="module")
 def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
-    return LogisticRegressionEstimator(initialModel=model, verbose=False, inference="never")._set(
-        **SHARED
-    )
+    return LogisticRegressionEstimator(
+        initialModel=model, verbose=False, inference="never", separation="error"
+    )._set(**SHARED)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "featuresCol",
         "inference",
         "initialModel",
+        "separation",
         "verbose",
     }
 

@@ -1,0 +1,1 @@
+"""Whether rows are separated, so that the likelihood has no maximum."""
