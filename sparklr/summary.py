@@ -19,6 +19,7 @@ from sparklr.display import plots
 from sparklr.display.pages import FittedParams, evaluation_page, fit_page
 from sparklr.display.tables import Page
 from sparklr.fitting.outcome import FitReport
+from sparklr.inference.of_scores import ScoreInference
 from sparklr.inference.training import CoefficientInference
 from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
@@ -188,7 +189,7 @@ class LogisticRegressionSummary:
         return self._page().html()
 
 
-class BinaryLogisticRegressionSummary(LogisticRegressionSummary):
+class BinaryLogisticRegressionSummary(ScoreInference, LogisticRegressionSummary):
     """How well a model of two classes predicts, with curves over all thresholds.
 
     Curves are exact, with a point for each distinct score. Beyond 4 million distinct scores,
@@ -329,6 +330,8 @@ class BinaryLogisticRegressionTrainingSummary(
     BinaryLogisticRegressionSummary, LogisticRegressionTrainingSummary
 ):
     """How a model of two classes was fitted, and how well it predicts the rows it was fitted on."""
+
+    _fitted = True
 
     def _page(self) -> Page:
         return LogisticRegressionTrainingSummary._page(self)

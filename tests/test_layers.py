@@ -64,6 +64,7 @@ KNOW_SPARK = {
     "inference.covariances",
     "inference.inference",
     "inference.of_model",
+    "inference.of_scores",
     "inference.on_rows",
     "inference.pages",
     "inference.training",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.scoring.calibration import Groups
 from sparklr.scoring.metrics import ScoreCurve
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ def plot_pr(ax: Axes, curve: ScoreCurve) -> Axes:
     ax.plot([0, 1], [base, base], linestyle="--", linewidth=1, color="gray",
             label=f"share of positives = {base:.4f}")  # fmt: skip
     return _finish(ax, "recall", "precision")
+
+
+def plot_calibration(ax: Axes, groups: Groups, level: float, words: str) -> Axes:
+    """Draw each group's observed share over its mean probability, with limits and the diagonal."""
+    predicted, observed = groups.expected / groups.weights, groups.observed / groups.weights
+    lower, upper = groups.wilson(level)
+    ax.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color="gray", label="true probabilities")
+    bars = np.maximum(np.stack((observed - lower, upper - observed)), 0.0)
+    ax.errorbar(predicted, observed, yerr=bars, fmt="o-", capsize=3, label=words)
+    ax.set(xlabel="predicted probability", ylabel="observed share", aspect="equal")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.legend(loc="upper left")
+    return ax
 
 
 def _draw(ax: Axes, x: Array, y: Array, label: str) -> None:
