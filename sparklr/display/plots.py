@@ -52,10 +52,11 @@ def plot_calibration(ax: Axes, groups: Groups, level: float, words: str) -> Axes
     lower, upper = groups.wilson(level)
     ax.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color="gray", label="true probabilities")
     bars = np.maximum(np.stack((observed - lower, upper - observed)), 0.0)
-    ax.errorbar(predicted, observed, yerr=bars, fmt="o-", capsize=3, label=words)
+    ax.errorbar(predicted, observed, yerr=bars, fmt="o-", capsize=3, label="groups of rows")
+    ax.set_title(words, fontsize="medium")
     ax.set(xlabel="predicted probability", ylabel="observed share", aspect="equal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     return ax
 
 
