@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,23 @@ def plot_calibration(ax: Axes, groups: Groups, level: float, words: str) -> Axes
     ax.set(xlabel="predicted probability", ylabel="observed share", aspect="equal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     ax.legend(loc="lower right")
+    return ax
+
+
+def plot_forest(ax: Axes, names: Sequence[str], ratios: Array, limits: Array, what: str) -> Axes:
+    """Draw odds ratios (m,) with their limits (m, 2), gray where these hold 1, on a log axis."""
+    for at, (ratio, (lower, upper)) in enumerate(zip(ratios, limits, strict=True)):
+        colour = "gray" if lower <= 1 <= upper else "C0"
+        bars = np.array([[ratio - lower], [upper - ratio]])
+        ax.errorbar([ratio], [at], xerr=bars, fmt="o", capsize=3, color=colour)
+        text = f"{ratio:.3g} [{lower:.3g}, {upper:.3g}]"
+        ax.annotate(text, (1.02, at), xycoords=("axes fraction", "data"), va="center")
+    ax.axvline(1, linestyle="--", linewidth=1, color="gray")
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xscale="log", xlabel=what, ylim=(len(names) - 0.5, -0.5))
+    ticks = ax.get_xaxis()
+    ticks.set_major_formatter("{x:g}")
+    ticks.set_minor_formatter("")
     return ax
 
 

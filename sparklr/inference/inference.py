@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,18 @@ from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
+from sparklr.display import plots
 from sparklr.display.tables import Page
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.hypotheses import TestResult, wald
 from sparklr.inference.layout import Layout
 from sparklr.inference.pages import estimate_tables, table_notes
 from sparklr.spark.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_DRAWN = 30  # features of a forest plot
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +153,35 @@ class Inference:
                 "together: see coefficientTable, where their standard errors are NaN."
             )
         return wald(self._layout.values.ravel()[places], covariance)
+
+    def plot_forest(self, ax: Axes | None = None) -> Axes:
+        """Draw the odds ratios of a binomial model with their intervals, on a logarithmic axis.
+
+        Of many features, those with the largest |z| are drawn; those without errors never.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            The axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes with a row per feature.
+        """
+        layout, shown = self._layout, self._estimates
+        if layout.per_class:
+            raise InvalidValueError(
+                "A forest plot is for binomial models. Draw the columns of coefficientTable."
+            )
+        size = np.abs(shown.z[: len(layout.names)])
+        known = np.flatnonzero(np.isfinite(size))
+        kept = np.sort(known[np.argsort(-size[known], kind="stable")][:MOST_DRAWN])
+        limits = np.transpose(shown.interval)[kept]
+        names = [layout.names[j] for j in kept]
+        what = f"odds ratio per unit, with {100 * shown.level:.4g}% intervals"
+        drawn = np.exp(shown.coefficients[kept]), np.exp(limits)
+        return plots.plot_forest(plots.axes(ax), names, *drawn, what)
 
     @cached_property
     def _estimates(self) -> Estimates:

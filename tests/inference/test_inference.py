@@ -208,6 +208,13 @@ def test_the_page_has_the_table(spark: SparkSession) -> None:
     assert len(smoke.split()) == 8
 
 
+def test_a_forest_plot_has_a_row_per_feature(spark: SparkSession) -> None:
+    axes = fit_of(spark, "birthwt").summary.inference(level=0.9).plot_forest()
+    assert [its.get_text() for its in axes.get_yticklabels()] == list(data("birthwt").names)
+    assert "90% intervals" in axes.get_xlabel()
+    assert any("[1.5" in its.get_text() or "[1.3" in its.get_text() for its in axes.texts)
+
+
 @pytest.mark.parametrize("name", first_and_deep(["endometrial", "sex2"]))
 def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
     known = reference(name)
