@@ -69,6 +69,20 @@ def test_tiny_values_beside_large_ones(seed: int) -> None:
     assert_array_equal(cone.moved, movable(compared))
 
 
+def test_small_terms_have_as_many_right_digits_as_large_ones() -> None:
+    """Rows that are large in what d does not change, and tight by a millionth of that."""
+    matrix, signs = signed(2, 60, 3)
+    matrix[:, 2] = -matrix[:, 1] / np.sqrt(2)
+    matrix[:, 1:] *= 1e-6
+    moved = np.arange(60) < 20
+    matrix[moved, 1:] = np.abs(signed(3, 20, 2)[0]) * signs[moved, None]
+    compared = matrix * signs[:, None]
+    cone = cone_of(compared, np.zeros(3, dtype=bool))
+    assert_array_equal(cone.moved, moved)
+    sizes = np.abs(compared[~moved]) @ np.abs(cone.direction)
+    assert (np.abs(compared[~moved] @ cone.direction) <= 64 * 2 * 2.0**-52 * sizes).all()
+
+
 def test_rows_are_chosen_of_each_label_at_even_distances() -> None:
     labels = np.repeat([0.0, 1.0], (1_000, 4))
     rows = spread_rows(Block(np.arange(1_004.0)[:, None], labels, None), 200)
