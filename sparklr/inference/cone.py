@@ -40,7 +40,7 @@ from sparklr.arrays import Array, BoolArray, Matrix, is_sparse
 # Singular values below this share of the largest are zero.
 RANK_TOLERANCE = 1e-11
 # Coefficients below this share of the largest are zero.
-DUST = 1e-9
+DUST = 1e-10
 # How often a direction of fewer terms is sought, what is little beside the largest term, and how
 # many terms are so few that each is tried.
 REWEIGHTED = 2
@@ -69,8 +69,9 @@ def cone_of(matrix: Matrix, free: BoolArray) -> Cone:
 
     free : the coordinates that may be large in the direction, at no cost, (q,)
     """
-    moved, multipliers = _movable(matrix)
-    tight, movable = matrix[np.flatnonzero(~moved)], matrix[np.flatnonzero(moved)]
+    unit = _unit_rows(matrix)
+    moved, multipliers = _movable(unit)
+    tight, movable = unit[np.flatnonzero(~moved)], unit[np.flatnonzero(moved)]
     _, span, least = _row_and_null_space(_dense(tight))
     residual = float(np.linalg.norm(tight.T @ multipliers[~moved]))
     if not residual < 0.5 * least * float(multipliers[~moved].min(initial=1.0)):
@@ -79,8 +80,20 @@ def cone_of(matrix: Matrix, free: BoolArray) -> Cone:
     basis = np.column_stack((_sparsest(span @ unseen), _sparsest(span @ seen)))
     direction = np.zeros(matrix.shape[1])
     if moved.any():
-        direction = _refined(_sparse_direction(movable, basis, free), tight)
+        # Rows as they are, not of unit size: then d is in the middle of a gap, where other rows
+        # speak against it less often.
+        direction = _sparse_direction(matrix[np.flatnonzero(moved)], basis, free)
+        direction = _refined(direction, tight)
     return Cone(moved, direction, basis, unseen.shape[1])
+
+
+def _unit_rows(matrix: Matrix) -> Matrix:
+    """Return the comparisons divided by their largest entries, which changes no sign of a . d."""
+    if is_sparse(matrix):
+        largest = np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+        return sp.csr_matrix(sp.diags(1 / np.where(largest > 0, largest, 1.0)) @ matrix)
+    largest = np.abs(matrix).max(axis=1, keepdims=True)
+    return matrix / np.where(largest > 0, largest, 1.0)
 
 
 def _movable(matrix: Matrix) -> tuple[BoolArray, Array]:

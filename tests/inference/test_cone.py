@@ -69,18 +69,22 @@ def test_tiny_values_beside_large_ones(seed: int) -> None:
     assert_array_equal(cone.moved, movable(compared))
 
 
-def test_small_terms_have_as_many_right_digits_as_large_ones() -> None:
-    """Rows that are large in what d does not change, and tight by a millionth of that."""
-    matrix, signs = signed(2, 60, 3)
-    matrix[:, 2] = -matrix[:, 1] / np.sqrt(2)
-    matrix[:, 1:] *= 1e-6
-    moved = np.arange(60) < 20
-    matrix[moved, 1:] = np.abs(signed(3, 20, 2)[0]) * signs[moved, None]
-    compared = matrix * signs[:, None]
+@pytest.mark.parametrize("seed", [253, 314])
+def test_rows_of_very_different_sizes(seed: int) -> None:
+    """From 1e-4 to 1e4: small rows count as much, and are tight up to rounding of their terms."""
+    rng = np.random.default_rng(seed)
+    lattice = rng.integers(-2, 3, size=(40, 2)).astype(float)
+    turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    margins = lattice @ [1.0, -2.0]
+    signs = np.where(margins == 0, rng.random(40) < 0.5, margins > 0) * 2.0 - 1
+    matrix = np.column_stack((rng.normal(size=40), lattice @ turn)) * signs[:, None]
+    matrix *= 10.0 ** rng.uniform(-4, 4, size=40)[:, None]
+    compared = matrix / matrix.std(axis=0)
     cone = cone_of(compared, np.zeros(3, dtype=bool))
-    assert_array_equal(cone.moved, moved)
-    sizes = np.abs(compared[~moved]) @ np.abs(cone.direction)
-    assert (np.abs(compared[~moved] @ cone.direction) <= 64 * 2 * 2.0**-52 * sizes).all()
+    assert_array_equal(cone.moved, movable(matrix / np.abs(matrix).max(axis=1)[:, None]))
+    tight = compared[~cone.moved]
+    sizes = np.abs(tight) @ np.abs(cone.direction)
+    assert (np.abs(tight @ cone.direction) <= 64 * 3 * 2.0**-52 * sizes).all()
 
 
 def test_rows_are_chosen_of_each_label_at_even_distances() -> None:
