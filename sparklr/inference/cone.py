@@ -102,7 +102,7 @@ def _movable(matrix: Matrix) -> tuple[BoolArray, Array]:
     With y = 1 + w - s the first programme has q equations in w >= 0 and 0 <= s <= 1.
     """
     rows = matrix.shape[0]
-    columns = sp.csc_matrix(matrix.T)
+    columns = sp.csc_matrix(matrix.T, copy=True)
     columns.data[np.abs(columns.data) < LEAST_ENTRY] = 0.0
     answer = linprog(
         np.repeat((0.0, 1.0), rows),

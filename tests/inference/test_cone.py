@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Matrix
 from sparklr.inference.cone import UndecidedError, cone_of
 from sparklr.inference.frame import spread_rows
 from sparklr.rows.blocks import Block
@@ -38,7 +40,8 @@ def test_the_span_is_what_the_tight_comparisons_leave() -> None:
     assert_array_equal(cone.direction, [1, 1, 0, 0, 0, 0])
     sparse = cone_of(sp.csr_matrix(compared), np.zeros(6, dtype=bool))
     assert_array_equal(sparse.direction, cone.direction)
-    assert_allclose(sparse.basis, cone.basis, atol=1e-12)
+    assert_allclose(compared[30:] @ sparse.basis, 0.0, atol=1e-12)
+    assert (sparse.basis.shape, sparse.unseen) == ((6, 3), 1)
 
 
 def test_few_terms_are_found_where_few_suffice() -> None:
@@ -67,6 +70,14 @@ def test_tiny_values_beside_large_ones(seed: int) -> None:
     compared = np.column_stack((powers, np.ones(50))) * np.sign(matrix.sum(axis=1))[:, None]
     cone = cone_of(compared, np.arange(3) == 2)
     assert_array_equal(cone.moved, movable(compared))
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_matrix])
+def test_tiny_values_count_in_the_span(make: Callable[[Array], Matrix]) -> None:
+    compared = np.array([[0.5, -0.25, -5e-9, 1.0], [1.0, 0.75, 0.125, -1.0]])
+    cone = cone_of(make(compared), np.zeros(4, dtype=bool))
+    assert cone.unseen == 2
+    assert_allclose(compared @ cone.basis[:, :2], 0.0, atol=1e-14)
 
 
 @pytest.mark.parametrize("seed", [253, 314])
