@@ -40,7 +40,7 @@ from sparklr.arrays import Array, BoolArray, Matrix, is_sparse
 # Singular values below this share of the largest are zero.
 RANK_TOLERANCE = 1e-11
 # Coefficients below this share of the largest are zero.
-DUST = 1e-9
+DUST = 1e-10
 # How often a direction of fewer terms is sought, what is little beside the largest term, and how
 # many terms are so few that each is tried.
 REWEIGHTED = 2
@@ -48,8 +48,6 @@ LITTLE = 1e-2
 FEW_TERMS, MANY_TERMS = 10, 50
 # HiGHS ignores smaller entries of a matrix, so they must not be in the sums of its columns either.
 LEAST_ENTRY = 1e-8
-# Tolerances of HiGHS. With nearly collinear columns, only its usual ones may give a solution.
-EXACTLY = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
 
 
 class UndecidedError(ArithmeticError):
@@ -78,26 +76,24 @@ def cone_of(matrix: Matrix, free: BoolArray) -> Cone:
     residual = float(np.linalg.norm(tight.T @ multipliers[~moved]))
     if not residual < 0.5 * least * float(multipliers[~moved].min(initial=1.0)):
         raise UndecidedError("the rows are separated, or not, by less than rounding errors")
-    norm = float(np.sqrt(movable.shape[0] * movable.shape[1]))
-    seen, unseen, _ = _row_and_null_space(np.asarray(movable @ span), norm)
+    seen, unseen, _ = _row_and_null_space(np.asarray(movable @ span))
     basis = np.column_stack((_sparsest(span @ unseen), _sparsest(span @ seen)))
     direction = np.zeros(matrix.shape[1])
     if moved.any():
         # Rows as they are, not of unit size: then d is in the middle of a gap, where other rows
         # speak against it less often.
         direction = _sparse_direction(matrix[np.flatnonzero(moved)], basis, free)
-        direction = _polished(direction, tight)
+        direction = _refined(direction, tight)
     return Cone(moved, direction, basis, unseen.shape[1])
 
 
 def _unit_rows(matrix: Matrix) -> Matrix:
     """Return the comparisons divided by their largest entries, which changes no sign of a . d."""
-    largest = abs(matrix).max(axis=1)
-    largest = np.asarray(largest.todense() if sp.issparse(largest) else largest).ravel()
-    factors = 1 / np.where(largest > 0, largest, 1.0)
     if is_sparse(matrix):
-        return sp.csr_matrix(sp.diags(factors) @ matrix)
-    return matrix * factors[:, None]
+        largest = np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+        return sp.csr_matrix(sp.diags(1 / np.where(largest > 0, largest, 1.0)) @ matrix)
+    largest = np.abs(matrix).max(axis=1, keepdims=True)
+    return matrix / np.where(largest > 0, largest, 1.0)
 
 
 def _movable(matrix: Matrix) -> tuple[BoolArray, Array]:
@@ -106,18 +102,14 @@ def _movable(matrix: Matrix) -> tuple[BoolArray, Array]:
     With y = 1 + w - s the first programme has q equations in w >= 0 and 0 <= s <= 1.
     """
     rows = matrix.shape[0]
-    columns = sp.csc_matrix(matrix.T)
+    columns = sp.csc_matrix(matrix.T, copy=True)
     columns.data[np.abs(columns.data) < LEAST_ENTRY] = 0.0
-    for options in (EXACTLY, None):
-        answer = linprog(
-            np.repeat((0.0, 1.0), rows),
-            A_eq=sp.hstack((columns, -columns), format="csc"),
-            b_eq=-np.asarray(columns.sum(axis=1)).ravel(),
-            bounds=[(0, None)] * rows + [(0, 1)] * rows,
-            options=options,
-        )
-        if answer.status == 0:
-            break
+    answer = linprog(
+        np.repeat((0.0, 1.0), rows),
+        A_eq=sp.hstack((columns, -columns), format="csc"),
+        b_eq=-np.asarray(columns.sum(axis=1)).ravel(),
+        bounds=[(0, None)] * rows + [(0, 1)] * rows,
+    )
     excess, slack = np.split(_solution(answer), 2)
     return slack > 0.5, 1 + excess - slack
 
@@ -132,14 +124,13 @@ def _sparse_direction(movable: Matrix, basis: Array, free: BoolArray) -> Array:
     reach = sp.csr_matrix(movable @ (sp.csr_matrix(basis) if is_sparse(movable) else basis))
     costs = np.where(free, 0.0, 1.0)
     direction = _solution(_cheapest(reach, basis, costs))
-    if np.count_nonzero(np.abs(direction) > DUST * np.abs(direction).max()) > MANY_TERMS:
+    if np.count_nonzero(direction) > MANY_TERMS:
         return direction
     for _ in range(REWEIGHTED):
-        sizes = np.abs(direction)
-        largest = max(float(sizes[~free].max(initial=0.0)), DUST)
-        costs[~free] = 1 / (sizes[~free] / largest + LITTLE)
+        sizes = np.abs(direction[~free])
+        costs[~free] = 1 / (sizes / (sizes.max(initial=0.0) or 1.0) + LITTLE)
         direction = _solution(_cheapest(reach, basis, costs))
-    terms = np.flatnonzero(~free & (np.abs(direction) > DUST * np.abs(direction).max()))
+    terms = np.flatnonzero(~free & (direction != 0))
     if len(terms) > FEW_TERMS:
         return direction
     costs = np.where(free, 0.0, np.inf)
@@ -157,7 +148,7 @@ def _sparse_direction(movable: Matrix, basis: Array, free: BoolArray) -> Array:
 def _cheapest(reach: Matrix, basis: Array, costs: Array) -> Any:
     """Minimise sum_j costs_j |d_j|, d = basis c, where reach c >= 1; x is d.
 
-    An infinite cost forbids a term.
+    An infinite cost forbids a term. What is left of others by rounding is removed.
     """
     count, terms = basis.shape[1], np.flatnonzero(costs > 0)
     costly, each = sp.csr_matrix(basis[terms]), sp.identity(len(terms))
@@ -167,10 +158,10 @@ def _cheapest(reach: Matrix, basis: Array, costs: Array) -> Any:
         A_ub=sp.bmat([[-reach, None], [costly, -each], [-costly, -each]], format="csc"),
         b_ub=np.repeat((-1.0, 0.0), (reach.shape[0], 2 * len(terms))),
         bounds=[(None, None)] * count + allowed,
-        options=EXACTLY,
     )
     if answer.status == 0:
-        answer.x = basis @ answer.x[:count]
+        found = basis @ answer.x[:count]
+        answer.x = np.where(np.abs(found) > DUST * np.abs(found).max(), found, 0.0)
     return answer
 
 
@@ -180,36 +171,31 @@ def _solution(answer: Any) -> Array:
     return np.asarray(answer.x, dtype=np.float64)
 
 
-def _polished(direction: Array, tight: Matrix) -> Array:
-    """Return d without dust, and with T d = 0 up to a few roundings of each row's own terms.
+def _refined(direction: Array, tight: Matrix) -> Array:
+    """Return d, (q,), with T d = 0 up to a few roundings of the terms of each row.
 
-    Two steps of refinement: each row is divided by sum_j |t_j d_j|, so that a row of small terms
-    has as many right digits as the others.
+    Each row is divided by sum_j |t_j d_j|: where the terms are small, because the row is large only
+    in what d does not change, they have as many right digits as in other rows.
     """
-    chosen = np.flatnonzero(np.abs(direction) > DUST * np.abs(direction).max())
-    rows, values = _dense(tight[:, chosen]), direction[chosen]
+    refined, chosen = direction.copy(), np.flatnonzero(direction)
+    rows = _dense(tight[:, chosen])
     for _ in range(2):
-        sizes = np.abs(rows) @ np.abs(values)
-        some = sizes > 0
-        scaled = rows[some] / sizes[some, None]
-        values = values - scipy.linalg.lstsq(scaled, scaled @ values, cond=RANK_TOLERANCE)[0]
-    polished = np.zeros(len(direction))
-    polished[chosen] = values
-    return polished
+        sizes = np.abs(rows) @ np.abs(refined[chosen])
+        scaled = rows[sizes > 0] / sizes[sizes > 0, None]
+        error = scaled @ refined[chosen]
+        refined[chosen] -= scipy.linalg.lstsq(scaled, error, cond=RANK_TOLERANCE)[0]
+    return refined
 
 
-def _row_and_null_space(matrix: Array, size: float = 0.0) -> tuple[Array, Array, float]:
-    """Return orthonormal bases of both spaces, (q, r) and (q, q - r), and the least singular value.
-
-    size : a norm by which singular values are judged, if it is larger than the largest of them
-    """
+def _row_and_null_space(matrix: Array) -> tuple[Array, Array, float]:
+    """Return orthonormal bases of both, (q, r) and (q, q - r), and the least singular value."""
     rows, width = matrix.shape
     if rows == 0 or width == 0:
         return np.zeros((width, 0)), np.eye(width), np.inf
     if rows > width:
         matrix = scipy.linalg.qr(matrix, mode="r", check_finite=False)[0][:width]
     _, values, vectors = scipy.linalg.svd(matrix)
-    rank = int(np.sum(values > RANK_TOLERANCE * max(size, values[0])))
+    rank = int(np.sum(values > RANK_TOLERANCE * values[0]))
     least = float(values[rank - 1]) if rank else np.inf
     return vectors[:rank].T, vectors[rank:].T, least
 

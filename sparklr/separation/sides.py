@@ -13,7 +13,8 @@ coefficients of d that are not zero.
 More directions V come along: the span of what the caller holds possible. The reading also returns
 the rows which show that it is not: the rows that d lowers, those that d leaves alone and that some
 v of V moves, and those that an unseen v moves (one that moves none of the caller's rows). Only the
-extreme rows by each direction are returned, which are different rows if the directions are.
+extreme rows by each direction are returned, which are different rows if the directions are. Rows
+that d raises by less than `room` come along: the next direction should keep away from them too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -11,8 +13,9 @@ from scipy.optimize import linprog
 from sparklr.objective.families import BINOMIAL
 from sparklr.rows.blocks import Block
 from sparklr.separation import search as module
+from sparklr.separation.search import find_separation
 from tests.problems import make_rows
-from tests.separation.exact import comparisons, infinite, kind_of, movable, search
+from tests.separation.exact import comparisons, infinite, kind_of, movable, passes_over, search
 from tests.separation.sets import IRIS, SPECIES, noise, on_lattice, rotation, with_flag
 from tests.tiers import first_and_deep
 
@@ -150,6 +153,29 @@ def test_rows_without_weight_are_no_rows() -> None:
     weights[0] = 0.0
     found = search(Block(rows.matrix, rows.labels, weights), sample=50)
     assert (found.kind, found.rows, found.total) == ("quasi-complete", 4, 99)
+
+
+def test_a_sample_may_have_rows_without_weight() -> None:
+    rows = with_flag(11, 100, 5)
+    rows.labels[0] = 0.0
+    rows = replace(rows, weights=np.where(np.arange(100) == 0, 0.0, 1.0))
+    passes = passes_over(rows)
+    passes = replace(passes, inner=replace(passes.inner, sample=rows))
+    found = find_separation(passes, BINOMIAL, 2, intercept=True)
+    assert (found.kind, found.rows, found.readings) == ("quasi-complete", 4, 0)
+
+
+def test_near_a_simple_fraction_is_not_that_fraction() -> None:
+    """The direction (1/2 + 5e-8, 1): along (1/2, 1) some rows would be lowered."""
+    rng = np.random.default_rng(12)
+    slope = 0.5 + 5e-8
+    second = rng.integers(1, 9, size=200) * rng.choice([-1.0, 1.0], size=200)
+    first = np.where(np.arange(200) < 100, -second / slope, rng.normal(size=200))
+    margins = slope * first + second
+    labels = np.where(np.arange(200) < 100, rng.random(200) < 0.5, margins > 0).astype(float)
+    found = search(Block(np.column_stack((first, second)), labels, None))
+    assert (found.kind, found.rows) == ("quasi-complete", 100)
+    assert_allclose(found.direction, [[slope, 1.0, 0.0]], rtol=1e-12)
 
 
 def test_without_an_intercept_lines_pass_through_zero() -> None:
