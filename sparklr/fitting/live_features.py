@@ -33,13 +33,14 @@ class LiveFeatures:
     def of(passes: Passes, specs: Iterable[Spec]) -> LiveFeatures | None:
         """Return the live features of rows in memory, or None if leaving the others gains little.
 
-        Bounds may hold even the coefficient of a dead feature away from zero.
+        Bounds may hold even the coefficient of a dead feature away from zero, and what inference
+        keeps of a fit has a place for each feature.
         """
         moments = passes.moments
         live = np.flatnonzero((moments.minimum != 0) | (moments.maximum != 0))
         few = len(live) <= LIVE * moments.features and moments.features >= MANY_FEATURES
-        bounded = any(spec.bounds is not None for spec in specs)
-        if not few or bounded or not isinstance(passes, LocalPasses):
+        whole = any(spec.bounds is not None or spec.inference for spec in specs)
+        if not few or whole or not isinstance(passes, LocalPasses):
             return None
         if not all(block.sparse for block in passes.blocks):
             return None

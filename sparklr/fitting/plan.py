@@ -205,7 +205,7 @@ class _Members(Generic[Key]):
             problem, method = self._problems[key], self._methods[key]
             kept = preconditions[key] if self._keeps(problem) else None
             fit = _fit_of(problem, method, solution, kept)
-            if solution.last is not None:
+            if solution.last is not None and solution.last.finite:
                 information = problem.information(solution.point, solution.last)
                 certificate = certify(information, self._passes.moments)
                 fit = replace(fit, information=information, certificate=certificate)

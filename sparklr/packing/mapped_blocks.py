@@ -19,10 +19,6 @@ from sparklr.rows.blocks import Block
 REMEMBERED = 256 * MEGABYTE
 
 
-# Blocks of so many bytes in all may remember results, which take up to three times their memory.
-REMEMBERED = 256 * MEGABYTE
-
-
 class BlockLostError(LookupError):
     """A block's file is missing or has changed."""
 

@@ -74,3 +74,10 @@ def test_bounds_may_hold_a_dead_feature() -> None:
     bounds = Bounds(np.full((1, FEATURES + 1), 0.5), np.full((1, FEATURES + 1), np.inf))
     assert LiveFeatures.of(passes, [Spec(BINOMIAL)]) is not None
     assert LiveFeatures.of(passes, [Spec(BINOMIAL, bounds=bounds)]) is None
+
+
+def test_inference_has_a_place_for_each_feature() -> None:
+    spec = Spec(BINOMIAL, regParam=0.05, inference=True)
+    fit = fit_all({0: spec}, folded(2), 2)[0][0]
+    assert fit.information is not None
+    assert len(fit.information.covariance()) == fit.coefficients.shape[1] + 1
