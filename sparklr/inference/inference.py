@@ -132,6 +132,29 @@ class Inference:
         columns = {name: values[places] for name, values in {**numbers, **ratios}.items()}
         return self._like.sparkSession.createDataFrame(pd.DataFrame({**words, **columns}))
 
+    @property
+    def varianceInflationFactors(self) -> DataFrame:
+        """By how much each feature's variance exceeds that without correlation with the others.
+
+        Columns: feature, varianceInflationFactor. As car's for generalized linear models: from the
+        correlations of the estimates, the intercept's left out. Those of a binomial model.
+        """
+        layout = self._layout
+        if layout.per_class:
+            raise InvalidValueError(
+                "'varianceInflationFactors' is for binomial models: with classes each feature has "
+                "several coefficients."
+            )
+        count = len(layout.names)
+        square = self._covariance[:count, :count]
+        known = np.isfinite(np.diagonal(square))
+        factors = np.full(count, np.nan)
+        inner = square[np.ix_(known, known)]
+        if known.any():
+            factors[known] = np.diagonal(inner) * np.diagonal(np.linalg.inv(inner))
+        table = pd.DataFrame({"feature": list(layout.names), "varianceInflationFactor": factors})
+        return self._like.sparkSession.createDataFrame(table)
+
     def waldTest(self, features: Sequence[str]) -> TestResult:
         """Test whether the coefficients of these features are all zero.
 

@@ -160,6 +160,13 @@ def test_a_category_is_tested_as_a_whole(spark: SparkSession) -> None:
         fit_of(spark, "birthwt").summary.waldTest(["rase"])
 
 
+def test_variance_inflation_is_that_of_car(spark: SparkSession) -> None:
+    factors = fit_of(spark, "birthwt").summary.inference().varianceInflationFactors.toPandas()
+    assert list(factors.feature) == list(data("birthwt").names)
+    expected = reference("birthwt")["inflation"]["vif"]
+    assert_allclose(factors.varianceInflationFactor, expected, rtol=1e-6)
+
+
 def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
     known = reference("birthwt")
     summary = fit_of(spark, "birthwt", regParam=1e-3).summary
