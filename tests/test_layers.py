@@ -63,6 +63,7 @@ KNOW_SPARK = {
     "fitting.split",
     "inference.covariances",
     "inference.inference",
+    "inference.measures",
     "inference.of_model",
     "inference.of_scores",
     "inference.on_rows",

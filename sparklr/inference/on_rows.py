@@ -22,6 +22,8 @@ from sparklr.fitting.problem import Problem
 from sparklr.fitting.shared import open_shared_fits
 from sparklr.fitting.spec import Spec
 from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
+from sparklr.inference.effects import Effects, EffectSums, average_effects
+from sparklr.inference.estimates import Estimates
 from sparklr.inference.scores import ScoreProducts
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
@@ -55,6 +57,30 @@ class RowsOfModel:
             return None
         classes = spec.family.classes(self.problem.scaling.margins)
         return find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
+
+    def marginal_effects(self, information: Information, level: float) -> dict[str, object]:
+        """Read the rows once for average marginal effects; return the columns of their table."""
+        moments, scaling = self.passes.moments, self.problem.scaling
+        flags = np.flatnonzero((moments.minimum == 0) & (moments.maximum == 1))
+        probe = self.problem.probe(Query(self.point, 1))
+        sums = Effects.of(self.passes.read(EffectSums(probe, flags)), len(flags))
+        coefficients = scaling.to_coefficients(self.point)[0][0]
+        effects, derivatives = average_effects(sums, coefficients, flags, moments.weight)
+        errors = np.sqrt(information.variances(derivatives))
+        errors[np.isnan(np.diagonal(information.covariance())[:-1])] = np.nan
+        shown = Estimates(effects, errors, level)
+        lower, upper = shown.interval
+        kind = np.full(len(effects), "derivative", dtype=object)
+        kind[flags[sums.others == 0]] = "difference"
+        return {
+            "kind": kind,
+            "effect": effects,
+            "standardError": errors,
+            "zValue": shown.z,
+            "pValue": shown.p,
+            "lower": lower,
+            "upper": upper,
+        }
 
     def score_products(self, *, squared: bool) -> Array:
         """Read the rows once for the products of scores, in the solvers' coordinates."""

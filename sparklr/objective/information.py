@@ -141,6 +141,14 @@ class Information:
         against[:, base] -= 1
         return self._mapped(np.asarray(np.kron(against, self._of_margin), dtype=float), inner)
 
+    def variances(self, derivatives: Array) -> Array:
+        """Return the variances (m,) of functions with these derivatives by coefficients (m, p + 1).
+
+        Of a binomial model, in the user's units: per feature, then by the intercept.
+        """
+        change = derivatives @ self._of_margin
+        return np.asarray(np.einsum("ij,jk,ik->i", change, self.inverse, change))
+
     def _mapped(self, change: Array, inner: Array | None) -> Array:
         result = change @ (self.inverse if inner is None else inner) @ change.T
         unknown = ~self._identified(change)

@@ -167,6 +167,19 @@ def test_variance_inflation_is_that_of_car(spark: SparkSession) -> None:
     assert_allclose(factors.varianceInflationFactor, expected, rtol=1e-6)
 
 
+def test_marginal_effects_are_those_of_r(spark: SparkSession) -> None:
+    table = fit_of(spark, "birthwt").summary.marginalEffects().toPandas().set_index("feature")
+    for kind in ("difference", "derivative"):
+        known = reference("birthwt")["marginal_effects"][kind]
+        for name, effect, error in zip(
+            known["columns"], known["effects"], known["standard_errors"], strict=True
+        ):
+            if table.kind[name] == kind:
+                assert_allclose(table.effect[name], effect, rtol=1e-6)
+                assert_allclose(table.standardError[name], error, rtol=1e-6)
+    assert list(table.kind[["smoke", "age"]]) == ["difference", "derivative"]
+
+
 def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
     known = reference("birthwt")
     summary = fit_of(spark, "birthwt", regParam=1e-3).summary

@@ -1,0 +1,51 @@
+"""Average marginal effects and their errors, against R, and what is a flag."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+
+from sparklr.arrays import Array
+from sparklr.inference.effects import Effects, EffectSums, average_effects
+from sparklr.objective.families import BINOMIAL
+from sparklr.objective.sums import Probe
+from sparklr.rows.blocks import Block
+from tests.inference.references import data, reference
+
+NAMES = ["birthwt", "birthwt_weighted", "ucb", "spector", "rare"]
+
+
+def effects_of(name: str, *, sparse: bool = False) -> tuple[Array, Array]:
+    """Effects and derivatives, from blocks of 50 rows."""
+    rows, known = data(name), reference(name)
+    matrix = sp.csr_matrix(rows.matrix) if sparse else rows.matrix
+    block = Block(matrix, rows.labels, rows.weights)
+    *coefficients, intercept = known["coefficients"]
+    values = np.array(coefficients)
+    flags = np.flatnonzero((rows.matrix.min(axis=0) == 0) & (rows.matrix.max(axis=0) == 1))
+    reading = EffectSums(Probe(BINOMIAL, values[None], np.array([intercept]), 1), flags)
+    total = reading.accumulator(len(values), None)
+    for at in range(0, block.rows, 50):
+        total.add(block.take(slice(at, at + 50)))
+    sums = Effects.of(total.part(), len(flags))
+    return average_effects(sums, values, flags, block.total_weight)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_effects_are_those_of_r(name: str, sparse: bool) -> None:
+    effects, derivatives = effects_of(name, sparse=sparse)
+    known = reference(name)
+    names = list(data(name).names)
+    covariance = np.array(known["covariance"])
+    errors = np.sqrt(np.einsum("ij,jk,ik->i", derivatives, covariance, derivatives))
+    marginal = known["marginal_effects"]
+    differences = marginal.get("difference") or {"columns": []}
+    flags = list(differences["columns"])
+    for at, one in enumerate(names):
+        kind = differences if one in flags else marginal["derivative"]
+        place = list(kind["columns"]).index(one)
+        assert_allclose(effects[at], kind["effects"][place], rtol=1e-9)
+        assert_allclose(errors[at], kind["standard_errors"][place], rtol=1e-7)
