@@ -68,6 +68,7 @@ KNOW_SPARK = {
     "inference.of_scores",
     "inference.on_rows",
     "inference.pages",
+    "inference.residuals",
     "inference.training",
     "model",
     "packed",

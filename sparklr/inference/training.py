@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
@@ -22,7 +23,9 @@ from sparklr.inference.inference import Inference
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
 from sparklr.inference.on_rows import open_rows
 from sparklr.inference.pages import MOST_SHOWN, dependence_words
+from sparklr.inference.residuals import residuals
 from sparklr.params import LogisticRegressionParams
+from sparklr.rows.columns import find_column, find_weight
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
@@ -35,6 +38,15 @@ class CoefficientInference(FitMeasures):
     """
 
     _dataset: DataFrame
+
+    if TYPE_CHECKING:  # a summary has these
+
+        @property
+        def predictions(self) -> DataFrame: ...
+        @property
+        def labelCol(self) -> str: ...
+        @property
+        def probabilityCol(self) -> str: ...
 
     @property
     def coefficientStandardErrors(self) -> list[float]:
@@ -170,6 +182,31 @@ class CoefficientInference(FitMeasures):
         names = self._model.numbers.feature_names(self._model.getFeaturesCol())
         table = pd.DataFrame({"feature": names, **effects})
         return self._dataset.sparkSession.createDataFrame(table)
+
+    def residuals(self, residualsType: str = "deviance") -> DataFrame:
+        """Return the residuals of the rows of the fit, in their order, in one column.
+
+        Parameters
+        ----------
+        residualsType : {"deviance", "pearson", "working", "response"}
+            As in Spark's generalized linear regression; the column is named after it.
+
+        Returns
+        -------
+        DataFrame
+            A column such as devianceResiduals.
+        """
+        if self._model.numbers.family.per_class:
+            raise InvalidValueError("Residuals are defined for binomial models only.")
+        frame, params = self.predictions, cast(LogisticRegressionParams, self._model)
+        weight = find_weight(frame, params)
+        return residuals(
+            frame,
+            residualsType,
+            label=find_column(frame, self.labelCol, "labelCol").column,
+            probability=find_column(frame, self.probabilityCol, "probabilityCol").column,
+            weight=F.lit(1.0) if weight is None else weight.column.cast("double"),
+        )
 
     def _measures(self) -> Page:
         """Return measures of fit, and tables of the coefficients if there are standard errors."""

@@ -180,6 +180,17 @@ def test_marginal_effects_are_those_of_r(spark: SparkSession) -> None:
     assert list(table.kind[["smoke", "age"]]) == ["difference", "derivative"]
 
 
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima"]))
+def test_residuals_are_those_of_r(spark: SparkSession, name: str) -> None:
+    summary, known = fit_of(spark, name).summary, reference(name)["residuals"]
+    for kind in ("deviance", "pearson", "working", "response"):
+        found = summary.residuals(kind).toPandas()[f"{kind}Residuals"]
+        assert_allclose(found[:10], known[kind]["first"], rtol=1e-6, atol=1e-9)
+        assert_allclose((found**2).sum(), known[kind]["sum_of_squares"], rtol=1e-6)
+    with pytest.raises(ValueError, match="residualsType"):
+        summary.residuals("raw")
+
+
 def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
     known = reference("birthwt")
     summary = fit_of(spark, "birthwt", regParam=1e-3).summary
