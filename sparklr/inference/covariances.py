@@ -13,7 +13,7 @@ n is the sum of the weights if they are counts, and else the number of rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -34,7 +34,8 @@ from sparklr.spark.errors import InvalidValueError
 ROBUST, CLUSTERED = ("HC0", "HC1"), ("CR0", "CR1")
 COVARIANCES = ("model", *ROBUST, *CLUSTERED, "debiased")
 WEIGHTS = ("frequency", "probability")
-MODEL = "inverse information"
+METHODS = ("wald", "profile")
+MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -56,6 +57,7 @@ class Options:
     weights: str
     level: float
     referenceClass: int | None
+    method: str = "wald"
 
     def __post_init__(self) -> None:
         if self.covariance not in COVARIANCES:
@@ -73,6 +75,15 @@ class Options:
             raise ValueError(
                 f"weights='probability' needs a robust covariance, but got '{self.covariance}': "
                 "the information counts weights as rows. Use HC0, HC1, CR0 or CR1."
+            )
+        if self.method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)}, but got '{self.method}'."
+            )
+        if self.method == "profile" and self.covariance != "model":
+            raise ValueError(
+                f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
+                "has intervals of its own, which assume that the model is right."
             )
         if not 0 < self.level < 1:
             raise ValueError(f"level must be between 0 and 1, but got {self.level:g}.")
@@ -93,7 +104,8 @@ def infer(
     layout = _layout(model, options.referenceClass)
     if kept is not None:
         layout = layout.separated(separation)
-        return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
+        if options.method == "wald":
+            return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
     params = cast(LogisticRegressionParams, model)
     with open_rows(dataset, params, model.numbers) as rows:
         information = rows.information()
@@ -111,6 +123,10 @@ def infer(
                 "use covariance='debiased'."
             )
         layout = layout.separated(rows.separation(information))
+        if options.method == "profile":
+            limits = rows.profile_limits(information, layout, options.level)
+            assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
+            return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
             return _inference(layout, information, None, _assumed(options, MODEL), dataset)
         products, assumed = _robust(rows, information, options, dataset, params)

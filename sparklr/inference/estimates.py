@@ -24,12 +24,14 @@ class Estimates:
     """Coefficients (m,) and their standard errors.
 
     degrees : the degrees of freedom of Student's t; infinite for the normal distribution
+    limits : (m, 2), of the profile likelihood, in the place of Wald's intervals
     """
 
     coefficients: Array
     errors: Array
     level: float = 0.95
     degrees: float = np.inf
+    limits: Array | None = None
 
     @staticmethod
     def of(
@@ -57,6 +59,8 @@ class Estimates:
     @property
     def interval(self) -> tuple[Array, Array]:
         """The lower and the upper limits."""
+        if self.limits is not None:
+            return self.limits[:, 0], self.limits[:, 1]
         tail = 0.5 + self.level / 2
         quantile = norm.ppf(tail) if np.isinf(self.degrees) else t.ppf(tail, self.degrees)
         half = quantile * self.errors

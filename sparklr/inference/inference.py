@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,14 @@ class Assumptions:
     words : the same for the printed page
     level : the probability that an interval holds the true value
     degrees : of Student's t; infinite for the normal distribution
+    limits : (m, 2), of the profile likelihood; None for Wald's intervals
     """
 
     covariance: str
     words: str
     level: float = 0.95
     degrees: float = np.inf
+    limits: Array | None = None
 
 
 class Inference:
@@ -210,7 +212,8 @@ class Inference:
     def _estimates(self) -> Estimates:
         values = self._layout.values.ravel()
         its = self._assumptions
-        return Estimates.of(values, self._covariance, its.level, its.degrees)
+        wald_estimates = Estimates.of(values, self._covariance, its.level, its.degrees)
+        return replace(wald_estimates, limits=its.limits)
 
     def _list(self, name: str, values: Array) -> list[float]:
         """Return values of a binomial model in Spark's order."""

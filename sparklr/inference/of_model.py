@@ -24,6 +24,7 @@ class InferenceOnRows:
         weights: str = "frequency",
         level: float = 0.95,
         referenceClass: int | None = None,
+        method: str = "wald",
     ) -> Inference:
         """Return standard errors, tests and intervals from the rows that the model was fitted on.
 
@@ -43,6 +44,9 @@ class InferenceOnRows:
             The probability that an interval holds the true value.
         referenceClass : int, optional
             Of a multinomial model, the class with which all others are compared.
+        method : {"wald", "profile"}
+            Intervals from the standard errors, or from the likelihood itself, which are better with
+            few rows and near separation: all limits together take a few readings of the rows.
 
         Returns
         -------
@@ -50,5 +54,5 @@ class InferenceOnRows:
             The errors, tests and intervals; `print` shows them.
         """
         check_frame(frame_of(dataset))
-        options = Options(covariance, clusterCol, weights, level, referenceClass)
+        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
         return infer(cast(FittedModel, self), dataset, options, None, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from scipy.stats import chi2
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.certificate import certify
@@ -19,11 +20,13 @@ from sparklr.fitting.from_params import Request
 from sparklr.fitting.outcome import Round
 from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.problem import Problem
+from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.shared import open_shared_fits
 from sparklr.fitting.spec import Spec
 from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
 from sparklr.inference.effects import Effects, EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
+from sparklr.inference.layout import Layout
 from sparklr.inference.scores import ScoreProducts
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
@@ -32,8 +35,11 @@ from sparklr.rows.columns import find_column, training_rows
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation, find_separation
 from sparklr.solvers import Query
+from sparklr.solvers.profile import profile_limit
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
+
+BUDGET = 256 * MEGABYTE  # of the sums of one round
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +87,44 @@ class RowsOfModel:
             "lower": lower,
             "upper": upper,
         }
+
+    def profile_limits(self, information: Information, layout: Layout, level: float) -> Array:
+        """Return the limits (p + 1, 2) of a binomial model's coefficients, from a few readings.
+
+        NaN where a coefficient has no standard error, and where a limit was not found: it may be
+        infinite.
+        """
+        if layout.per_class:
+            raise InvalidValueError(
+                "method='profile' is for binomial models. Use method='wald' for several classes."
+            )
+        weight, scaling = self.problem.weight, self.problem.scaling
+        query = Query(self.point, 1)
+        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
+        value, rise = self.problem.answer(query, sums).value, chi2.ppf(level, 1) / 2 / weight
+        known = np.isfinite(np.diagonal(information.covariance()))
+        if layout.endless is not None:
+            known &= ~layout.endless[0]
+        solvers = {
+            (j, side): profile_limit(
+                self.point,
+                value,
+                information.hessian / weight,
+                information.of_margin[j],
+                rise=rise,
+                upper=side == 1,
+            )
+            for j in np.flatnonzero(known)
+            for side in (0, 1)
+        }
+        solutions, _ = run_solvers(
+            solvers, dict.fromkeys(solvers, self.problem), self.passes, BUDGET
+        )
+        limits = np.full((len(known), 2), np.nan)
+        for (j, side), found in solutions.items():
+            if found.reason.converged:
+                limits[j, side] = np.append(*scaling.to_coefficients(found.point))[j]
+        return limits
 
     def score_products(self, *, squared: bool) -> Array:
         """Read the rows once for the products of scores, in the solvers' coordinates."""

@@ -118,6 +118,7 @@ class CoefficientInference(FitMeasures):
         weights: str = "frequency",
         level: float = 0.95,
         referenceClass: int | None = None,
+        method: str = "wald",
     ) -> Inference:
         """Return standard errors, tests and intervals under these assumptions.
 
@@ -141,13 +142,16 @@ class CoefficientInference(FitMeasures):
         referenceClass : int, optional
             Of a multinomial model, the class with which all others are compared. By default each
             class is compared with the mean of all, as the model's own coefficients are.
+        method : {"wald", "profile"}
+            Intervals from the standard errors, or from the likelihood itself, which are better with
+            few rows and near separation: all limits together take a few readings of the rows.
 
         Returns
         -------
         Inference
             The errors, tests and intervals; `print` shows them.
         """
-        options = Options(covariance, clusterCol, weights, level, referenceClass)
+        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
         if options.covariance != "debiased":
             self._refuse("inference")
         kept = self._information if options.covariance == "model" else None

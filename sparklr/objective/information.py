@@ -123,7 +123,7 @@ class Information:
         """Return the dependences of columns, (m, p + 1): each times [x, 1] is zero for all rows."""
         width = self.scaling.shape[1]
         block = self.hessian[:width, :width] - np.diag(self.gauge)
-        return np.array([self._of_margin @ one for one in Pivoted.of(block).null_space().T])
+        return np.array([self.of_margin @ one for one in Pivoted.of(block).null_space().T])
 
     def covariance(self, inner: Array | None = None) -> Array:
         """Return V in the user's units, (C (p + 1),) * 2: per margin the features, the intercept.
@@ -133,20 +133,20 @@ class Information:
         """
         margins = self.scaling.margins
         centred = np.eye(margins) - (1 / margins if self.gauge.any() else 0.0)
-        return self._mapped(np.asarray(np.kron(centred, self._of_margin), dtype=float), inner)
+        return self._mapped(np.asarray(np.kron(centred, self.of_margin), dtype=float), inner)
 
     def contrasts(self, base: int, inner: Array | None = None) -> Array:
         """Return V of the coefficients less those of the class `base`, in the user's units."""
         against = np.eye(self.scaling.margins)
         against[:, base] -= 1
-        return self._mapped(np.asarray(np.kron(against, self._of_margin), dtype=float), inner)
+        return self._mapped(np.asarray(np.kron(against, self.of_margin), dtype=float), inner)
 
     def variances(self, derivatives: Array) -> Array:
         """Return the variances (m,) of functions with these derivatives by coefficients (m, p + 1).
 
         Of a binomial model, in the user's units: per feature, then by the intercept.
         """
-        change = derivatives @ self._of_margin
+        change = derivatives @ self.of_margin
         return np.asarray(np.einsum("ij,jk,ik->i", change, self.inverse, change))
 
     def _mapped(self, change: Array, inner: Array | None) -> Array:
@@ -166,7 +166,7 @@ class Information:
         return np.asarray(known)
 
     @cached_property
-    def _of_margin(self) -> Array:
+    def of_margin(self) -> Array:
         """T of one margin, (p + 1, q): from the solvers' coordinates to the user's units."""
         single = replace(self.scaling, margins=1, held=0.0)
         each = [np.append(*single.to_coefficients(one)) for one in np.eye(self.scaling.shape[1])]

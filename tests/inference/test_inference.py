@@ -191,6 +191,17 @@ def test_residuals_are_those_of_r(spark: SparkSession, name: str) -> None:
         summary.residuals("raw")
 
 
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt", "ucb", "iris_two", "birthwt_origin"], 2)
+)
+def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
+    known = reference(name)
+    inference = fit_of(spark, name).summary.inference(method="profile")
+    limits, errors = limits_of(by_name(inference, known)), np.array(known["standard_errors"])
+    assert_allclose((limits - known["profile_limits"]) / errors[:, None], 0, atol=1e-5)
+    assert "profile likelihood" in str(inference)
+
+
 def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
     known = reference("birthwt")
     summary = fit_of(spark, "birthwt", regParam=1e-3).summary
@@ -226,6 +237,7 @@ def test_what_makes_no_sense_is_refused(spark: SparkSession) -> None:
         {"weights": "trials"},
         {"level": 95},
         {"referenceClass": 1},
+        {"method": "exact"},
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             summary.inference(**wrong)
