@@ -5,7 +5,7 @@ Names that Spark's generalized linear regression has are those names, with the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -18,8 +18,9 @@ from pyspark.sql import functions as F
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.inference.covariances import Options, infer
-from sparklr.inference.hypotheses import TestResult
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio
 from sparklr.inference.inference import Inference
+from sparklr.inference.layout import Layout
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
 from sparklr.inference.on_rows import open_rows
 from sparklr.inference.pages import MOST_SHOWN, dependence_words
@@ -157,6 +158,44 @@ class CoefficientInference(FitMeasures):
         kept = self._information if options.covariance == "model" else None
         known = self._separation_so_far
         return infer(self._model, self._dataset, options, kept, known)
+
+    def dropOneTests(self, groups: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
+        """Test each term by the likelihood ratio against the model without it.
+
+        All these models are fitted together, in a few readings of the rows.
+
+        Parameters
+        ----------
+        groups : mapping of str to sequence of str, optional
+            Features that are one term, such as the flags of a category, by the term's name. All
+            other features are terms of their own.
+
+        Returns
+        -------
+        DataFrame
+            A row per term: term, statistic, degreesOfFreedom, pValue.
+        """
+        self._refuse("dropOneTests")
+        numbers = self._model.numbers
+        names = numbers.feature_names(self._model.getFeaturesCol())
+        layout = Layout(np.zeros((1, len(names) + 1)), names, False, False)
+        together = {term: layout.places_of(its) for term, its in (groups or {}).items()}
+        grouped = {int(j) for places in together.values() for j in places}
+        single = {name: np.array([j]) for j, name in enumerate(names) if j not in grouped}
+        params = cast(LogisticRegressionParams, self._model)
+        with open_rows(self._dataset, params, numbers) as rows:
+            found = rows.without(self._information, {**together, **single})
+        results = {
+            term: likelihood_ratio(2 * self.weightSum * loss, self.deviance, degrees)
+            for term, (loss, degrees) in found.items()
+        }
+        columns = {
+            "term": list(results),
+            "statistic": [its.statistic for its in results.values()],
+            "degreesOfFreedom": [its.degreesOfFreedom for its in results.values()],
+            "pValue": [its.pValue for its in results.values()],
+        }
+        return self._dataset.sparkSession.createDataFrame(pd.DataFrame(columns))
 
     def marginalEffects(self, level: float = 0.95) -> DataFrame:
         """Return by how much the probability of label 1 changes with each feature, on average.

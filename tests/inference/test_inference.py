@@ -202,6 +202,28 @@ def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
     assert "profile likelihood" in str(inference)
 
 
+@pytest.mark.parametrize("name", first_and_deep(["birthwt", "ucb", "birthwt_weighted"]))
+def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None:
+    known = reference(name)
+    groups = {str(term): list(its) for term, its in known["groups"].items()}
+    table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
+    assert set(table.index) == set(known["drop_one"])
+    for term, expected in known["drop_one"].items():
+        assert_allclose(table.statistic[term], expected["statistic"], rtol=1e-5)
+        assert table.degreesOfFreedom[term] == expected["degrees_of_freedom"]
+        assert_allclose(table.pValue[term], expected["p"], rtol=1e-5)
+
+
+@pytest.mark.deep
+def test_terms_of_several_classes_are_tested_as_by_two_fits(spark: SparkSession) -> None:
+    summary = fit_of(spark, "anes96").summary
+    table = summary.dropOneTests().toPandas().set_index("term")
+    names = [name for name in data("anes96").names if name != "age"]
+    small = LogisticRegressionEstimator(featuresCols=names).fit(frame_of(spark, "anes96")).summary
+    assert_allclose(table.statistic["age"], small.deviance - summary.deviance, rtol=1e-5)
+    assert table.degreesOfFreedom["age"] == 6
+
+
 def test_one_step_takes_a_small_penalty_out_again(spark: SparkSession) -> None:
     known = reference("birthwt")
     summary = fit_of(spark, "birthwt", regParam=1e-3).summary

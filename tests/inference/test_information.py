@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import chi2
 
 from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
+from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.spec import Spec
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.scores import ScoreProducts
@@ -19,6 +21,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Query
 from sparklr.solvers.methods import SolverName
+from sparklr.solvers.profile import profile_limit
 from tests.inference.references import cases, data, reference
 
 # Those with an offset or class weights, of other rows, or separated, are for other tests.
@@ -84,6 +87,33 @@ def test_robust_covariances_are_those_of_r(name: str, key: str) -> None:
     expected = np.array(known if key == "hc0" else known["hc0"])
     _, covariance = in_order(fit, covariance, len(expected))
     assert_allclose(covariance, expected, atol=1e-6 * np.diagonal(expected).max())
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if "profile_limits" in reference(name)])
+def test_profile_limits_are_exact_and_take_few_readings(name: str) -> None:
+    fit, information, passes = fit_of(name)
+    known = reference(name)
+    spec = Spec(BINOMIAL, fitIntercept=known["intercept"])
+    problem = Problem.of(spec, passes.moments, 2)
+    point = problem.point_of(fit.coefficients, fit.intercepts)
+    solvers = {
+        (j, side): profile_limit(
+            point,
+            fit.history[-1],
+            information.hessian / problem.weight,
+            information.of_margin[j],
+            rise=chi2.ppf(0.95, 1) / 2 / problem.weight,
+            upper=side == 1,
+        )
+        for j in range(len(known["coefficients"]))
+        for side in (0, 1)
+    }
+    found, readings = run_solvers(solvers, dict.fromkeys(solvers, problem), passes, 2**28)
+    assert readings <= (40 if name == "iris_two" else 8)  # which is nearly separated
+    for (j, side), solution in found.items():
+        limit = np.append(*problem.coefficients(solution.point))[j]
+        error = known["standard_errors"][j]
+        assert abs(limit - known["profile_limits"][j][side]) <= 1e-5 * error
 
 
 def test_far_means_and_near_collinearity_cost_no_digits() -> None:
