@@ -15,15 +15,14 @@ One reading makes all of these sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
-from sparklr.arrays import Array, Buffer, IntArray
+from sparklr.arrays import Array, IntArray
 from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe
-from sparklr.passes.readings import FLOAT_BYTES, Reading, probe_bytes
+from sparklr.passes.readings import FLOAT_BYTES, SumsOfRows, probe_bytes
 from sparklr.rows.blocks import Block
 
 
@@ -55,7 +54,7 @@ class Effects:
 
 
 @dataclass(frozen=True, eq=False)
-class EffectSums(Reading[Array]):
+class EffectSums(SumsOfRows):
     """The reading of these sums at the probe of a binomial model; `flags` are perhaps flags."""
 
     probe: Probe
@@ -77,16 +76,6 @@ class EffectSums(Reading[Array]):
 
     def accumulator(self, features: int, origin: Array | None) -> EffectTotals:
         return EffectTotals(self, np.zeros(features) if origin is None else origin)
-
-    def merge(self, parts: Iterable[Array]) -> Array:
-        first, *others = parts
-        return np.asarray(sum(others, first.copy()))
-
-    def to_bytes(self, part: Array) -> bytes:
-        return part.tobytes()
-
-    def from_bytes(self, buffer: Buffer) -> Array:
-        return np.frombuffer(buffer, dtype=np.float64)
 
 
 class EffectTotals:

@@ -11,7 +11,6 @@ information V.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,12 +18,12 @@ import numpy as np
 
 from sparklr.arrays import Array, Buffer
 from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe
-from sparklr.passes.readings import FLOAT_BYTES, Reading, probe_bytes
+from sparklr.passes.readings import FLOAT_BYTES, SumsOfRows, probe_bytes
 from sparklr.rows.blocks import Block
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreProducts(Reading[Array]):
+class ScoreProducts(SumsOfRows):
     """The reading of M, (C (p + 1), C (p + 1)); weights are raised to `power`."""
 
     probe: Probe
@@ -51,18 +50,8 @@ class ScoreProducts(Reading[Array]):
         del features
         return SumOfProducts(self, origin)
 
-    def merge(self, parts: Iterable[Array]) -> Array:
-        first, *others = parts
-        total = first.copy()
-        for part in others:
-            total += part
-        return total
-
-    def to_bytes(self, part: Array) -> bytes:
-        return part.tobytes()
-
     def from_bytes(self, buffer: Buffer) -> Array:
-        return np.frombuffer(buffer, dtype=np.float64).reshape(self.side, self.side)
+        return super().from_bytes(buffer).reshape(self.side, self.side)
 
 
 class SumOfProducts:

@@ -94,8 +94,25 @@ class Reading(ABC, Generic[Part]):
         return part
 
 
+class SumsOfRows(Reading[Array]):
+    """The computation of an array of sums over rows: parts merge by addition."""
+
+    def merge(self, parts: Iterable[Array]) -> Array:
+        first, *others = parts
+        total = first.copy()
+        for part in others:
+            total += part
+        return total
+
+    def to_bytes(self, part: Array) -> bytes:
+        return part.tobytes()
+
+    def from_bytes(self, buffer: Buffer) -> Array:
+        return np.frombuffer(buffer, dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
-class DerivativeSums(Reading[Array]):
+class DerivativeSums(SumsOfRows):
     """The reading of every probe's sums, one after another in one array (`split_totals`)."""
 
     probes: tuple[Probe, ...]
@@ -114,19 +131,6 @@ class DerivativeSums(Reading[Array]):
 
     def accumulator(self, features: int, origin: Array | None) -> DerivativeTotals:
         return DerivativeTotals(self.probes, features, origin)
-
-    def merge(self, parts: Iterable[Array]) -> Array:
-        first, *others = parts
-        total = first.copy()
-        for part in others:
-            total += part
-        return total
-
-    def to_bytes(self, part: Array) -> bytes:
-        return part.tobytes()
-
-    def from_bytes(self, buffer: Buffer) -> Array:
-        return np.frombuffer(buffer, dtype=np.float64)
 
     def pieces(self, limit: int) -> Sequence[DerivativeSums]:
         runs = batches(self.probes, limit, lambda probe: max(sums_bytes(probe), probe_bytes(probe)))
