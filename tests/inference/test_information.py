@@ -68,6 +68,20 @@ def test_coefficients_and_errors_are_those_of_r(name: str, solver: SolverName) -
     assert information.rank == len(values)
 
 
+@pytest.mark.parametrize("name", ["anes96", "alligators"])
+def test_centred_coefficients_have_the_errors_of_their_contrasts(name: str) -> None:
+    _, information, _ = fit_of(name)
+    known = np.array(reference(name)["covariance"])
+    classes = int(data(name).labels.max()) + 1
+    width = len(known) // (classes - 1)
+    whole = np.zeros((classes * width,) * 2)
+    whole[width:, width:] = known  # the base's coefficients are zero for sure
+    centred = np.kron(np.eye(classes) - 1 / classes, np.eye(width))
+    expected = centred @ whole @ centred.T
+    largest = np.diagonal(expected).max()
+    assert_allclose(information.covariance(), expected, atol=1e-6 * largest)
+
+
 ROBUST = [(name, key) for name in PLAIN for key in ("hc0", "probability") if key in reference(name)]
 
 
