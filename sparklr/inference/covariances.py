@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame
 from sparklr.arrays import Array
 from sparklr.display.pages import FittedParams
 from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.on_rows import RowsOfModel, open_rows
@@ -85,8 +86,7 @@ class Options:
                 f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
                 "has intervals of its own, which assume that the model is right."
             )
-        if not 0 < self.level < 1:
-            raise ValueError(f"level must be between 0 and 1, but got {self.level:g}.")
+        check_level(self.level)
 
 
 def infer(

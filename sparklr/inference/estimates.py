@@ -19,6 +19,12 @@ from sparklr.arrays import Array
 LN_10 = float(np.log(10))
 
 
+def check_level(level: float) -> None:
+    """Refuse what is no probability that an interval holds the true value."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, but got {level:g}.")
+
+
 @dataclass(frozen=True, eq=False)
 class Estimates:
     """Coefficients (m,) and their standard errors.

@@ -144,7 +144,7 @@ class FitMeasures:
     def _information(self) -> Information:
         found = self._report.information
         if found is None:
-            raise InvalidValueError(f"There is no Hessian at the optimum: {NOT_KEPT}")
+            raise InvalidValueError(f"This fit has no Hessian at its optimum: {NOT_KEPT}")
         return found
 
     def _refuse(self, what: str) -> None:

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 
 from sparklr.display import plots
 from sparklr.display.tables import Page, Table, amount, column, number, percent
+from sparklr.inference.estimates import check_level
 from sparklr.inference.hypotheses import TestResult, chi_squared
 from sparklr.scoring.calibration import Groups, Tallies
 from sparklr.scoring.metrics import ScoreCurve
@@ -78,9 +79,10 @@ class ScoreInference:
     # Whether the model was fitted to these rows.
     _fitted = False
 
-    @property
-    def _curve(self) -> ScoreCurve:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # a summary has it
+
+        @property
+        def _curve(self) -> ScoreCurve: ...
 
     def areaUnderROCInterval(self, level: float = 0.95) -> tuple[float, float]:
         """Return an interval of the area under the ROC curve (DeLong et al. 1988).
@@ -95,8 +97,7 @@ class ScoreInference:
         (float, float)
             The lower and the upper limit; NaN with fewer than two rows of a label.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, but got {level:g}.")
+        check_level(level)
         return self._tallies.area_interval(level)
 
     def calibration(self, groups: int = 10) -> Calibration:

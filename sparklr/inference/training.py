@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.inference.covariances import Options, infer
+from sparklr.inference.estimates import check_level
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
@@ -217,8 +218,7 @@ class CoefficientInference(FitMeasures):
         self._refuse("marginalEffects")
         if self._model.numbers.family.per_class:
             raise InvalidValueError("Marginal effects are computed for binomial models only.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, but got {level:g}.")
+        check_level(level)
         params = cast(LogisticRegressionParams, self._model)
         with open_rows(self._dataset, params, self._model.numbers) as rows:
             effects = rows.marginal_effects(self._information, level)
