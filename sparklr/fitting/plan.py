@@ -12,6 +12,7 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.at_infinity import SeparationWatch
 from sparklr.fitting.certificate import certify
 from sparklr.fitting.choose_solver import (
     check_solver,
@@ -151,6 +152,7 @@ class _Members(Generic[Key]):
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
         self._preconditions: dict[Key, Preconditioner] = {}
+        self._watches: dict[Key, SeparationWatch] = {}
 
     def pose(
         self, key: Key, spec: Spec, classes: int, moments: Moments, without: int | None
@@ -209,6 +211,9 @@ class _Members(Generic[Key]):
                 information = problem.information(solution.point, solution.last)
                 certificate = certify(information, self._passes.moments)
                 fit = replace(fit, information=information, certificate=certificate)
+            if key in self._watches and self._watches[key].found is not None:
+                fit = replace(fit, separation=self._watches[key].found)
+                self.readings += fit.separation.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
@@ -270,6 +275,9 @@ class _Members(Generic[Key]):
             else self._precondition(key, warm, begins=True)
         )
         make = make_solver(problem, method, precondition)
+        if problem.spec.watched:
+            self._watches[key] = SeparationWatch(problem, self._passes)
+            make = self._watches[key].over(make)
         stop = stop_with(problem, method, self._conditions[key], stop)
         if warm is None or value is None:
             return make(start, stop)

@@ -92,6 +92,8 @@ class Separation:
         The number of rows that are raised: the probability of the label rises for ever.
     labels : tuple of int
         The number of these rows by label, (K,).
+    least : float
+        The least by which the direction moves the log odds of such a row; infinite without one.
     total : int
         The number of all rows.
     readings : int
@@ -106,6 +108,7 @@ class Separation:
     intercept: bool = False
     rows: int = 0
     labels: tuple[int, ...] = ()
+    least: float = np.inf
     total: int
     readings: int
     reason: str = ""
@@ -261,6 +264,7 @@ class _Search:
             intercept=bool(infinite[-1]),
             rows=int(sides.raised.sum()),
             labels=tuple(int(count) for count in sides.raised),
+            least=sides.least,
             total=sides.total,
             readings=self._readings,
         )
