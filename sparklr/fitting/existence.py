@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
-from sparklr.objective.families import Family
+from sparklr.fitting.spec import Spec
 from sparklr.passes.protocol import Passes
 from sparklr.separation.complete import complete_along, shows_complete
 from sparklr.separation.search import Separation, find_separation
@@ -14,14 +14,17 @@ from sparklr.separation.search import Separation, find_separation
 AT_ONCE = 100
 
 
+def searches_at_once(coefficients: int) -> bool:
+    """Whether a fit of so many coefficients looks for separation itself."""
+    return coefficients <= AT_ONCE
+
+
 def separation_unless_proved(
     certificate: Certificate,
     fitted: Array,
     loss: float,
     passes: Passes,
-    family: Family,
-    *,
-    intercept: bool,
+    spec: Spec,
 ) -> Separation | None:
     """Return how the rows are separated, or not; None if the certificate proves that they are not.
 
@@ -32,7 +35,7 @@ def separation_unless_proved(
     """
     if certificate.estimateExists:
         return None
-    classes = family.classes(len(fitted))
-    if fitted.size > AT_ONCE and shows_complete(loss, passes.moments):
+    classes = spec.family.classes(len(fitted))
+    if not searches_at_once(fitted.size) and shows_complete(loss, passes.moments):
         return complete_along(fitted, loss, passes.moments, classes)
-    return find_separation(passes, family, classes, intercept=intercept)
+    return find_separation(passes, spec.family, classes, intercept=spec.fitIntercept)

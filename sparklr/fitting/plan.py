@@ -204,16 +204,17 @@ class _Members(Generic[Key]):
         )
         self.readings += count
         for key, solution in solutions.items():
-            problem, method = self._problems[key], self._methods[key]
+            problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
             fit = _fit_of(problem, method, solution, kept)
             if solution.last is not None and solution.last.finite:
                 information = problem.information(solution.point, solution.last)
+                information = replace(information, rank_before=watch.rank if watch else 0)
                 certificate = certify(information, self._passes.moments)
                 fit = replace(fit, information=information, certificate=certificate)
-            if key in self._watches and self._watches[key].found is not None:
-                fit = replace(fit, separation=self._watches[key].found)
-                self.readings += fit.separation.readings
+            if watch is not None and watch.found is not None:
+                fit = replace(fit, separation=watch.found)
+                self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 

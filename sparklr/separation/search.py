@@ -45,7 +45,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.rows.blocks import Block, stack_blocks
 from sparklr.separation.cone import DUST, Cone, UndecidedError, cone_of
 from sparklr.separation.frame import Frame, spread_rows, with_weight
-from sparklr.separation.sentences import separation_sentence
+from sparklr.separation.sentences import along, separation_sentence
 from sparklr.separation.sides import Sides, SidesOfRows
 
 Kind: TypeAlias = Literal["none", "quasi-complete", "complete", "unknown"]
@@ -123,6 +123,11 @@ class Separation:
             self.direction, self.features, self.labels, self.total, names,
             complete=self.kind == "complete",
         )  # fmt: skip
+
+    def outcome(self, names: Sequence[str]) -> str:
+        """Return how a fit of separated rows ends, for a list of facts."""
+        where = along(self.direction, names)
+        return f"at infinity along {where}, where the rows are separated: use a penalty"
 
 
 def absence_bound(step: Array, moments: Moments, origin: Array | None) -> float:

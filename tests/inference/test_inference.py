@@ -19,7 +19,7 @@ from sparklr import (
     SeparationError,
     SeparationWarning,
 )
-from sparklr.fitting import shared
+from sparklr.fitting import existence
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.references import column, data, reference
@@ -319,7 +319,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
 def test_separation_of_many_coefficients_is_looked_for_when_asked(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "AT_ONCE", 2)
+    monkeypatch.setattr(existence, "AT_ONCE", 2)
     with pytest.warns(SeparationWarning, match=r"summary\.separation finds out"):
         summary = fit_of(spark, "endometrial").summary
     assert np.isfinite(summary.coefficientTable.toPandas().coefficient).all()
