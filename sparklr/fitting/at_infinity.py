@@ -9,11 +9,12 @@ loss shows that all rows are predicted right. If there is none, the fit goes on 
 If a direction d separates the rows, and raises the log odds of those that it raises by l or more,
 the fit goes on from x to
 
-    x + t d,    t = log(4 s / limit) / l
+    x + t d,    t = log(2 L / limit) / l
 
-for a share s of rows that are raised, and the limit below which no decrease is worth a step. About
-exp(-t l) s = limit / 4 of the loss of these rows is left. So what other steps gain is the loss of
-all other rows, which d leaves alone: they lead to the optimum of the likelihood in the limit.
+for the loss L of the raised rows, about what a step promises, and the limit below which no decrease
+is worth a step. About exp(-t l) L = limit / 2 of their loss is left. So what other steps gain is
+the loss of all other rows, which d leaves alone: they lead to the optimum of the likelihood in the
+limit. Farther out the Hessian would lose digits, since the raised rows' part of it vanishes.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ SLOW, SLOW_STEPS = 0.2, 2
 # takes no reading, and elsewhere some that other rows should not pay for.
 LITTLE_OF_SAMPLE, LITTLE = 1e-2, 1e-4
 # The share of the limit that the loss of the separated rows may have.
-LEFT = 0.25
+LEFT = 0.5
 # If the direction raises some row by less than this share of the most that it may move a row by,
 # roundings of the long way would move rows that it should leave alone.
 LEAST_RAISE = 1e-6
@@ -81,7 +82,7 @@ class SeparationWatch:
             lower = answer.finite and answer.value < min(history, default=np.inf)
             if lower:  # the step is accepted; its Hessian may be asked for later
                 history, here = [*history, answer.value], query.point
-            if lower or query.point is here:
+            if (lower or query.point is here) and len(history) <= stop.max_steps:
                 beyond = self._beyond(query, answer, stop)
                 if beyond is not None:
                     solver.close()
@@ -96,14 +97,16 @@ class SeparationWatch:
         """Return the point far along a direction that separates the rows, if one is found now."""
         if self.found is not None or self._proved:
             return None
-        self.found = self._look(query, answer)
+        self.found = self._look(query, answer, stop.limit(answer.value))
         if self.found is None or self.found.kind in ("none", "unknown"):
             return None
         if query.order == 2:
             self.rank = self._problem.information(query.point, answer).rank
-        return self._far_along(self.found, query.point, answer.value, stop)
+        complete = self.found.kind == "complete"
+        left = answer.value if complete else min(self._promised, answer.value)
+        return self._far_along(self.found, query.point, left / stop.limit(answer.value))
 
-    def _look(self, query: Query, answer: Answer) -> Separation | None:
+    def _look(self, query: Query, answer: Answer, limit: float) -> Separation | None:
         """Return what there is to be found, if the fit gives reason to look for it."""
         problem, moments = self._problem, self._passes.moments
         family, intercept = problem.spec.family, problem.spec.fitIntercept
@@ -112,32 +115,37 @@ class SeparationWatch:
         if not searches_at_once(problem.summed_size):
             fitted = np.column_stack(problem.scaling.to_coefficients(query.point))
             return complete_along(fitted, loss, moments, classes) if complete else None
-        if complete or (query.order == 2 and self._seems_endless(query.point, answer)):
+        if complete or (query.order == 2 and self._seems_endless(query.point, answer, limit)):
             return find_separation(self._passes, family, classes, intercept=intercept)
         return None
 
-    def _seems_endless(self, point: Array, answer: Answer) -> bool:
-        """Whether the last steps promise little, but nearly as much as those before."""
+    def _seems_endless(self, point: Array, answer: Answer, limit: float) -> bool:
+        """Whether the last steps promise little, but nearly as much as those before.
+
+        If they promise less than the limit, the fit ends anyway.
+        """
         step = solve_symmetric(answer.second(), -answer.first())
         promised, before = -float(answer.first() @ step), self._promised
         self._promised = promised
         self._slow = self._slow + 1 if promised > SLOW * before > 0 else 0
-        if self._slow < SLOW_STEPS or promised > self._little * answer.value:
+        if self._slow < SLOW_STEPS or not 2 * limit < promised < self._little * answer.value:
             return False
         information = self._problem.information(point, answer)
         self._proved = certify(information, self._passes.moments).estimateExists
         return not self._proved
 
-    def _far_along(self, found: Separation, point: Array, value: float, stop: Stop) -> Array | None:
-        """Return x + t d, or None if that is too far for the digits of the other rows."""
+    def _far_along(self, found: Separation, point: Array, left: float) -> Array | None:
+        """Return x + t d, or None if that is too far for the digits of the other rows.
+
+        `left` is L / limit.
+        """
         scaling, direction = self._problem.scaling, found.direction
         if len(direction) > 1:  # the same to all classes: then the gauge leaves it alone
             direction = direction - direction.mean(axis=0)
         step = scaling.to_point(direction[:, :-1], direction[:, -1])
         if found.least < LEAST_RAISE * scaling.largest_move(step, self._passes.moments):
             return None
-        length = np.log(found.rows / found.total / (LEFT * stop.limit(value)))
-        return np.asarray(point + max(length, 1.0) / found.least * step)
+        return np.asarray(point + max(np.log(left / LEFT), 1.0) / found.least * step)
 
 
 def _in_the_limit(start: Array, history: list[float], stop: Stop) -> Solver:
