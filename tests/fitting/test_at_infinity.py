@@ -1,4 +1,4 @@
-"""Fits of separated rows: they end in the limit, and soon; those of other rows are what they were."""
+"""Fits of separated rows end in the limit, and soon; those of other rows do not change."""
 
 from __future__ import annotations
 
