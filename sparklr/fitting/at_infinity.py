@@ -3,24 +3,26 @@
 Newton's steps then go on for ever. Each moves the log odds of the separated rows by about 1, and so
 promises about 1/e of what the step before it promised, where on other rows the promises soon fall
 quadratically. So separation is looked for once two steps in a row promise little, but more than a
-fifth of the step before, and the last of them does not prove that there is none; or as soon as the
-loss shows that all rows are predicted right. If there is none, the fit goes on unchanged.
+fifth of the step before, and the last of them does not prove that there is none. If it is known
+that there is some, it is looked for at once: if a feature separates rows alone, or the loss shows
+that all rows are predicted right. If there is none, the fit goes on unchanged.
 
 If a direction d separates the rows, and raises the log odds of those that it raises by l or more,
 the fit goes on from x to
 
     x + t d,    t = log(2 L / limit) / l
 
-for the loss L of the raised rows, about what a step promises, and the limit below which no decrease
-is worth a step. About exp(-t l) L = limit / 2 of their loss is left. So what other steps gain is
-the loss of all other rows, which d leaves alone: they lead to the optimum of the likelihood in the
-limit. Farther out the Hessian would lose digits, since the raised rows' part of it vanishes.
+for the loss L of the raised rows, about what a step promises, and at most about their share of all
+rows. The limit is the decrease that is not worth a step here, a tenth of what it is elsewhere:
+Newton's steps to the optimum are quadratic again, so that they end far below it. About exp(-t l) L
+= limit / 2 is left of L. So what other steps gain is the loss of all other rows, which d leaves
+alone: they lead to the optimum of the likelihood in the limit. Farther out the Hessian would lose
+digits, since the raised rows' part of it vanishes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from sparklr.fitting.certificate import certify
 from sparklr.fitting.existence import searches_at_once
 from sparklr.fitting.problem import Problem
 from sparklr.passes.protocol import Passes
+from sparklr.separation.alone import separate_alone
 from sparklr.separation.complete import complete_along, shows_complete
 from sparklr.separation.search import Separation, find_separation
 from sparklr.solvers import (
@@ -47,8 +50,8 @@ SLOW, SLOW_STEPS = 0.2, 2
 # It must also promise less than this share of the loss: where the sample has all rows, a search
 # takes no reading, and elsewhere some that other rows should not pay for.
 LITTLE_OF_SAMPLE, LITTLE = 1e-2, 1e-4
-# The share of the limit that the loss of the separated rows may have.
-LEFT = 0.5
+# The factor on the tolerance in the limit, and the share of it that the raised rows may leave.
+SURE, LEFT = 0.1, 0.5
 # If the direction raises some row by less than this share of the most that it may move a row by,
 # roundings of the long way would move rows that it should leave alone.
 LEAST_RAISE = 1e-6
@@ -65,7 +68,8 @@ class SeparationWatch:
         self.found: Separation | None = None
         self.rank = 0
         self._problem, self._passes = problem, passes
-        self._promised, self._slow, self._proved = 0.0, 0, False
+        self._promised, self._slow, self._proved = np.inf, 0, False
+        self._alone = problem.spec.fitIntercept and bool(separate_alone(passes.moments).any())
         whole = passes.sample.rows == passes.moments.rows
         self._little = LITTLE_OF_SAMPLE if whole else LITTLE
 
@@ -83,7 +87,7 @@ class SeparationWatch:
             if lower:  # the step is accepted; its Hessian may be asked for later
                 history, here = [*history, answer.value], query.point
             if (lower or query.point is here) and len(history) <= stop.max_steps:
-                beyond = self._beyond(query, answer, stop)
+                beyond = self._beyond(query, answer, stop.limit(answer.value))
                 if beyond is not None:
                     solver.close()
                     return (yield from _in_the_limit(beyond, history, stop))
@@ -93,18 +97,19 @@ class SeparationWatch:
                 solution: Solution = finished.value
                 return solution
 
-    def _beyond(self, query: Query, answer: Answer, stop: Stop) -> Array | None:
+    def _beyond(self, query: Query, answer: Answer, limit: float) -> Array | None:
         """Return the point far along a direction that separates the rows, if one is found now."""
         if self.found is not None or self._proved:
             return None
-        self.found = self._look(query, answer, stop.limit(answer.value))
+        self.found = self._look(query, answer, limit)
         if self.found is None or self.found.kind in ("none", "unknown"):
             return None
         if query.order == 2:
             self.rank = self._problem.information(query.point, answer).rank
-        complete = self.found.kind == "complete"
-        left = answer.value if complete else min(self._promised, answer.value)
-        return self._far_along(self.found, query.point, left / stop.limit(answer.value))
+        left = min(answer.value, self.found.rows / self.found.total)
+        if self.found.kind != "complete":
+            left = min(left, self._promised)
+        return self._far_along(self.found, query.point, left / (SURE * limit))
 
     def _look(self, query: Query, answer: Answer, limit: float) -> Separation | None:
         """Return what there is to be found, if the fit gives reason to look for it."""
@@ -115,7 +120,8 @@ class SeparationWatch:
         if not searches_at_once(problem.summed_size):
             fitted = np.column_stack(problem.scaling.to_coefficients(query.point))
             return complete_along(fitted, loss, moments, classes) if complete else None
-        if complete or (query.order == 2 and self._seems_endless(query.point, answer, limit)):
+        known = complete or self._alone
+        if known or (query.order == 2 and self._seems_endless(query.point, answer, limit)):
             return find_separation(self._passes, family, classes, intercept=intercept)
         return None
 
@@ -127,7 +133,7 @@ class SeparationWatch:
         step = solve_symmetric(answer.second(), -answer.first())
         promised, before = -float(answer.first() @ step), self._promised
         self._promised = promised
-        self._slow = self._slow + 1 if promised > SLOW * before > 0 else 0
+        self._slow = self._slow + 1 if promised > SLOW * before else 0
         if self._slow < SLOW_STEPS or not 2 * limit < promised < self._little * answer.value:
             return False
         information = self._problem.information(point, answer)
@@ -150,8 +156,8 @@ class SeparationWatch:
 
 def _in_the_limit(start: Array, history: list[float], stop: Stop) -> Solver:
     """Return the optimum of the rows that are not raised, from a point where the others are."""
-    left = replace(stop, max_steps=max(stop.max_steps - len(history), 0))
-    solution = yield from newton(start, last=2, stop=left)
+    sure = Stop(SURE * stop.relative, SURE * stop.absolute, stop.max_steps - len(history))
+    solution = yield from newton(start, last=2, stop=sure)
     # Far out the Hessian of the raised rows may vanish, though the steps still follow their slope.
     ended = solution.reason.converged or solution.reason is Reason.SINGULAR
     reason = Reason.AT_INFINITY if ended else solution.reason
