@@ -151,7 +151,8 @@ class SeparationWatch:
         step = scaling.to_point(direction[:, :-1], direction[:, -1])
         if found.least < LEAST_RAISE * scaling.largest_move(step, self._passes.moments):
             return None
-        return np.asarray(point + max(np.log(left / LEFT), 1.0) / found.least * step)
+        length = np.log(max(left / LEFT, np.e))
+        return np.asarray(point + length / found.least * step)
 
 
 def _in_the_limit(start: Array, history: list[float], stop: Stop) -> Solver:
