@@ -58,9 +58,10 @@ def certify(information: Information, moments: Moments) -> Certificate:
     free = information.free
     hessian = information.hessian + np.diag(information.penalty)
     inner, slope = hessian[np.ix_(free, free)], information.slope[free]
+    plain = not information.penalty.any() and bool(free.all())
+    pivoted = information.pivoted if plain else Pivoted.of(inner)
     move = np.zeros(len(free))
-    pivoted = Pivoted.of(inner)
-    move[free] = -pivoted.inverse() @ slope
+    move[free] = -pivoted.inverse @ slope
     curvatures = np.linalg.eigvalsh(inner / information.weight) if free.any() else np.zeros(1)
     at_unit = np.linalg.eigvalsh(inner * pivoted.scale * pivoted.scale[:, None])
     singular = pivoted.singular or not free.any()
@@ -69,12 +70,11 @@ def certify(information: Information, moments: Moments) -> Certificate:
     shift = scaling.origin if np.any(scaling.origin) else None
     bound = absence_bound(np.column_stack((coefficients, offsets)), moments, shift)
     # The proof is about the likelihood alone, at a point where its step was found.
-    plain = not information.penalty.any() and bool(free.all()) and not pivoted.singular
     return Certificate(
         kktResidual=float(np.abs(information.slope).max(initial=0)) / information.weight,
         newtonDecrement=max(-float(slope @ move[free]), 0.0) ** 0.5,
         largestStep=information.scaling.largest_move(move, moments),
         smallestCurvature=max(float(curvatures[0]), 0.0),
         conditionNumber=np.inf if singular else float(at_unit[-1] / at_unit[0]),
-        estimateExists=plain and bound < 1,
+        estimateExists=plain and not pivoted.singular and bound < 1,
     )

@@ -87,19 +87,22 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
 def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> Spec:
     """Return the spec, with inference if the Param asks for it; `size` counts the coefficients.
 
+    Such a fit without penalty and bounds looks for separation, if the other Param does.
+
     By default that is so for a fit without penalty and bounds that is made alone: a search makes
     hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
+    plain = spec.regParam == 0 and spec.bounds is None
     if request.inference == "auto":
-        plain = spec.regParam == 0 and spec.bounds is None
         wanted = alone and plain and size <= MOST_INFERRED
     if wanted and size > HESSIAN_LIMIT:
         raise InvalidValueError(
             f"inference='always' needs a matrix of {size:,} x {size:,} numbers on the driver, but "
             f"the limit is {HESSIAN_LIMIT:,} coefficients. Use inference='auto' or 'never'."
         )
-    return replace(spec, inference=wanted)
+    watched = wanted and plain and request.separation != "ignore"
+    return replace(spec, inference=wanted, watched=watched)
 
 
 def family_of(params: LogisticRegressionParams, classes: int) -> Family:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
+import numpy as np
+
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.passes.protocol import Passes
-from sparklr.solvers import Answer, Query, Solution, Solver, solve_symmetric
+from sparklr.solvers import Answer, Query, Reason, Solution, Solver, solve_symmetric
 
 # The wanted delta: where the rows are in memory another reading takes next to nothing. Elsewhere
 # it may take a tenth of the fit, and standard errors are not read to more than three digits.
@@ -48,8 +50,10 @@ def with_last_hessian(solver: Solver, problem: Problem, passes: Passes, most: in
         return solution
     step = solve_symmetric(found.second(), -found.first())
     delta = problem.scaling.largest_move(step, passes.moments)
-    # On separated data no step is smaller than 1, and none would help.
-    if not (IN_MEMORY if passes.local else ELSEWHERE) < delta < 1:
+    # On separated rows no step is smaller than 1, and none would help, but for one in the limit:
+    # some of it is along the direction that separates them, and the rest as small as elsewhere.
+    most_helpful = np.inf if passes.local and solution.reason is Reason.AT_INFINITY else 1.0
+    if not (IN_MEMORY if passes.local else ELSEWHERE) < delta < most_helpful:
         return solution
     there = yield Query(solution.point + step, order=2)
     if not (there.finite and there.value <= found.value):

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.at_infinity import SeparationWatch
 from sparklr.fitting.certificate import certify
 from sparklr.fitting.choose_solver import (
     check_solver,
@@ -151,6 +152,7 @@ class _Members(Generic[Key]):
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
         self._preconditions: dict[Key, Preconditioner] = {}
+        self._watches: dict[Key, SeparationWatch] = {}
 
     def pose(
         self, key: Key, spec: Spec, classes: int, moments: Moments, without: int | None
@@ -202,13 +204,17 @@ class _Members(Generic[Key]):
         )
         self.readings += count
         for key, solution in solutions.items():
-            problem, method = self._problems[key], self._methods[key]
+            problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
             fit = _fit_of(problem, method, solution, kept)
             if solution.last is not None and solution.last.finite:
                 information = problem.information(solution.point, solution.last)
+                information = replace(information, rank_before=watch.rank if watch else 0)
                 certificate = certify(information, self._passes.moments)
                 fit = replace(fit, information=information, certificate=certificate)
+            if watch is not None and watch.found is not None:
+                fit = replace(fit, separation=watch.found)
+                self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
@@ -270,6 +276,9 @@ class _Members(Generic[Key]):
             else self._precondition(key, warm, begins=True)
         )
         make = make_solver(problem, method, precondition)
+        if problem.spec.watched:
+            self._watches[key] = SeparationWatch(problem, self._passes)
+            make = self._watches[key].over(make)
         stop = stop_with(problem, method, self._conditions[key], stop)
         if warm is None or value is None:
             return make(start, stop)

@@ -24,4 +24,5 @@ class Spec:
     solver: SolverName = "auto"
     bounds: Bounds | None = None
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
+    watched: bool = False  # whether it ends early where the rows turn out to be separated
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

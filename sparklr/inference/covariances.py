@@ -14,7 +14,7 @@ n is the sum of the weights if they are counts, and else the number of rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -25,7 +25,7 @@ from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
 from sparklr.inference.layout import Layout
-from sparklr.inference.on_rows import RowsOfModel, open_rows
+from sparklr.inference.on_rows import ReadRows, RowsOfModel, open_rows
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.numbers import ModelNumbers
@@ -88,6 +88,13 @@ class Options:
             )
         check_level(self.level)
 
+    @property
+    def power(self) -> Literal[1, 2] | None:
+        """The power of the weights in products of the rows' scores; None if no such are needed."""
+        if self.covariance not in ROBUST:
+            return None
+        return 1 if self.weights == "frequency" else 2
+
 
 def infer(
     model: FittedModel,
@@ -108,7 +115,8 @@ def infer(
             return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
     params = cast(LogisticRegressionParams, model)
     with open_rows(dataset, params, model.numbers) as rows:
-        information = rows.information()
+        read = rows.read(options.power)
+        information = read.information
         step = -information.inverse @ information.gradient
         if options.covariance == "debiased":
             moved = rows.problem.scaling.to_coefficients(rows.point + step)
@@ -122,40 +130,40 @@ def infer(
                 "these rows: give the rows that the model was fitted on, without a penalty, or "
                 "use covariance='debiased'."
             )
-        layout = layout.separated(rows.separation(information))
+        layout = layout.separated(rows.separation(information, read.loss))
         if options.method == "profile":
             limits = rows.profile_limits(information, layout, options.level)
             assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
             return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
             return _inference(layout, information, None, _assumed(options, MODEL), dataset)
-        products, assumed = _robust(rows, information, options, dataset, params)
+        products, assumed = _robust(rows, read, options, dataset, params)
         inner = information.inverse @ products @ information.inverse
         return _inference(layout, information, inner, assumed, dataset)
 
 
 def _robust(
     rows: RowsOfModel,
-    information: Information,
+    read: ReadRows,
     options: Options,
     dataset: DataFrame | PackedRows,
     params: LogisticRegressionParams,
 ) -> tuple[Array, Assumptions]:
     """Return the products of scores that a covariance is made of, and what it assumes."""
-    counts, moments = options.weights == "frequency", rows.passes.moments
-    if options.clusterCol is not None:
-        products, groups = rows.cluster_products(frame_of(dataset), params, options.clusterCol)
+    if read.products is None:
+        name = cast(str, options.clusterCol)  # no other robust covariance reads without products
+        products, groups = rows.cluster_products(frame_of(dataset), params, name)
         if groups < 2:
             raise InvalidValueError(
-                f"Column '{options.clusterCol}' has {groups} cluster, but at least 2 are needed."
+                f"Column '{name}' has {groups} cluster, but at least 2 are needed."
             )
         factor = groups / (groups - 1) if options.covariance == "CR1" else 1.0
-        words = f"clustered by '{options.clusterCol}', {groups:,} clusters; Student's t"
+        words = f"clustered by '{name}', {groups:,} clusters; Student's t"
         return factor * products, _assumed(options, words, degrees=groups - 1)
-    products = rows.score_products(squared=not counts)
-    units = moments.weight if counts else moments.rows
-    factor = units / (units - information.rank) if options.covariance == "HC1" else 1.0
-    return factor * products, _assumed(options, "robust to a wrong model")
+    moments = rows.passes.moments
+    units = moments.weight if options.power == 1 else moments.rows
+    factor = units / (units - read.information.rank) if options.covariance == "HC1" else 1.0
+    return factor * read.products, _assumed(options, "robust to a wrong model")
 
 
 def _assumed(options: Options, words: str, degrees: float = np.inf) -> Assumptions:

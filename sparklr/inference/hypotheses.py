@@ -42,5 +42,5 @@ def likelihood_ratio(small: float, large: float, degrees: int) -> TestResult:
 def wald(coefficients: Array, covariance: Array) -> TestResult:
     """Test whether all of these coefficients (m,), with covariance (m, m), are zero."""
     pivoted = Pivoted.of(covariance)
-    statistic = float(coefficients @ pivoted.inverse() @ coefficients)
+    statistic = float(coefficients @ pivoted.inverse @ coefficients)
     return chi_squared(statistic, pivoted.rank, "Wald")

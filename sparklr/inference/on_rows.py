@@ -1,6 +1,6 @@
 """The information of a frame's rows at a model's coefficients, and covariances from their scores.
 
-The frame is packed as for a fit, and read once for the Hessian and once for the products of scores.
+The frame is packed as for a fit, and read once for the Hessian and the products of scores.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -16,6 +17,7 @@ from scipy.stats import chi2
 
 from sparklr.arrays import MEGABYTE, Array, IntArray
 from sparklr.fitting.certificate import certify
+from sparklr.fitting.existence import separation_unless_proved
 from sparklr.fitting.from_params import Request
 from sparklr.fitting.outcome import Round
 from sparklr.fitting.packed_rows import PackedRows
@@ -27,13 +29,13 @@ from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_
 from sparklr.inference.effects import Effects, EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
-from sparklr.inference.scores import ScoreProducts
+from sparklr.inference.scores import DerivativesAndProducts
 from sparklr.objective.information import Information, Pivoted
 from sparklr.params import LogisticRegressionParams
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.rows.columns import find_column, training_rows
 from sparklr.scoring.numbers import ModelNumbers
-from sparklr.separation.search import Separation, find_separation
+from sparklr.separation.search import Separation
 from sparklr.solvers import BlockInverse, Query, Solver, Stop, lbfgs
 from sparklr.solvers.profile import profile_limit
 from sparklr.solvers.restricted import restricted
@@ -44,6 +46,19 @@ BUDGET = 256 * MEGABYTE  # of the sums of one round
 
 
 @dataclass(frozen=True, eq=False)
+class ReadRows:
+    """What one reading of the rows tells at a model's coefficients.
+
+    loss : the mean loss
+    products : those of scores (`scores`) in the solvers' coordinates, if they were asked for
+    """
+
+    information: Information
+    loss: float
+    products: Array | None
+
+
+@dataclass(frozen=True, eq=False)
 class RowsOfModel:
     """Packed rows with a model's coefficients as a point of the problem that they pose."""
 
@@ -51,19 +66,28 @@ class RowsOfModel:
     point: Array
     passes: Passes
 
-    def information(self) -> Information:
-        """Read the rows once for the Hessian and the gradient."""
-        query = Query(self.point, 2)
-        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
-        return self.problem.information(self.point, self.problem.answer(query, sums))
+    def read(self, power: Literal[1, 2] | None = None) -> ReadRows:
+        """Read the rows once for the Hessian, and for products of scores by weights' powers."""
+        query, problem = Query(self.point, 2), self.problem
+        products = None
+        if power is None:
+            (sums,), _ = read_round(self.passes, [problem.probe(query)], MEGABYTE)
+        else:
+            reading = DerivativesAndProducts.of(problem.probe(query), power)
+            sums, found = reading.split(self.passes.read(reading))
+            products = problem.scaling.hessian(found)
+        answer = problem.answer(query, sums)
+        loss = problem.loss(self.point, answer.value)
+        return ReadRows(problem.information(self.point, answer), loss, products)
 
-    def separation(self, information: Information) -> Separation | None:
-        """Look for separation, unless the information proves that there is none."""
-        moments, spec = self.passes.moments, self.problem.spec
-        if certify(information, moments).estimateExists:
-            return None
-        classes = spec.family.classes(self.problem.scaling.margins)
-        return find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
+    def separation(self, information: Information, loss: float) -> Separation | None:
+        """Look for separation, unless the information proves that there is none.
+
+        `loss` is the mean loss at the coefficients.
+        """
+        certificate = certify(information, self.passes.moments)
+        fitted = np.column_stack(self.problem.scaling.to_coefficients(self.point))
+        return separation_unless_proved(certificate, fitted, loss, self.passes, self.problem.spec)
 
     def marginal_effects(self, information: Information, level: float) -> dict[str, object]:
         """Read the rows once for average marginal effects; return the columns of their table."""
@@ -153,12 +177,6 @@ class RowsOfModel:
         problems = dict.fromkeys(solvers, self.problem)
         solutions, _ = run_solvers(solvers, problems, self.passes, BUDGET)
         return {name: (found.value, ranks[name]) for name, found in solutions.items()}
-
-    def score_products(self, *, squared: bool) -> Array:
-        """Read the rows once for the products of scores, in the solvers' coordinates."""
-        probe = self.problem.probe(Query(self.point, 1))
-        reading = ScoreProducts(probe, 2 if squared else 1)
-        return self.problem.scaling.hessian(self.passes.read(reading))
 
     def cluster_products(
         self, dataset: DataFrame, params: LogisticRegressionParams, name: str

@@ -87,7 +87,7 @@ class CoefficientInference(FitMeasures):
         params = cast(LogisticRegressionParams, self._model)
         self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
         with open_rows(self._dataset, params, self._model.numbers) as rows:
-            return rows.separation(self._information)
+            return rows.separation(self._information, self._report.loss)
 
     @property
     def certificate(self) -> Certificate:

@@ -19,7 +19,7 @@ from sparklr import (
     SeparationError,
     SeparationWarning,
 )
-from sparklr.fitting import shared
+from sparklr.fitting import existence
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.references import column, data, reference
@@ -303,6 +303,12 @@ def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
     assert_allclose(rest.standardError, errors, rtol=1e-5)
     assert_allclose(summary.deviance, known["deviance"], rtol=1e-6)
     assert f"SEPARATED ROWS: wherever '{endless}' is above 0" in str(summary)
+    assert summary.converged
+    assert summary.stopReason.startswith(f"at infinity along '{endless}'")
+    assert summary.passes <= 8
+    ratio = summary.likelihoodRatioTest()
+    assert_allclose(ratio.statistic, summary.nullDeviance - known["deviance"], rtol=1e-6)
+    assert ratio.degreesOfFreedom == len(known["columns"])
 
 
 def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> None:
@@ -312,6 +318,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
         warnings.simplefilter("error")
         summary = fit_of(spark, "endometrial", separation="ignore").summary
     assert "not known whether they exist" in str(summary)
+    assert summary.passes == 20  # the fit goes on until its tolerance is met
     assert summary.separation is not None  # asked for now, so the rows are read again
     assert "SEPARATED ROWS" in str(summary)
 
@@ -319,7 +326,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
 def test_separation_of_many_coefficients_is_looked_for_when_asked(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "AT_ONCE", 2)
+    monkeypatch.setattr(existence, "AT_ONCE", 2)
     with pytest.warns(SeparationWarning, match=r"summary\.separation finds out"):
         summary = fit_of(spark, "endometrial").summary
     assert np.isfinite(summary.coefficientTable.toPandas().coefficient).all()
