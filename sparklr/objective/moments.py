@@ -21,8 +21,6 @@ from sparklr.rows.blocks import Block
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
 FAR = 30.0
 OF_FEATURES = ("mean", "spread", "minimum", "maximum")
-# Ranges by label are kept for so few labels times features, which a search for separation can use.
-MOST_RANGES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,6 @@ class Moments:
     nonzeros: int
     labels: Array  # distinct labels, ascending
     label_weights: Array  # total weight of each label
-    ranges: Array  # by label, the features' least and largest values, (K, 2, p); empty if too many
 
     @property
     def features(self) -> int:
@@ -70,7 +67,7 @@ class Moments:
     def of_features(self, features: IntArray) -> Moments:
         """Return the moments of some features of the same rows; the others are zero everywhere."""
         arrays = {name: getattr(self, name)[features] for name in OF_FEATURES}
-        return replace(self, **arrays, ranges=self.ranges[:, :, features])
+        return replace(self, **arrays)
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""
@@ -94,19 +91,7 @@ class Moments:
             nonzeros=self.nonzeros + other.nonzeros,
             labels=labels,
             label_weights=label_weights,
-            ranges=self._ranges_with(other, labels),
         )
-
-    def _ranges_with(self, other: Moments, labels: Array) -> Array:
-        """Return the ranges of both sets of rows together, for their labels."""
-        ranges = no_ranges(len(labels), self.features)
-        for its in (self, other):
-            if len(its.ranges) < len(its.labels) or len(ranges) < len(labels):
-                return no_ranges(0, self.features)
-            at = np.searchsorted(labels, its.labels)
-            ranges[at, 0] = np.minimum(ranges[at, 0], its.ranges[:, 0])
-            ranges[at, 1] = np.maximum(ranges[at, 1], its.ranges[:, 1])
-        return ranges
 
     def alike(self, other: Moments) -> bool:
         """Whether both can be moments of the same rows, summed in another order."""
@@ -152,14 +137,7 @@ def no_rows(features: int) -> Moments:
         nonzeros=0,
         labels=none,
         label_weights=none,
-        ranges=no_ranges(0, features),
     )
-
-
-def no_ranges(labels: int, features: int) -> Array:
-    """Return the ranges of no rows, or an empty array if they would be too many."""
-    kept = labels if labels * features <= MOST_RANGES else 0
-    return np.repeat([[[np.inf], [-np.inf]]], kept, axis=0).repeat(features, axis=2)
 
 
 def moments_of(block: Block) -> Moments:
@@ -181,19 +159,7 @@ def moments_of(block: Block) -> Moments:
         nonzeros=nonzeros,
         labels=distinct.astype(np.float64),
         label_weights=_totals(where, each, len(distinct)),
-        ranges=_ranges(block, where, len(distinct)),
     )
-
-
-def _ranges(block: Block, places: IntArray, count: int) -> Array:
-    """Return the features' ranges by label, for the place of each row's label."""
-    ranges = no_ranges(count, block.features)
-    for at in range(len(ranges)):
-        its = block.matrix[places == at]
-        for end, find in enumerate((its.min, its.max)):
-            found = find(axis=0)
-            ranges[at, end] = found.toarray().ravel() if block.sparse else found
-    return ranges
 
 
 def _totals(places: IntArray, values: Array, count: int) -> Array:

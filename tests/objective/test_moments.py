@@ -39,7 +39,7 @@ def tables(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
 
 def assert_alike(found: Moments, expected: Moments) -> None:
     """Equal but for rounding; extremes, counts and labels to the bit."""
-    for name in ("rows", "nonzeros", "minimum", "maximum", "labels", "ranges"):
+    for name in ("rows", "nonzeros", "minimum", "maximum", "labels"):
         assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
     for name in ("weight", "weight_squares", "label_weights"):
         assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-13, err_msg=name)
@@ -197,21 +197,6 @@ def test_arrays_hold_no_objects() -> None:
     moments = moments_of(np.ones((3, 2)), np.array([0.0, 1.0, 1.0]), None)
     assert set(moments.to_arrays()) == {item.name for item in fields(Moments)}
     assert all(array.dtype.kind in "if" for array in moments.to_arrays().values())
-
-
-def test_ranges_by_label_are_kept_if_they_are_few() -> None:
-    matrix = np.array([[1.0, 2.0], [3.0, 5.0], [0.0, 7.0]])
-    moments = moments_of(matrix, np.array([0.0, 1.0, 1.0]), None)
-    assert_array_equal(moments.ranges, [[[1, 2], [1, 2]], [[0, 5], [3, 7]]])
-    some, others = (
-        moments_of(np.zeros((len(labels), 60)), labels, None)
-        for labels in (np.array([0.0, 1.0]), np.array([2.0, 3.0]))
-    )
-    assert some.ranges.shape == (2, 2, 60)
-    assert some.merge(others).ranges.shape == (0, 2, 60)
-    assert some.merge(others).merge(some).of_features(np.arange(2)).ranges.shape == (0, 2, 2)
-    few = some.merge(others).of_features(np.arange(2))
-    assert few.merge(few).ranges.shape == (0, 2, 2)
 
 
 def test_the_histogram_counts_weight_by_label() -> None:
