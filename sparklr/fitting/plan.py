@@ -32,10 +32,10 @@ from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.passes.local import LocalPasses
+from sparklr.passes.local import LocalPasses, in_pieces
 from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
-from sparklr.passes.threads import one_blas_thread
+from sparklr.passes.threads import one_blas_thread, useful_threads
 from sparklr.solvers import Preconditioner, Solution, Solver, Stop
 from sparklr.solvers.methods import Method, method_for
 
@@ -147,6 +147,8 @@ class _Members(Generic[Key]):
         self.readings = 0
         self._passes, self._budget, self._watch = passes, budget, watch
         self._members, self._later = members, 0
+        # Between readings no task runs, so sums over the sample may have all cores.
+        self._threads = useful_threads(passes.slots)
         self._problems: dict[Key, Problem] = {}
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
@@ -243,10 +245,11 @@ class _Members(Generic[Key]):
 
         A rough optimum is enough: its distance from the true one is mostly sampling error.
         """
-        sample = self._passes.sample
-        local = LocalPasses((sample,), self._passes.moments, sample)
+        sample, threads = self._passes.sample, self._threads
+        pieces = in_pieces(sample, threads)
+        local = LocalPasses(pieces, self._passes.moments, sample, threads)
         problems, solvers = {}, {}
-        curvature = SampleCurvature(sample)
+        curvature = SampleCurvature(sample, threads)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
@@ -302,7 +305,7 @@ class _Members(Generic[Key]):
         problem, method, conditions = self._problems[key], self._methods[key], self._conditions[key]
         whole = worth_whole(problem, conditions)
         begins = begins and spares_hessians(problem, conditions)
-        curvature = SampleCurvature(self._passes.sample)
+        curvature = SampleCurvature(self._passes.sample, self._threads)
         made = curvature.precondition(problem, method, point, whole=whole, begins=begins)
         self._preconditions[key] = made
         return made

@@ -20,8 +20,7 @@ from sparklr.objective.information import Information
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import NEAR, Scaling
-from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
-from sparklr.rows.blocks import Block
+from sparklr.objective.sums import Probe, Sums
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
 
@@ -204,23 +203,19 @@ class Problem:
             self.weight,
         )
 
-    def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
+    def whole_curvature(self, query: Query, sums: Sums, seen: Moments) -> Array:
         """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.
 
-        `seen` are the moments of these rows.
+        `sums` answer the query of order 2 over these rows, and `seen` are their moments.
         """
-        here, query = self.on_weight(rows.total_weight), Query(point, 2)
-        probe = here.probe(query)
-        stack = Stack([probe], rows.features, self._origin())
-        stack.add(rows)
-        hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+        hessian = self.on_weight(seen.weight).answer(query, sums).second()
         hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, seen)
         return hessian[None]
 
     def margin_curvatures(self, sums: Array, seen: Moments) -> Array:
         """As `whole_curvature`, but the Hessian's block for each margin, (C, q, q).
 
-        `sums` are what `margin_sums` makes of the rows.
+        `sums` are those of the reading `MarginHessians` over the rows.
         """
         unseen = self._unseen(self.scaling.shape[1], seen)
         diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
@@ -229,10 +224,6 @@ class Problem:
         for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
         return blocks
-
-    def margin_sums(self, probe: Probe, rows: Block) -> Array:
-        """The sums of each margin's block of the Hessian over some rows, without a penalty."""
-        return margin_hessians(probe, rows, self._origin())
 
     def _unseen(self, unknown: int, seen: Moments) -> Array:
         """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
@@ -247,9 +238,6 @@ class Problem:
         lacking = np.zeros(self.scaling.shape)
         lacking[:, : len(self.squares)] = 1 - 2 * self.scaling.mean_squares(seen) / self.squares
         return (share + np.clip(lacking.ravel(), 0, 1)) * self.start_curvature()
-
-    def _origin(self) -> Array | None:
-        return self.scaling.origin if np.any(self.scaling.origin) else None
 
     def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
         """Return the objective, l1 included, and the largest KKT residual."""

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, Matrix, is_sparse
 from sparklr.objective.families import Family
 from sparklr.objective.hessians import (
     CrossProducts,
@@ -172,7 +172,7 @@ class Stack:
             rows, moved = rows.with_matrix(rows.matrix - self.origin), True
         elif self.origin is not None:  # sparse rows are not shifted: shift the probes
             offsets = offsets - self.origin @ self._coefficients
-        margins = np.asarray(rows.matrix @ self._coefficients)
+        margins = times_columns(rows.matrix, self._coefficients)
         margins += offsets
         if self._curved and products is None:
             products = cross_products(rows.matrix)
@@ -181,7 +181,7 @@ class Stack:
             slopes = [its for its in each if its is not None]
             multipliers = slopes[0] if len(slopes) == 1 else np.concatenate(slopes, axis=1)
             self._gradient[-1] += (column_sums := multipliers.sum(axis=0))
-            self._gradient[:-1] += rows.matrix.T @ multipliers
+            self._gradient[:-1] += transposed_times(rows.matrix, multipliers)
             if self.origin is not None and not moved:
                 self._gradient[:-1] -= np.outer(self.origin, column_sums)
 
@@ -220,6 +220,24 @@ class Stack:
         return np.concatenate([sums.flat for sums in self._totals]) if self._totals else np.zeros(0)
 
 
+def times_columns(matrix: Matrix, coefficients: Array) -> Array:
+    """Return X B, (n, C), of dense rows as (B' X')'.
+
+    BLAS makes few columns from a wide matrix in 3/4 of the time in that order, and losses are
+    summed faster over margins that lie in memory by columns.
+    """
+    if is_sparse(matrix):
+        return np.asarray(matrix @ coefficients)
+    return np.asarray((coefficients.T @ matrix.T).T)
+
+
+def transposed_times(matrix: Matrix, multipliers: Array) -> Array:
+    """Return X' D, (p, C), for multipliers D (n, C): of dense rows as (D' X)', as above."""
+    if is_sparse(matrix):
+        return np.asarray(matrix.T @ multipliers)
+    return np.asarray((multipliers.T @ matrix).T)
+
+
 def split_totals(probes: Sequence[Probe], flat: Array) -> list[Sums]:
     """Return each probe's sums, in the order of the probes: the inverse of `Stack.totals`."""
     ends = np.cumsum([probe.length for probe in probes])
@@ -245,7 +263,7 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
         matrix = matrix if origin is None else matrix - origin
-        margins = np.asarray(matrix @ probe.coefficients.T) + probe.offsets
+        margins = times_columns(matrix, probe.coefficients.T) + probe.offsets
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
         if rows.weights is not None:
             curvatures = curvatures * rows.weights[:, None]

@@ -1,7 +1,8 @@
 """Feature columns of Arrow batches, read as matrices without a loop over rows.
 
 A vector column arrives unwrapped, as struct<type, size, indices, values> with type 1 for dense
-and 0 for sparse; an array column arrives as list<double>. Depends on Arrow and matrices only.
+and 0 for sparse; an array column arrives as list<double>. Arrays in a struct may arrive as their
+bytes, declared as text (`vectors_as_bytes`). Depends on Arrow and matrices only.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _read_arrays(column: pa.Array) -> FeatureRows:
 
 def _read_vectors(column: pa.Array) -> FeatureRows:
     parts = kinds, sizes, indices, values = column.flatten()
-    flat, lengths, _ = _flat(values)
+    flat, lengths = _elements(values, np.dtype(np.float64))
     null, none = _nulls(column), np.zeros(len(column), dtype=bool)
     dense = _numbers(kinds, np.int64) == DENSE
     width = np.where(dense, lengths, _numbers(sizes, np.int64))
@@ -112,7 +113,7 @@ def _read_vectors(column: pa.Array) -> FeatureRows:
         return FeatureRows(flat, None, lengths, width, null, none, none)
     starts = np.cumsum(lengths) - lengths
     places = np.arange(len(flat)) - np.repeat(starts, lengths)
-    stored, counts, _ = _flat(indices)
+    stored, counts = _elements(indices, np.dtype(np.int32))
     sparse = ~(dense | null)
     broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
     for part in parts:
@@ -139,6 +140,22 @@ def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArr
     found = np.ones(len(lengths), dtype=bool)
     found[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = False
     return found
+
+
+def _elements(column: pa.Array, kind: np.dtype[np.generic]) -> tuple[np.ndarray, IntArray]:
+    """Return the elements of a list array, or of text with their bytes, and the rows' lengths."""
+    if pa.types.is_list(column.type):
+        values, lengths, _ = _flat(column)
+        return values, lengths
+    wide = pa.types.is_large_string(column.type)
+    _, ends, data = column.buffers()
+    offsets = np.frombuffer(ends, np.int64 if wide else np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1] // kind.itemsize
+    if data is None:  # all rows are empty
+        return np.zeros(0, kind), np.zeros(len(column), dtype=np.int64)
+    count = int(offsets[-1] - offsets[0])
+    values = np.frombuffer(data, kind, count, int(offsets[0]) * kind.itemsize)
+    return values, np.diff(offsets).astype(np.int64)
 
 
 def _flat(lists: pa.ListArray) -> tuple[Array, IntArray, BoolArray | None]:

@@ -22,6 +22,7 @@ from pyspark.sql.types import (
 
 from sparklr.params import LogisticRegressionParams, check_features
 from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import vectors_as_bytes
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
@@ -95,6 +96,9 @@ def training_rows(
     columns += [column.alias(name) for name, column in (extra or {}).items()]
     names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
     frame = dataset.select(*columns)
+    quick = vectors_as_bytes(dataset.sparkSession) if features.vectors else None
+    if quick is not None:
+        frame = frame.select(quick, *frame.columns[1:])
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
 
