@@ -1,8 +1,9 @@
 """Feature columns of Arrow batches, read as matrices without a loop over rows.
 
 A vector column arrives unwrapped, as struct<type, size, indices, values> with type 1 for dense
-and 0 for sparse; an array column arrives as list<double>. Arrays in a struct may arrive as their
-bytes, declared as text (`vectors_as_bytes`). Depends on Arrow and matrices only.
+and 0 for sparse; an array column arrives as list<double>. Where Spark can write arrays as bytes
+(`array_bytes`), those of vectors are declared as text, and single columns arrive as struct<whole,
+values> with NaN in the place of null. Depends on Arrow and matrices only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from sparklr.arrays import Array, BoolArray, IntArray, Matrix
 from sparklr.rows.blocks import csr
 
 SPARSE, DENSE = 0, 1
+# The first field of a struct that is no vector: whether the row has no null.
+WHOLE = "whole"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,18 @@ class FeatureRows:
 
 
 def read_features(column: pa.Array) -> FeatureRows:
-    """Read a feature column, a StructArray of vectors or a list array."""
-    return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
+    """Read a feature column: of vectors, of lists, or of arrays as bytes."""
+    if not pa.types.is_struct(column.type):
+        return _read_arrays(column)
+    return _read_bytes(column) if column.type[0].name == WHOLE else _read_vectors(column)
+
+
+def _read_bytes(column: pa.StructArray) -> FeatureRows:
+    whole, values = column.flatten()
+    flat, lengths = _elements(values, np.dtype(np.float64))
+    none = np.zeros(len(column), dtype=bool)
+    null_element = ~np.asarray(whole.to_numpy(zero_copy_only=False), dtype=bool)
+    return FeatureRows(flat, None, lengths, lengths, none, null_element, none)
 
 
 def _read_arrays(column: pa.Array) -> FeatureRows:

@@ -22,7 +22,7 @@ from pyspark.sql.types import (
 
 from sparklr.params import LogisticRegressionParams, check_features
 from sparklr.rows.checks import ColumnNames
-from sparklr.spark.classic import vectors_as_bytes
+from sparklr.spark.array_bytes import ARRAY_BYTES
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
@@ -64,6 +64,7 @@ class Features:
     vectors: bool
     width: int | None
     each: Sequence[str] | None
+    paths: Sequence[str] = ()  # of the columns, if there are several
 
     @property
     def for_arrow(self) -> Column:
@@ -95,12 +96,28 @@ def training_rows(
         columns.append(fold.cast("double").alias("fold"))
     columns += [column.alias(name) for name, column in (extra or {}).items()]
     names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
-    frame = dataset.select(*columns)
-    quick = vectors_as_bytes(dataset.sparkSession) if features.vectors else None
-    if quick is not None:
-        frame = frame.select(quick, *frame.columns[1:])
+    frame = _as_bytes(dataset, features, columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
+
+
+def _as_bytes(dataset: DataFrame, features: Features, columns: Sequence[Column]) -> DataFrame:
+    """Select columns, of which the features are the first, as bytes where that is possible."""
+    session, others = dataset.sparkSession, columns[1:]
+    if features.vectors:
+        quick, frame = ARRAY_BYTES.vectors(session), dataset.select(*columns)
+    elif features.paths:
+        quick = ARRAY_BYTES.arrays(session)
+        if quick is not None:
+            # A null has no bytes of its own, so it goes as NaN, in a row that is not whole.
+            filled = (f"coalesce(cast({path} as double), double('NaN'))" for path in features.paths)
+            array = F.expr(f"array({', '.join(filled)})").alias("features")
+            frame = dataset.select(array, *others, features.present.alias("whole"))
+    else:  # an array of the user's may have nulls
+        quick = None
+    if quick is None:
+        return dataset.select(*columns)
+    return frame.select(quick, *(name for name in frame.columns[1:] if name != "whole"))
 
 
 def check_frame(dataset: object) -> None:
@@ -159,7 +176,7 @@ def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
     # the JVM's stack and for messages of Spark Connect.
     array = F.expr(f"array({', '.join(f'cast({path} as double)' for path in paths)})")
     present = F.expr(" and ".join(f"{path} is not null" for path in paths))
-    return Features(names, array, present, False, len(names), names)
+    return Features(names, array, present, False, len(names), names, paths)
 
 
 def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:

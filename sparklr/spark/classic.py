@@ -1,7 +1,7 @@
-"""All code that needs Spark's JVM or the driver's SparkContext.
+"""The code that needs Spark's JVM or the driver's SparkContext.
 
-No other module may use them. Spark Connect has neither, so every function here also works without
-them, or returns None.
+Only `array_bytes` may use them too. Spark Connect has neither, so every function here also works
+without them, or returns None.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
-import pyspark
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.spark.connect import is_remote, parallelism
 from sparklr.spark.refusals import REFUSALS, first_line
@@ -28,7 +26,6 @@ log = logging.getLogger("sparklr")
 
 T = TypeVar("T")
 
-SPARK_3 = pyspark.__version__.startswith("3.")
 DESCRIPTION = "spark.job.description"
 # Seconds between two attempts to stop jobs: a job that is being planned can be stopped only later.
 STOP_AGAIN = 0.2
@@ -177,87 +174,6 @@ def _stop_jobs(session: SparkSession, tag: str) -> None:
             context.cancelJobsWithTag(tag)
     except REFUSALS as refusal:
         log.warning("jobs could not be stopped: %s", first_line(refusal))
-
-
-class _VectorsAsBytes:
-    """The expression of `vectors_as_bytes`: some thirty calls to the JVM, so made once for each."""
-
-    def __init__(self) -> None:
-        self._made: tuple[JavaObject, Column] | None = None
-
-    def column(self, session: SparkSession) -> Column | None:
-        try:
-            context: JavaObject = session.sparkContext
-            if self._made is None or self._made[0] is not context:
-                self._made = context, self._make(context._jvm)
-            return self._made[1]
-        except REFUSALS as refusal:
-            # As above. These expressions are not part of Spark's public interface either.
-            log.info("vectors are sent value by value: %s", first_line(refusal))
-            return None
-
-    def _make(self, jvm: JavaObject) -> Column:
-        features = F.col("features")
-        values = _array_bytes(jvm, F.col("features.values"), "double")
-        indices = _array_bytes(jvm, F.col("features.indices"), "int")
-        parts = [features["type"].alias("type"), features["size"].alias("size")]
-        parts += [indices.alias("indices"), values.alias("values")]
-        return F.when(features.isNotNull(), F.struct(*parts)).alias("features")
-
-
-_VECTORS_AS_BYTES = _VectorsAsBytes()
-
-
-def vectors_as_bytes(session: SparkSession) -> Column | None:
-    """Return unwrapped vectors of a column 'features' with arrays as bytes, or None without a JVM.
-
-    Spark writes an array to Arrow value by value, but text as one piece. So the bytes of `indices`
-    and `values` are declared as text, which must never be read as such. For 100 values per row the
-    JVM takes a fifth of the time.
-    """
-    return _VECTORS_AS_BYTES.column(session)
-
-
-def _array_bytes(jvm: JavaObject, array: Column, kind: str) -> Column:
-    """Return arrays of 'double' or 'int' as text with the bytes of their elements."""
-    catalyst, kinds = jvm.org.apache.spark.sql.catalyst.expressions, jvm.org.apache.spark.sql.types
-    sequence = jvm.org.apache.spark.api.python.PythonUtils.toSeq
-    platform = jvm.org.apache.spark.unsafe.Platform
-    start, size, letter, name = {
-        "double": (platform.DOUBLE_ARRAY_OFFSET, 8, "D", "toDoubleArray"),
-        "int": (platform.INT_ARRAY_OFFSET, 4, "I", "toIntArray"),
-    }[kind]
-    find, nothing = jvm.java.lang.Class.forName, sequence([])
-    primitive = kinds.ObjectType(find(f"[{letter}"))
-    numbers = catalyst.objects.Invoke(
-        _expression(jvm, array), name, primitive, nothing, nothing, True, True, True
-    )
-    place = [F.lit(start).cast("long"), F.size(array) * size]
-    text = catalyst.objects.StaticInvoke(
-        find("org.apache.spark.unsafe.types.UTF8String"),
-        kinds.DataTypes.StringType,
-        "fromAddress",
-        sequence([numbers, *(_expression(jvm, column) for column in place)]),
-        nothing,
-        True,
-        True,
-        True,
-        jvm.scala.Option.empty(),
-    )
-    return type(array)(_java_column(jvm, text))
-
-
-def _expression(jvm: JavaObject, column: Column) -> JavaObject:
-    java = cast(JavaObject, column)._jc
-    if SPARK_3:
-        return java.expr()
-    return jvm.org.apache.spark.sql.classic.ExpressionUtils.expression(java)
-
-
-def _java_column(jvm: JavaObject, expression: JavaObject) -> JavaObject:
-    if SPARK_3:
-        return jvm.org.apache.spark.sql.Column(expression)
-    return jvm.org.apache.spark.sql.classic.ExpressionUtils.column(expression)
 
 
 class SparkModelCache:
