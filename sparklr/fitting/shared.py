@@ -156,9 +156,9 @@ class SharedFits:
         """Look for separation where a fit without penalty has not proved that there is none."""
         request, certificate = self.requests[at], fit.certificate
         free = spec.regParam == 0 and spec.bounds is None
-        if request.separation == "ignore" or certificate is None or not free:
+        if request.separation == "ignore" or fit.information is None or not free:
             return fit
-        if certificate.estimateExists:
+        if certificate is None or certificate.estimateExists:
             return fit
         error = request.separation == "error"
         if fit.size > AT_ONCE and not error:
