@@ -77,6 +77,11 @@ def plot_forest(ax: Axes, names: Sequence[str], ratios: Array, limits: Array, wh
     ax.set_yticks(range(len(names)), names)
     ax.set(xscale="log", xlabel=what, ylim=(len(names) - 0.5, -0.5))
     ticks = ax.get_xaxis()
+    low, high = ax.get_xlim()
+    if high < 100 * low:  # powers of ten alone would be one number or two
+        from matplotlib.ticker import LogLocator
+
+        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ticks.set_major_formatter("{x:g}")
     ticks.set_minor_formatter("")
     return ax
@@ -136,17 +141,20 @@ class Scores:
     errors: Array | None
 
 
-def plot_scores(
-    ax: Axes, curves: Sequence[Scores], chosen: tuple[float, float], metric: str, spread: str
-) -> Axes:
-    """Draw means over regParam, with error bars, and mark the chosen one."""
-    for curve in curves:
-        ax.errorbar(curve.penalties, curve.means, yerr=curve.errors, fmt="o-", capsize=3,
-                    markersize=4, label=curve.name or None)  # fmt: skip
-    _mark(ax, chosen[0])
-    _by_penalty(ax, np.concatenate([curve.penalties for curve in curves]))
-    ax.plot(*chosen, "o", markersize=11, markerfacecolor="none", markeredgecolor="black")
-    ax.set(ylabel=f"{metric}{spread}")
+def plot_scores(ax: Axes, curves: Sequence[Scores], chosen: tuple[int, int], what: str) -> Axes:
+    """Draw means over regParam, with error bars, and mark the chosen one: its curve and place."""
+    curve, place = chosen
+    for at, its in enumerate(curves):
+        # Bars of the same penalty stand side by side.
+        x = its.penalties * 1.06 ** (at - (len(curves) - 1) / 2)
+        ax.errorbar(x, its.means, yerr=its.errors, fmt="o-", capsize=3, elinewidth=1,
+                    markersize=4, label=its.name or None)  # fmt: skip
+        if at == curve:
+            ax.plot(x[place], its.means[place], "o", markersize=11, markerfacecolor="none",
+                    markeredgecolor="black", color="black")  # fmt: skip
+    _mark(ax, curves[curve].penalties[place])
+    _by_penalty(ax, np.concatenate([its.penalties for its in curves]))
+    ax.set(ylabel=what)
     ax.legend(fontsize="small")
     return ax
 

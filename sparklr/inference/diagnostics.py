@@ -96,10 +96,10 @@ class FitDiagnostics(CoefficientInference):
         table = collect_arrow(frame.where("cooksDistance is not null").select(*columns))
         leverage, residuals, cook = (table[at].to_numpy() for at in range(3))
         names = [f"{one:.3g}" for one in cook] if nameCol is None else table[3].to_pylist()
-        words = "area by Cook's distance; the largest are named by "
-        words += "it" if nameCol is None else nameCol
+        words = "area by Cook's distance, "
+        words += "shown for the largest" if nameCol is None else f"the largest with their {nameCol}"
         if self.numInstances > len(cook):
-            words = f"the {len(cook):,} most influential of {self.numInstances:,} rows; {words}"
+            words = f"{len(cook):,} most influential of {self.numInstances:,} rows; {words}"
         return plots.plot_influence(
             plots.axes(ax),
             leverage,
@@ -136,7 +136,9 @@ class FitDiagnostics(CoefficientInference):
         kept = order[size[order] > 0][:MOST_DRAWN]
         known = numbers.feature_names(self._model.getFeaturesCol())
         names = [known[j] for j in kept]
-        title = ""
-        if len(names) < len(known):
-            title = f"the {len(names):,} largest coefficients of {len(known):,}"
+        others, title = np.count_nonzero(size), ""
+        if len(names) < others:
+            title = f"the {len(names):,} largest of {others:,} coefficients"
+        elif others < len(known):
+            title = f"{others:,} of {len(known):,} features have a coefficient other than 0"
         return plots.plot_coefficients(plots.axes(ax), names, values[:, kept], title)

@@ -45,15 +45,16 @@ def plot_scores(model: SearchModel, ax: Axes | None = None) -> Axes:
     found = _Search.of(model, "plot_scores")
     means = np.array(_metrics(model))
     errors, spread = _errors(model)
-    curves = []
-    for setting in dict.fromkeys(found.settings):
+    curves, chosen = [], (0, 0)
+    for number, setting in enumerate(dict.fromkeys(found.settings)):
         at = found.places(setting)
         its = None if errors is None else errors[at]
         curves.append(plots.Scores(setting, found.penalties[at], means[at], its))
-    chosen = float(found.penalties[found.chosen]), float(means[found.chosen])
+        if found.chosen in at:
+            chosen = number, int(np.flatnonzero(at == found.chosen)[0])
     evaluator = model.getEvaluator()
     metric = evaluator.getMetricName() if hasattr(evaluator, "getMetricName") else "metric"
-    return plots.plot_scores(plots.axes(ax), curves, chosen, metric, spread)
+    return plots.plot_scores(plots.axes(ax), curves, chosen, f"{metric}{spread}")
 
 
 def plot_path(model: SearchModel, ax: Axes | None = None) -> Axes:
@@ -82,7 +83,6 @@ def plot_path(model: SearchModel, ax: Axes | None = None) -> Axes:
             "collectSubModels=True before the search, and save it with the option persistSubModels."
         )
     at = found.places(found.settings[found.chosen])
-    at = at[np.argsort(found.penalties[at])]
     folds = model.subModels if isinstance(model, CrossValidatorModel) else [model.subModels]
     each = [[_coefficients(fold[place]) for place in at] for fold in folds]
     if len({len(its) for fold in each for its in fold}) > 1:
@@ -137,8 +137,9 @@ class _Search:
         return _Search(penalties, settings, _chosen(model, maps, ours.uid, best), best)
 
     def places(self, setting: str) -> IntArray:
-        """Return the maps with this setting of the other Params."""
-        return np.flatnonzero(np.array([its == setting for its in self.settings]))
+        """Return the maps with this setting of the other Params, by ascending penalty."""
+        at = np.flatnonzero(np.array([its == setting for its in self.settings]))
+        return at[np.argsort(self.penalties[at], kind="stable")]
 
 
 def _chosen(
@@ -181,7 +182,9 @@ def _errors(model: SearchModel) -> tuple[Array | None, str]:
     folds = model.getNumFolds()
     if not model.stdMetrics or folds < 2:
         return None, f", mean of {folds} folds"
-    return np.array(model.stdMetrics) / np.sqrt(folds - 1), f", mean of {folds} folds ± its error"
+    return np.array(model.stdMetrics) / np.sqrt(
+        folds - 1
+    ), f", mean of {folds} folds ± standard error"
 
 
 def _last(model: Model) -> Transformer:
