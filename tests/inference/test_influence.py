@@ -44,6 +44,7 @@ def test_leverages_are_those_of_r_and_sum_to_the_rank(name: str) -> None:
     assert_allclose(leverage.sum(), information.rank, rtol=1e-9)
 
 
+@pytest.mark.connect
 @pytest.mark.connect_slice
 @pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "birthwt", "ucb", "pima"], 2))
 def test_influence_is_that_of_r(spark: SparkSession, name: str) -> None:
@@ -77,6 +78,7 @@ def test_the_most_influential_rows_come_first(spark: SparkSession) -> None:
         summary.influence(top=0)
 
 
+@pytest.mark.connect
 @pytest.mark.connect_slice
 def test_vectors_dependent_columns_and_rows_that_stand_alone(spark: SparkSession) -> None:
     """A flag of a single row would give it leverage 1: without it nothing tells the coefficient."""
