@@ -23,6 +23,33 @@ from sparklr.solvers import Answer, Query, Reason, Solution, Solver, solve_symme
 IN_MEMORY, ELSEWHERE = 1e-7, 1e-3
 
 
+def with_last_gradient(solver: Solver, problem: Problem) -> Solver:
+    """Return the solution of a solver with the answer at its point, if that is still at hand.
+
+    Takes no further query. A solver ends at the lowest point that it has seen or at the last one,
+    so of all answers these two are kept.
+    """
+    l1 = problem.penalty.l1
+    lowest, last = np.inf, None
+    best: tuple[Array, Answer] | None = None
+    query = next(solver)
+    while True:
+        answer = yield query
+        if answer.gradient is not None and answer.finite:
+            last = query.point, Answer(answer.value, answer.gradient)
+            total = answer.value + float(l1 @ np.abs(query.point))
+            if total <= lowest:
+                lowest, best = total, last
+        try:
+            query = solver.send(answer)
+        except StopIteration as finished:
+            solution: Solution = finished.value
+            break
+    known = [its for its in (best, last) if its is not None]
+    found = next((there for point, there in known if point is solution.point), None)
+    return replace(solution, last=found)
+
+
 def with_last_hessian(solver: Solver, problem: Problem, passes: Passes, most: int) -> Solver:
     """Return the solution of a solver with the answer of order 2 at its point.
 

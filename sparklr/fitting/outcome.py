@@ -38,8 +38,8 @@ class Fit:
     loss: float  # at the end, without penalty
     size: int = 0  # the number of coordinates that the solver sought
     information: Information | None = None  # at the end, if the spec asks for it
-    certificate: Certificate | None = None  # likewise
-    separation: Separation | None = None  # likewise, if it was looked for
+    certificate: Certificate | None = None  # if the solver knew the gradient at the end
+    separation: Separation | None = None  # if it was looked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -73,7 +73,7 @@ class FitReport:
     information : Information, optional
         What the rows tell of the coefficients, if the fit was made with inference.
     certificate : Certificate, optional
-        How near the fit is to its optimum, likewise.
+        How near the fit is to its optimum, as far as the last answer tells.
     separation : Separation, optional
         Whether the rows are separated, if it was looked for.
     """

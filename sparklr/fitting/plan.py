@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.at_infinity import SeparationWatch
-from sparklr.fitting.certificate import certify
+from sparklr.fitting.certificate import certificate_of, certify
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
@@ -23,7 +23,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
-from sparklr.fitting.last_hessian import with_last_hessian
+from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
@@ -197,10 +197,7 @@ class _Members(Generic[Key]):
         """Run solvers in lockstep until all have stopped."""
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
-        solvers = {
-            key: self._with_last_hessian(key, its) if self._problems[key].spec.inference else its
-            for key, its in solvers.items()
-        }
+        solvers = {key: self._with_last_answer(key, its) for key, its in solvers.items()}
         solutions, count = run_solvers(
             solvers, self._problems, self._passes, self._budget, self._report
         )
@@ -209,19 +206,16 @@ class _Members(Generic[Key]):
             problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
             fit = _fit_of(problem, method, solution, kept)
-            if solution.last is not None and solution.last.finite:
-                information = problem.information(solution.point, solution.last)
-                information = replace(information, rank_before=watch.rank if watch else 0)
-                certificate = certify(information, self._passes.moments)
-                fit = replace(fit, information=information, certificate=certificate)
+            fit = _certified(fit, problem, solution, self._passes.moments, watch)
             if watch is not None and watch.found is not None:
-                fit = replace(fit, separation=watch.found)
                 self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
-    def _with_last_hessian(self, key: Key, solver: Solver) -> Solver:
+    def _with_last_answer(self, key: Key, solver: Solver) -> Solver:
         problem = self._problems[key]
+        if not problem.spec.inference:
+            return with_last_gradient(solver, problem)
         return with_last_hessian(solver, problem, self._passes, problem.spec.maxIter)
 
     def _keeps(self, problem: Problem) -> bool:
@@ -326,3 +320,23 @@ def _fit_of(
         size=problem.size,
         precondition=kept,
     )
+
+
+def _certified(
+    fit: Fit, problem: Problem, solution: Solution, moments: Moments, watch: SeparationWatch | None
+) -> Fit:
+    """Return the fit with its certificate and what else is known of it.
+
+    That is the information if the fit has the Hessian, and the separation if one was looked for.
+    """
+    fit = fit if watch is None else replace(fit, separation=watch.found)
+    point, last = solution.point, solution.last
+    if last is None or not last.finite:
+        return fit
+    known = certificate_of(problem, point, last)
+    if last.hessian is None:
+        return replace(fit, certificate=known)
+    information = problem.information(point, last)
+    information = replace(information, rank_before=watch.rank if watch else 0)
+    certificate = replace(certify(information, moments), dualityGap=known.dualityGap)
+    return replace(fit, information=information, certificate=certificate)

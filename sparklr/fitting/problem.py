@@ -186,8 +186,7 @@ class Problem:
         penalty = self.weight * self.penalty.l2
         hessian = self.weight * answer.second()
         hessian[np.diag_indices_from(hessian)] -= penalty
-        pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
-        gradient = self.weight * (answer.first() - self.penalty.l2 * point - pull)
+        gradient = self.weight * self.loss_gradient(point, answer)
         slope = pseudo_gradient(point, answer.first(), self.penalty.l1, self.box)
         free = (self.penalty.l1 == 0) | (point != 0)
         if self.box is not None:
@@ -202,6 +201,11 @@ class Problem:
             self.scaling,
             self.weight,
         )
+
+    def loss_gradient(self, point: Array, answer: Answer) -> Array:
+        """Return the gradient of the mean loss, without penalty and gauge."""
+        pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
+        return answer.first() - self.penalty.l2 * point - pull
 
     def whole_curvature(self, query: Query, sums: Sums, seen: Moments) -> Array:
         """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.

@@ -8,7 +8,8 @@ estimated, and G clusters:
     CR0, CR1    V M V, G / (G - 1)       clusters are independent
     debiased    V, at b + V s            the score s is that of the likelihood without the penalty
 
-n is the sum of the weights if they are counts, and else the number of rows.
+n is the sum of the weights if they are counts, and else the number of rows. Student's t has n - k
+or G - 1 degrees of freedom: with clusters by default, otherwise with smallSample=True.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
 from sparklr.display.pages import FittedParams
+from sparklr.display.tables import amount
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
@@ -59,6 +61,7 @@ class Options:
     level: float
     referenceClass: int | None
     method: str = "wald"
+    smallSample: bool | None = None
 
     def __post_init__(self) -> None:
         if self.covariance not in COVARIANCES:
@@ -86,6 +89,12 @@ class Options:
                 f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
                 "has intervals of its own, which assume that the model is right."
             )
+        if self.smallSample and (self.covariance == "debiased" or self.method == "profile"):
+            raise ValueError(
+                "smallSample=True takes Student's t in the place of the normal distribution, which "
+                "covariance='debiased' and method='profile' do not have: the former is for many "
+                "more rows than coefficients, the latter compares likelihoods."
+            )
         check_level(self.level)
 
     @property
@@ -94,6 +103,19 @@ class Options:
         if self.covariance not in ROBUST:
             return None
         return 1 if self.weights == "frequency" else 2
+
+    def degrees(self, own: float) -> float:
+        """Return the degrees of freedom of Student's t; infinite for the normal distribution.
+
+        own : n - k, or with clusters G - 1
+        """
+        t = self.clusterCol is not None if self.smallSample is None else self.smallSample
+        if t and own <= 0:
+            raise InvalidValueError(
+                f"smallSample=True needs more rows than coefficients, but {own:g} degrees of "
+                "freedom are left for Student's t."
+            )
+        return own if t else np.inf
 
 
 def infer(
@@ -112,7 +134,7 @@ def infer(
     if kept is not None:
         layout = layout.separated(separation)
         if options.method == "wald":
-            return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
+            return _inference(layout, kept, None, _by_model(options, kept), dataset)
     params = cast(LogisticRegressionParams, model)
     with open_rows(dataset, params, model.numbers) as rows:
         read = rows.read(options.power)
@@ -136,7 +158,7 @@ def infer(
             assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
             return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
-            return _inference(layout, information, None, _assumed(options, MODEL), dataset)
+            return _inference(layout, information, None, _by_model(options, information), dataset)
         products, assumed = _robust(rows, read, options, dataset, params)
         inner = information.inverse @ products @ information.inverse
         return _inference(layout, information, inner, assumed, dataset)
@@ -158,15 +180,25 @@ def _robust(
                 f"Column '{name}' has {groups} cluster, but at least 2 are needed."
             )
         factor = groups / (groups - 1) if options.covariance == "CR1" else 1.0
-        words = f"clustered by '{name}', {groups:,} clusters; Student's t"
-        return factor * products, _assumed(options, words, degrees=groups - 1)
+        words = f"clustered by '{name}', {groups:,} clusters"
+        return factor * products, _assumed(options, words, options.degrees(groups - 1))
     moments = rows.passes.moments
     units = moments.weight if options.power == 1 else moments.rows
-    factor = units / (units - read.information.rank) if options.covariance == "HC1" else 1.0
-    return factor * read.products, _assumed(options, "robust to a wrong model")
+    degrees = units - read.information.rank
+    factor = units / degrees if options.covariance == "HC1" else 1.0
+    words = "robust to a wrong model"
+    return factor * read.products, _assumed(options, words, options.degrees(degrees))
+
+
+def _by_model(options: Options, information: Information) -> Assumptions:
+    return _assumed(options, MODEL, options.degrees(information.weight - information.rank))
 
 
 def _assumed(options: Options, words: str, degrees: float = np.inf) -> Assumptions:
+    if np.isfinite(degrees):
+        words += f"; Student's t on {amount(degrees)} degrees of freedom"
+    elif options.clusterCol is not None:
+        words += "; normal distribution"
     meaning = {"frequency": "weights as counts", "probability": "weights as probabilities"}
     text = f"{options.covariance}: {words}; {meaning[options.weights]}"
     return Assumptions(options.covariance, text, options.level, degrees)
@@ -186,7 +218,10 @@ def _inference(
     if layout.endless is not None:
         endless = layout.endless.ravel()
         covariance[endless] = covariance[:, endless] = np.nan
-    return Inference(layout, covariance, assumed, frame_of(dataset))
+    scaling = information.scaling
+    deviation = np.zeros(scaling.features)
+    deviation[scaling.active] = scaling.deviation
+    return Inference(layout, covariance, assumed, frame_of(dataset), deviation)
 
 
 def _layout(

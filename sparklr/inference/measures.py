@@ -104,8 +104,10 @@ class FitMeasures:
 
         Parameters
         ----------
-        kind : {"mcfadden", "cox-snell", "nagelkerke"}
-            1 - D/D0; 1 - exp((D - D0)/W); the latter divided by its largest value.
+        kind : {"mcfadden", "cox-snell", "nagelkerke", "tjur"}
+            1 - D/D0; 1 - exp((D - D0)/W); the latter divided by its largest value; the mean
+            probability of label 1 among the rows with label 1, less that among the rows with
+            label 0, for two classes, from the job that makes the ROC curve.
 
         Returns
         -------
@@ -118,6 +120,7 @@ class FitMeasures:
             "mcfadden": lambda: 1 - self.deviance / null,
             "cox-snell": lambda: float(cox_snell),
             "nagelkerke": lambda: float(cox_snell / -np.expm1(-null / weight)),
+            "tjur": self._tjur,
         }
         if kind not in measures:
             raise ValueError(f"kind must be one of {', '.join(measures)}, but got '{kind}'.")
@@ -133,6 +136,12 @@ class FitMeasures:
         """
         self._refuse("likelihoodRatioTest")
         return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
+
+    def _tjur(self) -> float:
+        """Return what binary summaries have."""
+        raise InvalidValueError(
+            "pseudoR2('tjur') is for two classes. Use 'mcfadden', 'cox-snell' or 'nagelkerke'."
+        )
 
     @property
     def _null_rank(self) -> int:

@@ -25,6 +25,7 @@ class InferenceOnRows:
         level: float = 0.95,
         referenceClass: int | None = None,
         method: str = "wald",
+        smallSample: bool | None = None,
     ) -> Inference:
         """Return standard errors, tests and intervals from the rows that the model was fitted on.
 
@@ -47,6 +48,9 @@ class InferenceOnRows:
         method : {"wald", "profile"}
             Intervals from the standard errors, or from the likelihood itself, which are better with
             few rows and near separation: all limits together take a few readings of the rows.
+        smallSample : bool, optional
+            Whether p-values and intervals are by Student's t, on n - rank degrees of freedom or,
+            with clusters, on G - 1; else by the normal distribution. By default only with clusters.
 
         Returns
         -------
@@ -54,5 +58,7 @@ class InferenceOnRows:
             The errors, tests and intervals; `print` shows them.
         """
         check_frame(frame_of(dataset))
-        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
+        options = Options(
+            covariance, clusterCol, weights, level, referenceClass, method, smallSample
+        )
         return infer(cast(FittedModel, self), dataset, options, None, None)

@@ -94,7 +94,8 @@ class CoefficientInference(FitMeasures):
         """Figures that show how near the fit is to its optimum, and how well it is determined."""
         found = self._report.certificate
         if found is None:
-            raise InvalidValueError(f"There is no certificate of this fit: {NOT_KEPT}")
+            why = self._why_no_errors or NOT_KEPT
+            raise InvalidValueError(f"There is no certificate of this fit: {why}")
         return found
 
     def waldTest(self, features: Sequence[str]) -> TestResult:
@@ -121,6 +122,7 @@ class CoefficientInference(FitMeasures):
         level: float = 0.95,
         referenceClass: int | None = None,
         method: str = "wald",
+        smallSample: bool | None = None,
     ) -> Inference:
         """Return standard errors, tests and intervals under these assumptions.
 
@@ -131,9 +133,9 @@ class CoefficientInference(FitMeasures):
         covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
             The inverse information, right if the model is; robust to a wrong model, HC1 with the
             factor n / (n - rank); robust to rows that belong together, CR1 with the factor
-            G / (G - 1) for G clusters, both with Student's t on G - 1 degrees of freedom; or, after
-            a penalised fit, that of estimates that are moved by one Newton step of the unpenalised
-            likelihood, which takes the penalty's effect out again.
+            G / (G - 1) for G clusters; or, after a penalised fit, that of estimates that are moved
+            by one Newton step of the unpenalised likelihood, which takes the penalty's effect out
+            again.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}
@@ -147,13 +149,18 @@ class CoefficientInference(FitMeasures):
         method : {"wald", "profile"}
             Intervals from the standard errors, or from the likelihood itself, which are better with
             few rows and near separation: all limits together take a few readings of the rows.
+        smallSample : bool, optional
+            Whether p-values and intervals are by Student's t, on n - rank degrees of freedom or,
+            with clusters, on G - 1; else by the normal distribution. By default only with clusters.
 
         Returns
         -------
         Inference
             The errors, tests and intervals; `print` shows them.
         """
-        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
+        options = Options(
+            covariance, clusterCol, weights, level, referenceClass, method, smallSample
+        )
         if options.covariance != "debiased":
             self._refuse("inference")
         kept = self._information if options.covariance == "model" else None

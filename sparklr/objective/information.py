@@ -145,6 +145,18 @@ class Information:
         against[:, base] -= 1
         return self._mapped(np.asarray(np.kron(against, self.of_margin), dtype=float), inner)
 
+    def root(self) -> Array:
+        """Return R (rank, p + 1) of a binomial model with R'R = V in the user's units.
+
+        |R x~|^2 is the variance of a row's margin. If the information is singular, V is one of the
+        generalised inverses, and they all agree on that.
+        """
+        pivoted, rank = self.pivoted, self.pivoted.rank
+        kept, square = pivoted.pivots[:rank], pivoted.factor[:rank, :rank]
+        # As V = D P (L L')^-1 P' D for the scale D and pivots P.
+        scaled = (self.of_margin * pivoted.scale)[:, kept].T
+        return np.asarray(solve_triangular(square, scaled, lower=True))
+
     def variances(self, derivatives: Array) -> Array:
         """Return the variances (m,) of functions with these derivatives by coefficients (m, p + 1).
 

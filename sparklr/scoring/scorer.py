@@ -63,26 +63,38 @@ class Scorer:
         self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
     ) -> pa.StructArray:
         """Return the outputs of an Arrow feature column by name, null where features are null."""
-        rows = read_features(column)
-        valid = ~rows.null
-        wrong = valid & (rows.sizes != self.features)
-        if wrong.any():
-            raise ValueError(
-                f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
-                f"{self.features}. Transform data with the same features."
-            )
-        if rows.broken.any():
-            raise ValueError(
-                "A row has a damaged sparse vector: indices must be strictly increasing, in "
-                "[0, size), one per value. Fix the step that built the vector."
-            )
-        scores = self.scores(rows.keep(valid).matrix(self.features))
-        place = None if valid.all() else pa.array(np.cumsum(valid) - 1, mask=~valid)
-        return pa.StructArray.from_arrays(
-            [_column(make(scores), place) for make in outputs.values()],
-            names=list(outputs),
-            mask=None if place is None else pa.array(~valid),
+
+        def made(matrix: Matrix) -> dict[str, Array]:
+            scores = self.scores(matrix)
+            return {name: make(scores) for name, make in outputs.items()}
+
+        return numbers_of_rows(column, self.features, made)
+
+
+def numbers_of_rows(
+    column: pa.Array, features: int, make: Callable[[Matrix], Mapping[str, Array]]
+) -> pa.StructArray:
+    """Return what is made of an Arrow feature column's rows by name, null where they are null."""
+    rows = read_features(column)
+    valid = ~rows.null
+    wrong = valid & (rows.sizes != features)
+    if wrong.any():
+        raise ValueError(
+            f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
+            f"{features}. Transform data with the same features."
         )
+    if rows.broken.any():
+        raise ValueError(
+            "A row has a damaged sparse vector: indices must be strictly increasing, in "
+            "[0, size), one per value. Fix the step that built the vector."
+        )
+    made = make(rows.keep(valid).matrix(features))
+    place = None if valid.all() else pa.array(np.cumsum(valid) - 1, mask=~valid)
+    return pa.StructArray.from_arrays(
+        [_column(values, place) for values in made.values()],
+        names=list(made),
+        mask=None if place is None else pa.array(~valid),
+    )
 
 
 class Scores:

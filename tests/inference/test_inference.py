@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from pyspark.sql import DataFrame, SparkSession
+from scipy.stats import norm
 
 from sparklr import (
     BinaryLogisticRegressionSummary,
@@ -20,10 +22,13 @@ from sparklr import (
     SeparationWarning,
 )
 from sparklr.fitting import existence
+from sparklr.inference.covariances import Options
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
-from tests.inference.references import column, data, reference
+from tests.inference.references import FOLDER, column, data, reference
 from tests.tiers import first_and_deep
+
+SMALL_SAMPLES = FOLDER / "small_samples.json"  # of make_small_samples.py
 
 
 def frame_of(spark: SparkSession, name: str) -> DataFrame:
@@ -82,8 +87,9 @@ def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> Non
         ("mcfadden", "mcfadden"),
         ("cox-snell", "cox_snell"),
         ("nagelkerke", "nagelkerke"),
+        ("tjur", "tjur"),
     ):
-        assert_allclose(summary.pseudoR2(kind), ratios[key], rtol=1e-9)
+        assert_allclose(summary.pseudoR2(kind), ratios[key], rtol=1e-9 if kind != "tjur" else 1e-6)
     test = summary.likelihoodRatioTest()
     expected = known["null_test"]
     assert_allclose(test.statistic, expected["statistic"], rtol=1e-9)
@@ -131,7 +137,37 @@ def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -
     if covariance == "CR1":
         assert_allclose(limits_of(table), clusters["cr1_t_limits"], rtol=1e-5, atol=1e-6)
         assert_allclose(table.pValue, clusters["cr1_t_p"], rtol=1e-5)
-        assert "50 clusters" in str(inference)
+        words = " ".join(str(inference).split())
+        assert "50 clusters; Student's t on 49 degrees of freedom" in words
+        both = summary.inference(covariance="CR1", clusterCol="cluster", smallSample=False)
+        assert_allclose(by_name(both, known).pValue, 2 * norm.sf(np.abs(table.zValue)))
+        single = inference.waldTest(["late"])
+        assert_allclose(single.pValue, table.pValue["late"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "birthwt"]))
+def test_small_samples_are_by_student_as_in_statsmodels(spark: SparkSession, name: str) -> None:
+    summary, known = fit_of(spark, name).summary, reference(name)
+    expected = json.loads(SMALL_SAMPLES.read_text())[name]
+    for covariance in ("model", "HC0"):
+        inference = summary.inference(covariance=covariance, smallSample=True)
+        table = by_name(inference, known)
+        assert_allclose(table.pValue, expected[covariance]["p"], rtol=1e-5)
+        assert_allclose(limits_of(table), expected[covariance]["limits"], rtol=1e-5, atol=1e-6)
+        words = " ".join(str(inference).split())
+        assert f"Student's t on {expected['degrees']:g} degrees of freedom" in words
+    test = summary.inference(smallSample=True).waldTest(["race2", "race3"])
+    assert_allclose(test.statistic, expected["race"]["statistic"], rtol=1e-6)
+    assert_allclose(test.pValue, expected["race"]["p"], rtol=1e-6)
+    normal = by_name(summary.inference(smallSample=False), known)
+    assert_allclose(normal.pValue, known["p"], rtol=1e-5)
+
+
+def test_a_small_sample_needs_more_rows_than_coefficients() -> None:
+    options = Options("model", None, "frequency", 0.95, None, smallSample=True)
+    assert options.degrees(1) == 1
+    with pytest.raises(InvalidValueError, match="0 degrees of freedom are left"):
+        options.degrees(0)
 
 
 def test_classes_are_compared_with_the_one_that_is_named(spark: SparkSession) -> None:
@@ -148,6 +184,8 @@ def test_classes_are_compared_with_the_one_that_is_named(spark: SparkSession) ->
     assert_allclose(summary.aic, known["aic"], rtol=1e-12)
     with pytest.raises(InvalidValueError, match="coefficientTable"):
         _ = summary.pValues
+    with pytest.raises(InvalidValueError, match="is for two classes"):
+        summary.pseudoR2("tjur")
 
 
 def test_a_category_is_tested_as_a_whole(spark: SparkSession) -> None:
@@ -260,6 +298,8 @@ def test_what_makes_no_sense_is_refused(spark: SparkSession) -> None:
         {"level": 95},
         {"referenceClass": 1},
         {"method": "exact"},
+        {"smallSample": True, "covariance": "debiased"},
+        {"smallSample": True, "method": "profile"},
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             summary.inference(**wrong)
@@ -276,7 +316,15 @@ def test_the_page_has_the_table(spark: SparkSession) -> None:
 def test_a_forest_plot_has_a_row_per_feature(spark: SparkSession) -> None:
     axes = fit_of(spark, "birthwt").summary.inference(level=0.9).plot_forest()
     assert [its.get_text() for its in axes.get_yticklabels()] == list(data("birthwt").names)
-    assert "90% intervals" in axes.get_xlabel()
+    assert "per unit, with 90% intervals" in axes.get_xlabel()
+    scaled = fit_of(spark, "birthwt").summary.inference().plot_forest(per="deviation")
+    known, lwt = reference("birthwt"), list(data("birthwt").names).index("lwt")
+    deviation = data("birthwt").matrix[:, lwt].std(ddof=1)
+    lower, upper = np.exp(deviation * np.array(known["wald_limits"][lwt]))
+    assert f"[{lower:.3g}, {upper:.3g}]" in scaled.texts[lwt].get_text()
+    assert "per standard deviation" in scaled.get_xlabel()
+    with pytest.raises(ValueError, match="per must be one of unit, deviation"):
+        fit_of(spark, "birthwt").summary.inference().plot_forest(per="row")
     assert any("[1.5" in its.get_text() or "[1.3" in its.get_text() for its in axes.texts)
 
 
@@ -342,6 +390,19 @@ def test_overlapping_rows_are_proved_to_overlap(spark: SparkSession) -> None:
     assert summary.certificate.estimateExists
     assert summary.certificate.kktResidual < 1e-7
     assert summary.certificate.newtonDecrement < 1e-5
+    assert summary.certificate.dualityGap is None
+    assert summary.conditionNumber == summary.certificate.conditionNumber < 10
+
+
+def test_a_penalised_fit_has_a_certificate_too(spark: SparkSession) -> None:
+    summary = fit_of(spark, "birthwt", regParam=0.01, elasticNetParam=0.5).summary
+    certificate = summary.certificate
+    assert certificate.kktResidual < 1e-5
+    assert certificate.dualityGap is not None
+    assert certificate.dualityGap < 1e-3
+    assert not certificate.estimateExists
+    with pytest.raises(InvalidValueError, match=r"conditionNumber.*regParam=0\.01"):
+        _ = summary.conditionNumber
 
 
 def test_a_dependent_column_is_named(spark: SparkSession) -> None:
