@@ -109,6 +109,7 @@ FOREIGN_PRIVATE = {
     "_replace": "a NamedTuple's public method",
     "_jvm": "Spark's JVM",
     "_jdf": "a frame in the JVM",
+    "_jc": "a column in the JVM",
     "_jsc": "the context in the JVM",
     "_jsparkSession": "the session in the JVM",
     "_gateway": "how threads are told apart in the JVM",
