@@ -85,39 +85,32 @@ def training_rows(
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
-    columns = [
-        features.for_arrow.alias("features"),
-        label.column.cast("double").alias("label"),
-    ]
+    columns = {"label": label.column.cast("double")}
     weight = find_weight(dataset, params)
     if weight is not None:
-        columns.append(weight.column.cast("double").alias("weight"))
+        columns["weight"] = weight.column.cast("double")
     if fold is not None:
-        columns.append(fold.cast("double").alias("fold"))
-    columns += [column.alias(name) for name, column in (extra or {}).items()]
+        columns["fold"] = fold.cast("double")
+    columns.update(extra or {})
     names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
-    frame = _as_bytes(dataset, features, columns)
+    frame = _select(dataset, features, columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
 
 
-def _as_bytes(dataset: DataFrame, features: Features, columns: Sequence[Column]) -> DataFrame:
-    """Select columns, of which the features are the first, as bytes where that is possible."""
-    session, others = dataset.sparkSession, columns[1:]
+def _select(dataset: DataFrame, features: Features, others: Mapping[str, Column]) -> DataFrame:
+    """Select the features, as bytes where that is possible, and other columns by their names."""
+    session, columns = dataset.sparkSession, [its.alias(name) for name, its in others.items()]
+    frame = dataset.select(features.for_arrow.alias("features"), *columns)
+    quick: Column | None = None
     if features.vectors:
-        quick, frame = ARRAY_BYTES.vectors(session), dataset.select(*columns)
-    elif features.paths:
-        quick = ARRAY_BYTES.arrays(session)
-        if quick is not None:
-            # A null has no bytes of its own, so it goes as NaN, in a row that is not whole.
-            filled = (f"coalesce(cast({path} as double), double('NaN'))" for path in features.paths)
-            array = F.expr(f"array({', '.join(filled)})").alias("features")
-            frame = dataset.select(array, *others, features.present.alias("whole"))
-    else:  # an array of the user's may have nulls
-        quick = None
-    if quick is None:
-        return dataset.select(*columns)
-    return frame.select(quick, *(name for name in frame.columns[1:] if name != "whole"))
+        quick = ARRAY_BYTES.vectors(session)
+    elif features.paths and (quick := ARRAY_BYTES.arrays(session)) is not None:
+        # A null has no bytes of its own, so it goes as NaN, in a row that is not whole.
+        filled = (f"coalesce(cast({path} as double), double('NaN'))" for path in features.paths)
+        array = F.expr(f"array({', '.join(filled)})").alias("features")
+        frame = dataset.select(array, features.present.alias("whole"), *columns)
+    return frame if quick is None else frame.select(quick, *others)
 
 
 def check_frame(dataset: object) -> None:
