@@ -28,6 +28,7 @@ from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
+from sparklr.fitting.scores import ScoreProducts
 from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
@@ -35,7 +36,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
-from sparklr.solvers import Preconditioner, Solution, Solver, Stop
+from sparklr.solvers import Preconditioner, Query, Solution, Solver, Stop
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -209,8 +210,16 @@ class _Members(Generic[Key]):
                 information = problem.information(solution.point, solution.last)
                 certificate = certify(information, self._passes.moments)
                 fit = replace(fit, information=information, certificate=certificate)
+                if problem.factors is not None and problem.spec.regParam == 0:
+                    fit = replace(fit, products=self._score_products(problem, solution.point))
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
+
+    def _score_products(self, problem: Problem, point: Array) -> Array:
+        """Read the rows once more for robust errors, the only ones with weights by class."""
+        self.readings += 1
+        reading = ScoreProducts(problem.probe(Query(point, 1)), 1)
+        return problem.scaling.hessian(self._passes.read(reading))
 
     def _with_last_hessian(self, key: Key, solver: Solver) -> Solver:
         problem = self._problems[key]
@@ -244,7 +253,7 @@ class _Members(Generic[Key]):
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            plain = spec.initial is None and problem.start_value() is not None
+            plain = spec.initial is None and problem.starts_at_zero
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
@@ -253,7 +262,7 @@ class _Members(Generic[Key]):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
-                problems[key] = problem.on_weight(sample.total_weight)
+                problems[key] = problem.on_rows(sample)
                 precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
@@ -271,7 +280,7 @@ class _Members(Generic[Key]):
         )
         make = make_solver(problem, method, precondition)
         stop = stop_with(problem, method, self._conditions[key], stop)
-        if warm is None or value is None:
+        if warm is None:
             return make(start, stop)
         return warm_started(problem, make, warm, value, stop)
 

@@ -38,7 +38,7 @@ class SampleCurvature:
 
     def __init__(self, sample: Block) -> None:
         self._sample = sample
-        self._sums: dict[tuple[int, bytes, bytes], Array] = {}
+        self._sums: dict[tuple[int, bytes, bytes, bytes], Array] = {}
 
     def precondition(
         self,
@@ -89,7 +89,8 @@ class SampleCurvature:
         if whole:
             return problem.whole_curvature(point, rows, seen)
         probe = problem.probe(Query(point, 2))
-        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes()
+        factors = b"" if probe.factors is None else probe.factors.tobytes()
+        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes(), factors
         if key not in self._sums:
             self._sums[key] = problem.margin_sums(probe, rows)
         return problem.margin_curvatures(self._sums[key], seen)

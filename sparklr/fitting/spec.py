@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
+from sparklr.objective.class_weights import ClassWeights
 from sparklr.objective.families import Family
 from sparklr.solvers.methods import SolverName
 
@@ -24,4 +25,5 @@ class Spec:
     solver: SolverName = "auto"
     bounds: Bounds | None = None
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
+    class_weights: ClassWeights | None = None
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

@@ -8,7 +8,9 @@ estimated, and G clusters:
     CR0, CR1    V M V, G / (G - 1)       clusters are independent
     debiased    V, at b + V s            the score s is that of the likelihood without the penalty
 
-n is the sum of the weights if they are counts, and else the number of rows.
+n is the sum of the weights if they are counts, and else the number of rows. Factors of the weights
+by class are no counts: they make the information a lie, so there are robust covariances only, whose
+products of scores have these factors squared.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
 from sparklr.display.pages import FittedParams
+from sparklr.fitting.from_params import class_weights_of
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
@@ -33,10 +36,11 @@ from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
 ROBUST, CLUSTERED = ("HC0", "HC1"), ("CR0", "CR1")
-COVARIANCES = ("model", *ROBUST, *CLUSTERED, "debiased")
+COVARIANCES = ("auto", "model", *ROBUST, *CLUSTERED, "debiased")
 WEIGHTS = ("frequency", "probability")
 METHODS = ("wald", "profile")
 MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
+WRONG = "robust to a wrong model"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -72,7 +76,7 @@ class Options:
                 f"clusterCol={self.clusterCol!r} does not go with covariance='{self.covariance}': "
                 "CR0 and CR1 need a column of clusters, and no other covariance takes one."
             )
-        if self.weights == "probability" and self.covariance in ("model", "debiased"):
+        if self.weights == "probability" and self.covariance in ("auto", "model", "debiased"):
             raise ValueError(
                 f"weights='probability' needs a robust covariance, but got '{self.covariance}': "
                 "the information counts weights as rows. Use HC0, HC1, CR0 or CR1."
@@ -81,12 +85,30 @@ class Options:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}, but got '{self.method}'."
             )
-        if self.method == "profile" and self.covariance != "model":
+        if self.method == "profile" and self.covariance not in ("auto", "model"):
             raise ValueError(
                 f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
                 "has intervals of its own, which assume that the model is right."
             )
         check_level(self.level)
+
+    def settled(self, *, by_class: bool) -> Options:
+        """Return the options with a covariance in the place of "auto"; `by_class`: with weights."""
+        auto = self.covariance == "auto"
+        if not by_class:
+            return replace(self, covariance="model") if auto else self
+        if self.method == "profile":
+            raise InvalidValueError(
+                "method='profile' does not go with classWeights: rows that are weighed anew have "
+                "no likelihood. Use method='wald', or fit without class weights."
+            )
+        if self.covariance in ("model", "debiased"):
+            raise InvalidValueError(
+                f"covariance='{self.covariance}' does not go with classWeights: it takes the "
+                "weights for rows that were seen, and may be several times too small. Use HC0 or "
+                "another robust covariance, or fit without class weights."
+            )
+        return replace(self, covariance="HC0") if auto else self
 
 
 def infer(
@@ -95,18 +117,25 @@ def infer(
     options: Options,
     kept: Information | None,
     separation: Separation | None,
+    products: Array | None = None,
 ) -> Inference:
     """Return the inference about a model's coefficients from the rows that it was fitted on.
 
-    `kept` is the information from the fit, with what was found of separation; if it is None, the
-    rows are read.
+    `kept` is the information from the fit, with what was found of separation and, if classes have
+    weights, the products of scores; where they do not do, the rows are read.
     """
-    layout = _layout(model, options.referenceClass)
-    if kept is not None:
-        layout = layout.separated(separation)
-        if options.method == "wald":
-            return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
     params = cast(LogisticRegressionParams, model)
+    by_class = class_weights_of(params) is not None
+    options = options.settled(by_class=by_class)
+    layout = _layout(model, options.referenceClass)
+    if kept is not None and options.method == "wald":
+        if options.covariance == "model":
+            assumed = _assumed(options, MODEL)
+            return _inference(layout.separated(separation), kept, None, assumed, dataset)
+        if options.covariance == "HC0" and products is not None and options.weights == "frequency":
+            inner = kept.inverse @ products @ kept.inverse
+            assumed = _assumed(options, WRONG, by_class=True)
+            return _inference(layout.separated(separation), kept, inner, assumed, dataset)
     with open_rows(dataset, params, model.numbers) as rows:
         information = rows.information()
         step = -information.inverse @ information.gradient
@@ -151,16 +180,20 @@ def _robust(
             )
         factor = groups / (groups - 1) if options.covariance == "CR1" else 1.0
         words = f"clustered by '{options.clusterCol}', {groups:,} clusters; Student's t"
-        return factor * products, _assumed(options, words, degrees=groups - 1)
+        by_class = rows.problem.factors is not None
+        return factor * products, _assumed(options, words, groups - 1, by_class=by_class)
     products = rows.score_products(squared=not counts)
     units = moments.weight if counts else moments.rows
     factor = units / (units - information.rank) if options.covariance == "HC1" else 1.0
-    return factor * products, _assumed(options, "robust to a wrong model")
+    return factor * products, _assumed(options, WRONG, by_class=rows.problem.factors is not None)
 
 
-def _assumed(options: Options, words: str, degrees: float = np.inf) -> Assumptions:
+def _assumed(
+    options: Options, words: str, degrees: float = np.inf, *, by_class: bool = False
+) -> Assumptions:
     meaning = {"frequency": "weights as counts", "probability": "weights as probabilities"}
     text = f"{options.covariance}: {words}; {meaning[options.weights]}"
+    text += "; class weights squared" if by_class else ""
     return Assumptions(options.covariance, text, options.level, degrees)
 
 

@@ -20,14 +20,14 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from sparklr.params import LogisticRegressionParams, check_features
+from sparklr.params import LogisticRegressionParams, check_features, offset_name
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with columns features, label, perhaps weight and fold, and facts from metadata."""
+    """A frame with features, label, perhaps weight, offset and fold, and facts from metadata."""
 
     frame: DataFrame
     names: ColumnNames
@@ -90,10 +90,14 @@ def training_rows(
     weight = find_weight(dataset, params)
     if weight is not None:
         columns.append(weight.column.cast("double").alias("weight"))
+    offset = find_offset(dataset, params)
+    if offset is not None:
+        columns.append(offset.column.cast("double").alias("offset"))
     if fold is not None:
         columns.append(fold.cast("double").alias("fold"))
     columns += [column.alias(name) for name, column in (extra or {}).items()]
-    names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
+    weighted, moved = weight.name if weight else "", offset.name if offset else ""
+    names = ColumnNames(features.name, label.name, weighted, features.each, moved)
     frame = dataset.select(*columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
@@ -117,6 +121,16 @@ def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundCo
     weight = find_column(dataset, params.getWeightCol(), "weightCol")
     _check_numeric(weight, "weightCol")
     return weight
+
+
+def find_offset(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
+    """Return the column of offsets, or None if offsetCol is not set."""
+    name = offset_name(params)
+    if name is None:
+        return None
+    offset = find_column(dataset, name, "offsetCol")
+    _check_numeric(offset, "offsetCol")
+    return offset
 
 
 def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:

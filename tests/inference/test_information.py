@@ -14,7 +14,7 @@ from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.spec import Spec
 from sparklr.inference.estimates import Estimates
-from sparklr.inference.scores import ScoreProducts
+from sparklr.fitting.scores import ScoreProducts
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
 from sparklr.objective.information import Information
 from sparklr.passes.local import LocalPasses
