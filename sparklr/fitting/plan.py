@@ -33,7 +33,7 @@ from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes
+from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread
 from sparklr.solvers import Preconditioner, Query, Solution, Solver, Stop
@@ -166,9 +166,8 @@ class _Members(Generic[Key]):
             Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
         )
         problem = pose()
-        value = problem.start_value()
-        if problem.size == 0 and value is not None:
-            self.fits[key] = nothing_to_fit(problem, value)
+        if problem.size == 0:
+            self.fits[key] = nothing_to_fit(problem, self._start_value(problem))
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)
@@ -181,6 +180,15 @@ class _Members(Generic[Key]):
         self._problems[key] = problem if method.order == 2 else pose(centred=True)
         self._methods[key], self._conditions[key] = method, conditions
         self._later += 1
+
+    def _start_value(self, problem: Problem) -> float:
+        """Return the objective at the start, from a reading if it needs one."""
+        value, query = problem.start_value(), Query(problem.start(), 0)
+        if value is not None:
+            return value
+        (sums,), readings = read_round(self._passes, [problem.probe(query)], self._budget)
+        self.readings += readings
+        return problem.answer(query, sums).value
 
     def waves(self) -> Iterator[list[Key]]:
         """Return the fits to run, in groups whose solvers fit into the driver's memory."""

@@ -32,6 +32,8 @@ def frame_of(spark: SparkSession, name: str) -> DataFrame:
     table["label"] = rows.labels
     if rows.weights is not None:
         table["count"] = rows.weights
+    if known["offset"]:
+        table["moved"] = column(name, "offset")
     if known["cluster"]:
         table["cluster"] = column(name, "cluster")
     return spark.createDataFrame(table)
@@ -42,6 +44,7 @@ def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionM
         featuresCols=list(data(name).names),
         fitIntercept=reference(name)["intercept"],
         **({} if data(name).weights is None else {"weightCol": "count"}),
+        **({"offsetCol": "moved"} if reference(name)["offset"] else {}),
         **params,
     )
     return estimator.fit(frame_of(spark, name))
@@ -55,7 +58,10 @@ def by_name(inference: Any, known: Any) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "name", first_and_deep(["birthwt", "ucb", "birthwt_origin", "birthwt_weighted", "pima"], 3)
+    "name",
+    first_and_deep(
+        ["birthwt", "ucb", "pima_offset", "birthwt_origin", "birthwt_weighted", "pima"], 3
+    ),
 )
 def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)

@@ -32,18 +32,23 @@ def make_probe(rng: np.random.Generator, kind: Kind, features: int) -> Probe:
     family: Family = BINOMIAL if name == "binomial" else MULTINOMIAL
     columns = 1 if name == "binomial" else int(name.split()[1])
     coefficients = rng.normal(size=(columns, features))
-    return Probe(family, coefficients, rng.normal(size=columns), order)  # type: ignore[arg-type]
+    factors = rng.uniform(0.5, 2, max(columns, 2)) if rng.random() < 0.3 else None
+    offsets = rng.normal(size=columns)
+    return Probe(family, coefficients, offsets, order, None, factors)  # type: ignore[arg-type]
 
 
 def make_block(
     rng: np.random.Generator, rows: int, features: int, *, sparse: bool, weighted: bool
 ) -> Block:
-    """Rows with labels 0 and 1, which every loss here has."""
+    """Rows with labels 0 and 1, which every loss here has; those with weights have offsets too."""
     matrix: Matrix = rng.normal(size=(rows, features))
     if sparse:
         matrix = sp.csr_matrix(matrix * (rng.random((rows, features)) < 0.4))
     labels = rng.integers(0, 2, rows).astype(np.float64)
-    return Block(matrix, labels, rng.uniform(0.1, 3, rows) if weighted else None)
+    weights, offsets = rng.uniform(0.1, 3, rows), rng.normal(size=rows)
+    if not weighted:
+        return Block(matrix, labels, None)
+    return Block(matrix, labels, weights, row_offsets=offsets)
 
 
 def add_up(probes: list[Probe], blocks: list[Block], origin: Array | None = None) -> list[Sums]:
@@ -57,11 +62,14 @@ def plain_sums(probe: Probe, block: Block, origin: Array) -> tuple[float, Array,
     """Value, gradient and Hessian row by row, as the formulas have them."""
     dense = block.matrix.toarray() if block.sparse else block.matrix
     weights = np.ones(block.rows) if block.weights is None else block.weights
+    if probe.factors is not None:
+        weights = weights * probe.factors[block.labels.astype(int)]
+    moves = np.zeros(block.rows) if block.row_offsets is None else block.row_offsets
     columns, width = probe.margins, block.features + 1
     value, gradient = 0.0, np.zeros((columns, width))
     hessian = np.zeros((columns * width, columns * width))
-    for x, label, weight in zip(dense - origin, block.labels, weights, strict=True):
-        margins = probe.offsets + probe.coefficients @ x
+    for x, label, weight, moved in zip(dense - origin, block.labels, weights, moves, strict=True):
+        margins = probe.offsets + probe.coefficients @ x + moved
         if probe.family is BINOMIAL:
             chance = 1 / (1 + np.exp(-margins))
             value += weight * float(np.log1p(np.exp(margins[0])) - label * margins[0])
