@@ -23,7 +23,9 @@ RAW = "rawPredictionCol"
 
 def moved(scored: Scored, offset: Column, scorer: Scorer) -> Scored:
     """Return all outputs of a binomial model, from its raw predictions and the offsets."""
-    margin = vector_to_array(scored.outputs[RAW])[1] + offset.cast("double")
+    raw = scored.outputs[RAW]
+    known = raw.isNotNull() & offset.isNotNull()  # a function of vectors fails on a null
+    margin = F.when(known, vector_to_array(raw)[1] + offset.cast("double"))
     chance = 1.0 / (1.0 + F.exp(margin))
     (threshold,) = scorer.thresholds or (0.5,)
     with np.errstate(divide="ignore"):
@@ -35,7 +37,7 @@ def moved(scored: Scored, offset: Column, scorer: Scorer) -> Scored:
         "probabilityCol": array_to_vector(F.array(chance, 1.0 - chance)),
         "predictionCol": F.when(above, 1.0).otherwise(0.0),
     }
-    outputs = {param: F.when(margin.isNotNull(), column) for param, column in made.items()}
+    outputs = {param: F.when(known, column) for param, column in made.items()}
     return Scored(scored.frame, scored.helpers, outputs)
 
 

@@ -160,8 +160,7 @@ def test_the_model_without_features(spread: float, sample: int | None) -> None:
     empty = replace(rows, matrix=np.zeros((rows.rows, 0)))
     passes = CountedNulls(pass_over(rows, pieces=3, sample=sample))
     problems = [
-        Problem.of(spec, passes.moments, 2)
-        for spec in (TIGHT, replace(TIGHT, fitIntercept=False))
+        Problem.of(spec, passes.moments, 2) for spec in (TIGHT, replace(TIGHT, fitIntercept=False))
     ]
     found, readings = null_models(problems, passes)
     assert passes.readings == [2] * readings, "an intercept of each problem"

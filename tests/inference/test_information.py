@@ -14,9 +14,9 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
+from sparklr.fitting.scores import ScoreProducts
 from sparklr.fitting.spec import Spec
 from sparklr.inference.estimates import Estimates
-from sparklr.fitting.scores import ScoreProducts
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
 from sparklr.objective.information import Information
 from sparklr.passes.local import LocalPasses
