@@ -243,7 +243,7 @@ class LogisticRegressionModel(
         prediction = self._scores(value).prediction
         return prediction if is_table(value) else float(prediction[0])
 
-    def _scores(self, value: Any) -> Scores:
+    def _scores(self, value: object) -> Scores:
         offsets = read_offsets(value, offset_name(self))
         return self._scorer.scores(read_rows(value, self._numbers), offsets)
 

@@ -76,7 +76,7 @@ class Options:
                 f"clusterCol={self.clusterCol!r} does not go with covariance='{self.covariance}': "
                 "CR0 and CR1 need a column of clusters, and no other covariance takes one."
             )
-        if self.weights == "probability" and self.covariance in ("auto", "model", "debiased"):
+        if self.weights == "probability" and self.covariance in ("model", "debiased"):
             raise ValueError(
                 f"weights='probability' needs a robust covariance, but got '{self.covariance}': "
                 "the information counts weights as rows. Use HC0, HC1, CR0 or CR1."

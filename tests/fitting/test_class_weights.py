@@ -89,8 +89,10 @@ def fit_sklearn(rows: Block, **params: object) -> tuple[Array, float]:
     return made.coef_[0], float(made.intercept_[0])
 
 
-def test_balanced_is_as_in_scikit_learn() -> None:
-    rows = make_rows(4, 600, 3)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_balanced_is_as_in_scikit_learn(weighted: bool) -> None:
+    """Which counts weights too."""
+    rows = make_rows(4, 600, 3, weighted=weighted)
     rows = rows.take(np.flatnonzero((rows.labels == 0) | (np.arange(600) % 9 == 0)))
     found = fit_one(replace(TIGHT, class_weights="balanced"), pass_over(rows))
     coefficients, intercept = fit_sklearn(rows, class_weight="balanced")

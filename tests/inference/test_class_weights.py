@@ -49,7 +49,7 @@ def test_other_ways_to_the_same_errors(spark: Any, model: Any) -> None:
     frame = frame_of(spark, "rare_balanced")
     made = [
         model.inference(frame),
-        model.summary.inference(covariance="HC0", weights="probability"),
+        model.summary.inference(weights="probability"),
     ]
     for found in made:
         assert_allclose(found.coefficientStandardErrors, known, rtol=1e-6)
