@@ -186,7 +186,7 @@ def test_marginal_effects_are_those_of_r(spark: SparkSession) -> None:
     assert list(table.kind[["smoke", "age"]]) == ["difference", "derivative"]
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima"]))
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima_offset", "pima"], 2))
 def test_residuals_are_those_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)["residuals"]
     for kind in ("deviance", "pearson", "working", "response"):
@@ -208,7 +208,9 @@ def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
     assert "profile likelihood" in str(inference)
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt", "ucb", "birthwt_weighted"]))
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt", "pima_offset", "ucb", "birthwt_weighted"], 2)
+)
 def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None:
     known = reference(name)
     groups = {str(term): list(its) for term, its in known["groups"].items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,23 +33,25 @@ def make_probe(rng: np.random.Generator, kind: Kind, features: int) -> Probe:
     family: Family = BINOMIAL if name == "binomial" else MULTINOMIAL
     columns = 1 if name == "binomial" else int(name.split()[1])
     coefficients = rng.normal(size=(columns, features))
-    factors = rng.uniform(0.5, 2, max(columns, 2)) if rng.random() < 0.3 else None
-    offsets = rng.normal(size=columns)
-    return Probe(family, coefficients, offsets, order, None, factors)  # type: ignore[arg-type]
+    return Probe(family, coefficients, rng.normal(size=columns), order)  # type: ignore[arg-type]
 
 
 def make_block(
     rng: np.random.Generator, rows: int, features: int, *, sparse: bool, weighted: bool
 ) -> Block:
-    """Rows with labels 0 and 1, which every loss here has; those with weights have offsets too."""
+    """Rows with labels 0 and 1, which every loss here has."""
     matrix: Matrix = rng.normal(size=(rows, features))
     if sparse:
         matrix = sp.csr_matrix(matrix * (rng.random((rows, features)) < 0.4))
     labels = rng.integers(0, 2, rows).astype(np.float64)
-    weights, offsets = rng.uniform(0.1, 3, rows), rng.normal(size=rows)
-    if not weighted:
-        return Block(matrix, labels, None)
-    return Block(matrix, labels, weights, row_offsets=offsets)
+    return Block(matrix, labels, rng.uniform(0.1, 3, rows) if weighted else None)
+
+
+def with_more(rng: np.random.Generator, block: Block, probe: Probe) -> tuple[Block, Probe]:
+    """The rows with offsets, and the probe with factors of labels."""
+    factors = rng.uniform(0.5, 2, max(probe.margins, 2))
+    offsets = rng.normal(size=block.rows)
+    return replace(block, row_offsets=offsets), replace(probe, factors=factors)
 
 
 def add_up(probes: list[Probe], blocks: list[Block], origin: Array | None = None) -> list[Sums]:
@@ -101,6 +104,8 @@ def test_sums_are_the_formulas(
     rng = np.random.default_rng(seed)
     block = make_block(rng, 9, features, sparse=sparse, weighted=weighted)
     probe, origin = make_probe(rng, kind, features), rng.normal(size=features)
+    if seed % 2:
+        block, probe = with_more(rng, block, probe)
     for start, given_origin in ((np.zeros(features), None), (origin, origin)):
         (found,) = add_up([probe], [block], given_origin)
         value, gradient, hessian = plain_sums(probe, block, start)
@@ -209,6 +214,18 @@ def test_the_origin_saves_the_digits_of_far_features(sparse: bool, order: int) -
 
 
 @given(seed=seeds, kind=kinds)
+def test_probes_with_different_factors_stand_side_by_side(seed: int, kind: Kind) -> None:
+    rng = np.random.default_rng(seed)
+    block = make_block(rng, 30, 3, sparse=False, weighted=True)
+    probe = make_probe(rng, kind, 3)
+    moved, other = with_more(rng, block, probe)
+    probes = [probe, other, replace(other, factors=2 * other.factors)]  # type: ignore[operator]
+    for one, found in zip(probes, add_up(probes, [moved]), strict=True):
+        (alone,) = add_up([one], [moved])
+        assert_sums(found, alone)
+
+
+@given(seed=seeds, kind=kinds)
 def test_a_weight_is_as_many_rows(seed: int, kind: Kind) -> None:
     rng = np.random.default_rng(seed)
     block = make_block(rng, 12, 3, sparse=False, weighted=False)
@@ -311,6 +328,7 @@ def test_margin_hessians_are_the_diagonal_blocks(
     rng = np.random.default_rng(4)
     block = make_block(rng, 700, 6, sparse=sparse, weighted=True)
     probe = make_probe(rng, (kind, 2), 6)
+    block, probe = with_more(rng, block, probe)
     origin = rng.normal(size=6) if far else None
     (whole,) = add_up([probe], [block], origin)
     found = sums.margin_hessians(probe, block, origin)
