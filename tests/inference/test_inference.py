@@ -213,7 +213,7 @@ def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
 )
 def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None:
     known = reference(name)
-    groups = {str(term): list(its) for term, its in known["groups"].items()}
+    groups = {str(term): list(its) for term, its in dict(known["groups"]).items()}
     table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
     assert set(table.index) == set(known["drop_one"])
     for term, expected in known["drop_one"].items():
