@@ -150,7 +150,9 @@ class RowsOfModel:
             kept[:, np.flatnonzero(np.isin(scaling.active, features))] = False
             free = kept.ravel()
             inner = hessian[np.ix_(free, free)]
-            shift = np.linalg.lstsq(inner, hessian[np.ix_(free, ~free)] @ self.point[~free])[0]
+            shift = np.linalg.lstsq(
+                inner, hessian[np.ix_(free, ~free)] @ self.point[~free], rcond=None
+            )[0]
             start = self.point[free] + shift
             solver = lbfgs(start, precondition=BlockInverse(inner[None]), stop=stop)
             solvers[name] = restricted(solver, free)
