@@ -84,6 +84,7 @@ KNOW_SPARK = {
     "scoring.frame",
     "scoring.in_memory",
     "scoring.numbers",
+    "scoring.offset",
     "scoring.outputs",
     "search",
     "spark",

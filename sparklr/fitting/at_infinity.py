@@ -29,10 +29,10 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import certify
-from sparklr.fitting.existence import searches_at_once
+from sparklr.fitting.existence import all_right, searches_at_once
 from sparklr.fitting.problem import Problem
 from sparklr.passes.protocol import Passes
-from sparklr.separation.complete import complete_along, shows_complete
+from sparklr.separation.complete import complete_along
 from sparklr.separation.search import Separation, find_separation
 from sparklr.solvers import (
     Answer,
@@ -115,7 +115,7 @@ class SeparationWatch:
         problem, moments = self._problem, self._passes.moments
         family, intercept = problem.spec.family, problem.spec.fitIntercept
         classes, loss = len(problem.class_weights), problem.loss(query.point, answer.value)
-        complete = shows_complete(loss, moments)
+        complete = all_right(loss, moments, problem.spec)
         if not searches_at_once(problem.summed_size):
             fitted = np.column_stack(problem.scaling.to_coefficients(query.point))
             return complete_along(fitted, loss, moments, classes) if complete else None

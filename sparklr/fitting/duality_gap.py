@@ -33,13 +33,17 @@ from sparklr.solvers import Answer
 
 
 def duality_gap(problem: Problem, point: Array, answer: Answer) -> float | None:
-    """Return the gap at a point, in units of the objective; None without a penalty or with bounds.
+    """Return the gap at a point, in units of the objective; None where it is not known.
+
+    That is without a penalty, with bounds, with offsets, whose sums with the slopes are not read,
+    and with weights by class, with which the features' mean squares are not.
 
     answer : of order 1 or 2 at the point
     """
     l1, l2 = problem.penalty.l1, problem.penalty.l2
     penalised = (l1 > 0) | (l2 > 0)
-    if problem.box is not None or not penalised.any():
+    plain = problem.box is None and problem.factors is None
+    if not plain or problem.offset_varies or problem.offset != 0 or not penalised.any():
         return None
     gradient = problem.loss_gradient(point, answer)
     loss = problem.loss(point, answer.value + float(l1 @ np.abs(point)))

@@ -39,6 +39,8 @@ class Fit:
     size: int = 0  # the number of coordinates that the solver sought
     information: Information | None = None  # at the end, if the spec asks for it
     certificate: Certificate | None = None  # if the solver knew the gradient at the end
+    products: Array | None = None  # of scores, with the information, if classes have weights
+    null_loss: float | None = None  # without features, if rows have offsets
     separation: Separation | None = None  # if it was looked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
@@ -74,6 +76,13 @@ class FitReport:
         What the rows tell of the coefficients, if the fit was made with inference.
     certificate : Certificate, optional
         How near the fit is to its optimum, as far as the last answer tells.
+    products : array (n, n), optional
+        Sums of products of scores in the solvers' coordinates, with the information, if classes
+        have weights.
+    null_loss : float, optional
+        The mean loss without features, if rows have offsets.
+    factors : array (classes,), optional
+        The factors of the weights of each class.
     separation : Separation, optional
         Whether the rows are separated, if it was looked for.
     """
@@ -89,4 +98,12 @@ class FitReport:
     loss: float
     information: Information | None = None
     certificate: Certificate | None = None
+    products: Array | None = None
+    null_loss: float | None = None
+    factors: Array | None = None
     separation: Separation | None = None
+
+    @property
+    def weights_by_class(self) -> Array:
+        """The weight of each class, with its factor, (classes,)."""
+        return self.label_weights if self.factors is None else self.label_weights * self.factors

@@ -13,7 +13,6 @@ from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.at_infinity import SeparationWatch
-from sparklr.fitting.certificate import certificate_of, certify
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
@@ -25,18 +24,20 @@ from sparklr.fitting.choose_solver import (
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
 from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
+from sparklr.fitting.of_solution import certified, fit_of
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
+from sparklr.fitting.scores import ScoreProducts
 from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.passes.local import LocalPasses, in_pieces
-from sparklr.passes.protocol import Passes
+from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread, useful_threads
-from sparklr.solvers import Preconditioner, Solution, Solver, Stop
+from sparklr.solvers import Preconditioner, Query, Solver, Stop
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -169,9 +170,8 @@ class _Members(Generic[Key]):
             Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
         )
         problem = pose()
-        value = problem.start_value()
-        if problem.size == 0 and value is not None:
-            self.fits[key] = nothing_to_fit(problem, value)
+        if problem.size == 0:
+            self.fits[key] = nothing_to_fit(problem, self._start_value(problem))
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)
@@ -184,6 +184,15 @@ class _Members(Generic[Key]):
         self._problems[key] = problem if method.order == 2 else pose(centred=True)
         self._methods[key], self._conditions[key] = method, conditions
         self._later += 1
+
+    def _start_value(self, problem: Problem) -> float:
+        """Return the objective at the start, from a reading if it needs one."""
+        value, query = problem.start_value(), Query(problem.start(), 0)
+        if value is not None:
+            return value
+        (sums,), readings = read_round(self._passes, [problem.probe(query)], self._budget)
+        self.readings += readings
+        return problem.answer(query, sums).value
 
     def waves(self) -> Iterator[list[Key]]:
         """Return the fits to run, in groups whose solvers fit into the driver's memory."""
@@ -205,12 +214,21 @@ class _Members(Generic[Key]):
         for key, solution in solutions.items():
             problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
-            fit = _fit_of(problem, method, solution, kept)
-            fit = _certified(fit, problem, solution, self._passes.moments, watch)
+            fit = fit_of(problem, method, solution, kept)
+            fit = certified(fit, problem, solution, self._passes.moments, watch)
+            known = fit.information is not None and problem.spec.regParam == 0
+            if known and problem.factors is not None:
+                fit = replace(fit, products=self._score_products(problem, solution.point))
             if watch is not None and watch.found is not None:
                 self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
+
+    def _score_products(self, problem: Problem, point: Array) -> Array:
+        """Read the rows once more for robust errors, the only ones with weights by class."""
+        self.readings += 1
+        reading = ScoreProducts(problem.probe(Query(point, 1)), 1)
+        return problem.scaling.hessian(self._passes.read(reading))
 
     def _with_last_answer(self, key: Key, solver: Solver) -> Solver:
         problem = self._problems[key]
@@ -247,7 +265,7 @@ class _Members(Generic[Key]):
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            plain = spec.initial is None and problem.start_value() is not None
+            plain = spec.initial is None and problem.starts_at_zero
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
@@ -256,7 +274,7 @@ class _Members(Generic[Key]):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
-                problems[key] = problem.on_weight(sample.total_weight)
+                problems[key] = problem.on_rows(sample)
                 precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
@@ -277,7 +295,7 @@ class _Members(Generic[Key]):
             self._watches[key] = SeparationWatch(problem, self._passes)
             make = self._watches[key].over(make)
         stop = stop_with(problem, method, self._conditions[key], stop)
-        if warm is None or value is None:
+        if warm is None:
             return make(start, stop)
         return warm_started(problem, make, warm, value, stop)
 
@@ -303,40 +321,3 @@ class _Members(Generic[Key]):
         made = curvature.precondition(problem, method, point, whole=whole, begins=begins)
         self._preconditions[key] = made
         return made
-
-
-def _fit_of(
-    problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
-) -> Fit:
-    coefficients, intercepts = problem.coefficients(solution.point)
-    return Fit(
-        coefficients=coefficients,
-        intercepts=intercepts,
-        history=solution.history,
-        solver=method.name,
-        reason=solution.reason.value,
-        converged=solution.reason.converged,
-        loss=problem.loss(solution.point, solution.history[-1]),
-        size=problem.size,
-        precondition=kept,
-    )
-
-
-def _certified(
-    fit: Fit, problem: Problem, solution: Solution, moments: Moments, watch: SeparationWatch | None
-) -> Fit:
-    """Return the fit with its certificate and what else is known of it.
-
-    That is the information if the fit has the Hessian, and the separation if one was looked for.
-    """
-    fit = fit if watch is None else replace(fit, separation=watch.found)
-    point, last = solution.point, solution.last
-    if last is None or not last.finite:
-        return fit
-    known = certificate_of(problem, point, last)
-    if last.hessian is None:
-        return replace(fit, certificate=known)
-    information = problem.information(point, last)
-    information = replace(information, rank_before=watch.rank if watch else 0)
-    certificate = replace(certify(information, moments), dualityGap=known.dualityGap)
-    return replace(fit, information=information, certificate=certificate)

@@ -41,7 +41,7 @@ class SampleCurvature:
 
     def __init__(self, sample: Block, threads: int = 1) -> None:
         self._sample, self._threads = sample, threads
-        self._sums: dict[tuple[int, bytes, bytes], Array] = {}
+        self._sums: dict[tuple[int, bytes, bytes, bytes], Array] = {}
 
     def precondition(
         self,
@@ -93,7 +93,8 @@ class SampleCurvature:
         if whole:
             flat = self._read(DerivativeSums((probe,)), rows, problem)
             return problem.whole_curvature(Query(point, 2), Sums.of(probe, flat), seen)
-        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes()
+        factors = b"" if probe.factors is None else probe.factors.tobytes()
+        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes(), factors
         if key not in self._sums:
             self._sums[key] = self._read(MarginHessians(probe), rows, problem)
         return problem.margin_curvatures(self._sums[key], seen)

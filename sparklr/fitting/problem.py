@@ -4,8 +4,8 @@ With weights w_i of total W, in the coordinates of `Scaling`,
 
     f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
 
-and the solver adds the l1 part. Penalty and scaling are applied here, on the driver; workers only
-compute sums over rows.
+where w_i includes the factor of the row's class, and the solver adds the l1 part. Penalty and
+scaling are applied here, on the driver; workers only compute sums over rows.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.fitting.spec import Spec
+from sparklr.objective.class_weights import class_factors, total_weight
 from sparklr.objective.information import Information
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import NEAR, Scaling
 from sparklr.objective.sums import Probe, Sums
+from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
 
@@ -37,6 +39,9 @@ class Problem:
     class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
     without: int | None = None  # the fold whose rows are left out
+    factors: Array | None = None  # (K,), of the labels' weights
+    offset: float = 0.0  # the mean of the rows' offsets
+    offset_varies: bool = False
 
     @staticmethod
     def of(
@@ -69,16 +74,25 @@ class Problem:
         box = None
         if bounds is not None:
             box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
+        histogram, weight, factors = moments.histogram(spec.family.classes(margins)), None, None
+        if spec.class_weights is not None:
+            factors = class_factors(spec.class_weights, histogram)
+            histogram = histogram * factors
+            weight = float(histogram.sum())
+        varies = moments.offset_minimum < moments.offset_maximum
         return Problem(
             spec,
             scaling,
             penalty,
             _gauge(scaling, penalty, box),
             scaling.mean_squares(moments),
-            moments.weight,
-            moments.histogram(spec.family.classes(margins)),
+            moments.weight if weight is None else weight,
+            histogram,
             box,
             without,
+            factors,
+            moments.offset_mean if varies else moments.offset_minimum,
+            varies,
         )
 
     @property
@@ -91,9 +105,9 @@ class Problem:
         """The side length of the summed Hessian, which includes features that do not vary."""
         return self.scaling.margins * (self.scaling.features + 1)
 
-    def on_weight(self, weight: float) -> Problem:
-        """Return the same problem for a sample of the rows, of total weight `weight`."""
-        return replace(self, weight=weight)
+    def on_rows(self, sample: Block) -> Problem:
+        """Return the same problem for a sample of the rows."""
+        return replace(self, weight=total_weight(sample, self.factors))
 
     def start(self) -> Array:
         """Return the starting point, within the bounds: the initial model's, or else the plain."""
@@ -104,18 +118,26 @@ class Problem:
         return point if self.box is None else self.box.clip(point)
 
     def _plain_start(self) -> Array:
-        """Return zero coefficients, and intercepts that give the class shares, as in Spark."""
+        """Return zero coefficients, and intercepts that give the class shares, as in Spark.
+
+        With offsets, they do so at the mean offset.
+        """
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
             # Infinite if only one label occurs; then a finite bound clips it.
-            point[:, -1] = self.spec.family.start_intercepts(self.class_weights)
+            point[:, -1] = self.spec.family.start_intercepts(self.class_weights) - self.offset
         return point.ravel()
 
-    def null_point(self) -> Array:
-        """Return the optimum with zero coefficients: intercepts that give the class shares."""
+    def null_point(self, intercepts: Array | None = None) -> Array:
+        """Return the optimum with zero coefficients: intercepts that give the class shares.
+
+        If offsets vary, these `intercepts` (C,) are found from the rows (`null_model`).
+        """
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            point[:, -1] = self.spec.family.null_intercepts(self.class_weights / self.weight)
+            shares = self.class_weights / self.weight
+            plain = self.spec.family.null_intercepts(shares) - self.offset
+            point[:, -1] = plain if intercepts is None else intercepts
         return point.ravel()
 
     def start_value(self) -> float | None:
@@ -123,21 +145,28 @@ class Problem:
 
         It needs none where all rows have the same margins.
         """
+        if self.offset_varies or not self.starts_at_zero:
+            return None
         start = self.start()
         matrix = start.reshape(self.scaling.shape)
-        if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
-            return None
         margins = matrix[:, -1] if self.spec.fitIntercept else np.zeros(len(matrix))
         shares = self.class_weights / self.weight
-        logs = self.spec.family.log_chances(margins)
+        logs = self.spec.family.log_chances(margins + self.offset)
         return float(-(shares @ logs)) + self._gauge_at(start)[1]
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether all coefficients are zero at `start`."""
+        matrix = self.start().reshape(self.scaling.shape)
+        return not matrix[:, : len(self.scaling.active)].any() and not np.any(self.scaling.held)
 
     def start_curvature(self) -> Array:
         """Return the Hessian's diagonal at `start`, without a pass: the simplest preconditioner.
 
         There every row has the same probabilities, so the loss contributes their variance times
         the mean square of the (scaled, centred) feature. This is exact up to a relative error of
-        about 1/rows, from unbiased variances and from log1p of the class weights.
+        about 1/rows, from unbiased variances and from log1p of the class weights, if the rows have
+        neither offsets nor weights by class; else it is a rough guess.
         """
         squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
         matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
@@ -160,7 +189,8 @@ class Problem:
     def probe(self, query: Query) -> Probe:
         """Return the probe whose sums answer the query."""
         coefficients, offsets = self.scaling.to_rows(query.point)
-        return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
+        family, order = self.spec.family, query.order
+        return Probe(family, coefficients, offsets, order, self.without, self.factors)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
         """Return the answer to a query from its sums."""
@@ -212,7 +242,8 @@ class Problem:
 
         `sums` answer the query of order 2 over these rows, and `seen` are their moments.
         """
-        hessian = self.on_weight(seen.weight).answer(query, sums).second()
+        here = replace(self, weight=self._weight_of(seen))
+        hessian = here.answer(query, sums).second()
         hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, seen)
         return hessian[None]
 
@@ -224,10 +255,17 @@ class Problem:
         unseen = self._unseen(self.scaling.shape[1], seen)
         diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
         diagonal += self.gauge / self.scaling.margins
-        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / seen.weight
+        blocks = np.array([self.scaling.margin_hessian(its) for its in sums])
+        blocks /= self._weight_of(seen)
         for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
         return blocks
+
+    def _weight_of(self, seen: Moments) -> float:
+        """The weight of some rows, with the factors of the classes."""
+        if self.factors is None:
+            return seen.weight
+        return float(seen.histogram(len(self.factors)) @ self.factors)
 
     def _unseen(self, unknown: int, seen: Moments) -> Array:
         """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).

@@ -58,14 +58,17 @@ def warm_started(
     problem: Problem,
     make: Callable[[Array, Stop], Solver],
     warm: Array,
-    first: float,
+    first: float | None,
     stop: Stop,
 ) -> Solver:
     """Run a solver from `warm`, or from the plain start if its objective is not higher.
 
     The history begins with `first`, the objective at the plain start, as if the first step had
-    led from there to `warm`.
+    led from there to `warm`. If it is None, that objective would take a pass over the rows: then
+    the solver runs from `warm`, whose objective is the first.
     """
+    if first is None:
+        return (yield from make(warm, stop))
     solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
     query = next(solver)
     answer = yield query

@@ -20,7 +20,7 @@ from sparklr.fitting.cautions import (
     warn_of_labels,
     warn_of_stops,
 )
-from sparklr.fitting.existence import searches_at_once, separation_unless_proved
+from sparklr.fitting.existence import all_right, searches_at_once, separation_unless_proved
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -31,9 +31,11 @@ from sparklr.fitting.from_params import (
     with_inference,
 )
 from sparklr.fitting.largest_penalty import largest_penalty
+from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
@@ -42,7 +44,6 @@ from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, nameless, training_rows
 from sparklr.scoring.outputs import check_output_columns
-from sparklr.separation.complete import shows_complete
 from sparklr.spark.settings import round_bytes
 
 T = TypeVar("T")
@@ -144,11 +145,26 @@ class SharedFits:
             specs[at] = with_inference(spec, its, size, alone=len(self.requests) == 1)
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
+        fits = self._with_null_loss(specs, fits, classes)
         fits = {at: self._with_separation(at, specs[at], fit) for at, fit in fits.items()}
         declared, column = self._rows.classes is not None, self._rows.names.label
         warn_of_labels(self.passes.moments, classes, column, declared=declared)
         warn_of_stops(fits.values())
         return fits
+
+    def _with_null_loss(
+        self, specs: Mapping[int, Spec], fits: dict[int, Fit], classes: int
+    ) -> dict[int, Fit]:
+        """Find the loss without features where offsets decide it; fits with equal ones share it."""
+        moments = self.passes.moments
+        if moments.offset_minimum == moments.offset_maximum == 0:
+            return fits
+        alike = grouped(specs, lambda at: (specs[at].fitIntercept, specs[at].class_weights))
+        problems = [Problem.of(specs[group[0]], moments, classes) for group in alike]
+        found, readings = null_models(problems, self.passes)
+        self._readings += readings
+        known = {at: loss for group, (_, loss) in zip(alike, found, strict=True) for at in group}
+        return {at: replace(fit, null_loss=known[at]) for at, fit in fits.items()}
 
     def _with_separation(self, at: int, spec: Spec, fit: Fit) -> Fit:
         """Look for separation where a fit has neither done so nor proved that there is none."""
@@ -158,7 +174,7 @@ class SharedFits:
         error = self.requests[at].separation == "error"
         if found is None:
             fitted = np.column_stack((fit.coefficients, fit.intercepts))
-            known = certificate.estimateExists or shows_complete(fit.loss, self.passes.moments)
+            known = certificate.estimateExists or all_right(fit.loss, self.passes.moments, spec)
             if not (known or error or searches_at_once(fitted.size)):
                 warn_of_doubt(certificate.largestStep)
                 return fit

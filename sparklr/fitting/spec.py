@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
+from sparklr.objective.class_weights import ClassWeights
 from sparklr.objective.families import Family
 from sparklr.solvers.methods import SolverName
 
@@ -25,4 +26,5 @@ class Spec:
     bounds: Bounds | None = None
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
     watched: bool = False  # whether it ends early where the rows turn out to be separated
+    class_weights: ClassWeights | None = None
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

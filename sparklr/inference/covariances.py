@@ -9,7 +9,9 @@ estimated, and G clusters:
     debiased    V, at b + V s            the score s is that of the likelihood without the penalty
 
 n is the sum of the weights if they are counts, and else the number of rows. Student's t has n - k
-or G - 1 degrees of freedom: with clusters by default, otherwise with smallSample=True.
+or G - 1 degrees of freedom: with clusters by default, otherwise with smallSample=True. Factors of
+the weights by class are no counts: they make the information a lie, so there are robust covariances
+only, whose products of scores have these factors squared.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pyspark.sql import DataFrame
 from sparklr.arrays import Array
 from sparklr.display.pages import FittedParams
 from sparklr.display.tables import amount
+from sparklr.fitting.from_params import class_weights_of
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
@@ -35,10 +38,11 @@ from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
 ROBUST, CLUSTERED = ("HC0", "HC1"), ("CR0", "CR1")
-COVARIANCES = ("model", *ROBUST, *CLUSTERED, "debiased")
+COVARIANCES = ("auto", "model", *ROBUST, *CLUSTERED, "debiased")
 WEIGHTS = ("frequency", "probability")
 METHODS = ("wald", "profile")
 MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
+WRONG = "robust to a wrong model"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -84,7 +88,7 @@ class Options:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}, but got '{self.method}'."
             )
-        if self.method == "profile" and self.covariance != "model":
+        if self.method == "profile" and self.covariance not in ("auto", "model"):
             raise ValueError(
                 f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
                 "has intervals of its own, which assume that the model is right."
@@ -117,6 +121,24 @@ class Options:
             )
         return own if t else np.inf
 
+    def settled(self, *, by_class: bool) -> Options:
+        """Return the options with a covariance in the place of "auto"; `by_class`: with weights."""
+        auto = self.covariance == "auto"
+        if not by_class:
+            return replace(self, covariance="model") if auto else self
+        if self.method == "profile":
+            raise InvalidValueError(
+                "method='profile' does not go with classWeights: rows that are weighed anew have "
+                "no likelihood. Use method='wald', or fit without class weights."
+            )
+        if self.covariance in ("model", "debiased"):
+            raise InvalidValueError(
+                f"covariance='{self.covariance}' does not go with classWeights: it takes the "
+                "weights for rows that were seen, and may be several times too small. Use HC0 or "
+                "another robust covariance, or fit without class weights."
+            )
+        return replace(self, covariance="HC0") if auto else self
+
 
 def infer(
     model: FittedModel,
@@ -124,18 +146,26 @@ def infer(
     options: Options,
     kept: Information | None,
     separation: Separation | None,
+    products: Array | None = None,
 ) -> Inference:
     """Return the inference about a model's coefficients from the rows that it was fitted on.
 
-    `kept` is the information from the fit, with what was found of separation; if it is None, the
-    rows are read.
+    `kept` is the information from the fit, with what was found of separation and, if classes have
+    weights, the products of scores; where they do not do, the rows are read.
     """
-    layout = _layout(model, options.referenceClass)
-    if kept is not None:
-        layout = layout.separated(separation)
-        if options.method == "wald":
-            return _inference(layout, kept, None, _by_model(options, kept), dataset)
     params = cast(LogisticRegressionParams, model)
+    by_class = class_weights_of(params) is not None
+    options = options.settled(by_class=by_class)
+    layout = _layout(model, options.referenceClass)
+    if kept is not None and options.method == "wald":
+        if options.covariance == "model":
+            assumed = _by_model(options, kept)
+            return _inference(layout.separated(separation), kept, None, assumed, dataset)
+        plain = options.weights == "frequency" and not options.smallSample
+        if options.covariance == "HC0" and products is not None and plain:
+            inner = kept.inverse @ products @ kept.inverse
+            assumed = _assumed(options, WRONG, by_class=True)
+            return _inference(layout.separated(separation), kept, inner, assumed, dataset)
     with open_rows(dataset, params, model.numbers) as rows:
         read = rows.read(options.power)
         information = read.information
@@ -172,6 +202,7 @@ def _robust(
     params: LogisticRegressionParams,
 ) -> tuple[Array, Assumptions]:
     """Return the products of scores that a covariance is made of, and what it assumes."""
+    by_class = rows.problem.factors is not None
     if read.products is None:
         name = cast(str, options.clusterCol)  # no other robust covariance reads without products
         products, groups = rows.cluster_products(frame_of(dataset), params, name)
@@ -181,26 +212,30 @@ def _robust(
             )
         factor = groups / (groups - 1) if options.covariance == "CR1" else 1.0
         words = f"clustered by '{name}', {groups:,} clusters"
-        return factor * products, _assumed(options, words, options.degrees(groups - 1))
+        degrees = options.degrees(groups - 1)
+        return factor * products, _assumed(options, words, degrees, by_class=by_class)
     moments = rows.passes.moments
     units = moments.weight if options.power == 1 else moments.rows
-    degrees = units - read.information.rank
-    factor = units / degrees if options.covariance == "HC1" else 1.0
-    words = "robust to a wrong model"
-    return factor * read.products, _assumed(options, words, options.degrees(degrees))
+    own = units - read.information.rank
+    factor = units / own if options.covariance == "HC1" else 1.0
+    degrees = options.degrees(own)
+    return factor * read.products, _assumed(options, WRONG, degrees, by_class=by_class)
 
 
 def _by_model(options: Options, information: Information) -> Assumptions:
     return _assumed(options, MODEL, options.degrees(information.weight - information.rank))
 
 
-def _assumed(options: Options, words: str, degrees: float = np.inf) -> Assumptions:
+def _assumed(
+    options: Options, words: str, degrees: float = np.inf, *, by_class: bool = False
+) -> Assumptions:
     if np.isfinite(degrees):
         words += f"; Student's t on {amount(degrees)} degrees of freedom"
     elif options.clusterCol is not None:
         words += "; normal distribution"
     meaning = {"frequency": "weights as counts", "probability": "weights as probabilities"}
     text = f"{options.covariance}: {words}; {meaning[options.weights]}"
+    text += "; class weights squared" if by_class else ""
     return Assumptions(options.covariance, text, options.level, degrees)
 
 

@@ -58,6 +58,7 @@ class FitDiagnostics(CoefficientInference):
             by sqrt(1 - leverage)) and cooksDistance.
         """
         self._refuse("influence")
+        self._refuse_class_weights("influence")
         numbers = self._model.numbers
         if numbers.family.per_class:
             raise InvalidValueError("Influence is defined for binomial models only.")

@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 from sparklr.arrays import Array, Matrix
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
-from sparklr.rows.columns import find_column, find_features, find_weight
+from sparklr.rows.columns import find_column, find_features, find_offset, find_weight
 from sparklr.scoring.frame import check_width, with_numbers
 from sparklr.scoring.outputs import Kind
 from sparklr.scoring.scorer import numbers_of_rows
@@ -84,16 +84,18 @@ def with_influence(
     features = find_features(dataset, params)
     check_width(features, len(coefficients) - 1)
     label = find_column(dataset, params.getLabelCol(), "labelCol").column.cast("double")
-    weight = find_weight(dataset, params)
+    weight, offset = find_weight(dataset, params), find_offset(dataset, params)
     spread = Spread(coefficients, information.root())
     kinds: dict[str, Kind] = {"margin": "double", "variance": "double"}
     scored, name = with_numbers(dataset, features, spread, kinds)
     weights = F.lit(1.0) if weight is None else weight.column.cast("double")
-    known = F.col(f"{name}.margin").isNotNull() & weights.isNotNull()
+    margin = F.col(f"{name}.margin")
+    if offset is not None:
+        margin = margin + offset.column.cast("double")
+    known = margin.isNotNull() & weights.isNotNull()
     known &= label.isNotNull() & ~F.isnan(label)
-    figures = _figures(
-        F.col(f"{name}.margin"), F.col(f"{name}.variance"), label > 0.5, weights, information.rank
-    )
+    variance, rank = F.col(f"{name}.variance"), information.rank
+    figures = _figures(margin, variance, label > 0.5, weights, rank)
     added = [F.when(known, figure).alias(its) for its, figure in zip(COLUMNS, figures, strict=True)]
     return scored.select(*(F.col(_quoted(its)) for its in dataset.columns), *added)
 

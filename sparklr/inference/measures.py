@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import cast
 
 import numpy as np
+from pyspark.sql import DataFrame
 
 from sparklr.fitting.outcome import NO_SOLVER, FitReport
 from sparklr.inference.covariances import FittedModel
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.on_rows import open_rows
 from sparklr.objective.information import Information
+from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.scoring.metrics import null_deviance
 from sparklr.spark.errors import InvalidValueError
 
@@ -31,6 +35,7 @@ class FitMeasures:
 
     _model: FittedModel
     _report: FitReport
+    _dataset: DataFrame
 
     @property
     def deviance(self) -> float:
@@ -39,9 +44,14 @@ class FitMeasures:
 
     @property
     def nullDeviance(self) -> float:
-        """The deviance of a model without features, with an intercept if this model has one."""
-        intercept = self._model.getFitIntercept()
-        return null_deviance(self._report.label_weights, intercept=intercept)
+        """The deviance of a model without features, with an intercept if this model has one.
+
+        It has the offsets, if there are any.
+        """
+        report, intercept = self._report, self._model.getFitIntercept()
+        if offset_name(cast(LogisticRegressionParams, self._model)) is not None:
+            return 2 * self.weightSum * self._null_loss
+        return null_deviance(report.weights_by_class, intercept=intercept)
 
     @property
     def logLikelihood(self) -> float:
@@ -55,8 +65,8 @@ class FitMeasures:
 
     @property
     def weightSum(self) -> float:
-        """The sum of the weights; without weights, the number of rows."""
-        return float(self._report.label_weights.sum())
+        """The sum of the weights, class weights included; without weights, the number of rows."""
+        return float(self._report.weights_by_class.sum())
 
     @property
     def dispersion(self) -> float:
@@ -91,12 +101,14 @@ class FitMeasures:
     def aic(self) -> float:
         """Akaike's criterion, `deviance` + 2 `rank`."""
         self._refuse("aic")
+        self._refuse_class_weights("aic")
         return self.deviance + 2 * self.rank
 
     @property
     def bic(self) -> float:
         """The Bayesian criterion, `deviance` + log(`weightSum`) `rank`."""
         self._refuse("bic")
+        self._refuse_class_weights("bic")
         return self.deviance + float(np.log(self.weightSum)) * self.rank
 
     def pseudoR2(self, kind: str = "mcfadden") -> float:
@@ -135,6 +147,7 @@ class FitMeasures:
             statistic, degreesOfFreedom, pValue and method.
         """
         self._refuse("likelihoodRatioTest")
+        self._refuse_class_weights("likelihoodRatioTest")
         return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
 
     def _tjur(self) -> float:
@@ -161,6 +174,23 @@ class FitMeasures:
         why = self._why_no_errors
         if why is not None:
             raise InvalidValueError(f"'{what}' is not defined for this fit: {why}")
+
+    def _refuse_class_weights(self, what: str) -> None:
+        """Raise if classes have weights; `what` needs a likelihood."""
+        if self._report.factors is not None:
+            raise InvalidValueError(
+                f"'{what}' is not defined for a fit with classWeights: rows that are weighed anew "
+                "have no likelihood, and their probabilities are not those of the population. Fit "
+                "without class weights, and choose a threshold."
+            )
+
+    @cached_property
+    def _null_loss(self) -> float:
+        if self._report.null_loss is not None:
+            return self._report.null_loss
+        params = cast(LogisticRegressionParams, self._model)
+        with open_rows(self._dataset, params, self._model.numbers) as rows:
+            return rows.null_loss()
 
     @cached_property
     def _why_no_errors(self) -> str | None:

@@ -19,7 +19,7 @@ class InferenceOnRows:
         self,
         dataset: DataFrame | PackedRows,
         *,
-        covariance: str = "model",
+        covariance: str = "auto",
         clusterCol: str | None = None,
         weights: str = "frequency",
         level: float = 0.95,
@@ -35,8 +35,8 @@ class InferenceOnRows:
         ----------
         dataset : DataFrame or PackedRows
             The rows.
-        covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
-            What the standard errors assume.
+        covariance : {"auto", "model", "HC0", "HC1", "CR0", "CR1", "debiased"}
+            What the standard errors assume; "auto": the model's, or HC0 with class weights.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}

@@ -18,18 +18,19 @@ from scipy.stats import chi2
 from sparklr.arrays import MEGABYTE, Array, IntArray
 from sparklr.fitting.certificate import certify
 from sparklr.fitting.existence import separation_unless_proved
-from sparklr.fitting.from_params import Request
+from sparklr.fitting.from_params import Request, check_offset, class_weights_of
+from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Round
 from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
+from sparklr.fitting.scores import DerivativesAndProducts
 from sparklr.fitting.shared import open_shared_fits
 from sparklr.fitting.spec import Spec
 from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
 from sparklr.inference.effects import Effects, EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
-from sparklr.inference.scores import DerivativesAndProducts
 from sparklr.objective.information import Information, Pivoted
 from sparklr.params import LogisticRegressionParams
 from sparklr.passes.protocol import Passes, read_round
@@ -79,6 +80,11 @@ class RowsOfModel:
         answer = problem.answer(query, sums)
         loss = problem.loss(self.point, answer.value)
         return ReadRows(problem.information(self.point, answer), loss, products)
+
+    def null_loss(self) -> float:
+        """Return the mean loss without features, from a few readings."""
+        ((_, loss),), _ = null_models([self.problem], self.passes)
+        return loss
 
     def separation(self, information: Information, loss: float) -> Separation | None:
         """Look for separation, unless the information proves that there is none.
@@ -168,7 +174,9 @@ class RowsOfModel:
             kept[:, np.flatnonzero(np.isin(scaling.active, features))] = False
             free = kept.ravel()
             inner = hessian[np.ix_(free, free)]
-            shift = np.linalg.lstsq(inner, hessian[np.ix_(free, ~free)] @ self.point[~free])[0]
+            shift = np.linalg.lstsq(
+                inner, hessian[np.ix_(free, ~free)] @ self.point[~free], rcond=None
+            )[0]
             start = self.point[free] + shift
             solver = lbfgs(start, precondition=BlockInverse(inner[None]), stop=stop)
             solvers[name] = restricted(solver, free)
@@ -191,7 +199,7 @@ class RowsOfModel:
             )
         coefficients, offsets = self.problem.scaling.to_rows(self.point)
         family, origin = self.problem.spec.family, self.problem.scaling.origin
-        task = ClusterSums(family, coefficients, offsets, origin)
+        task = ClusterSums(family, coefficients, offsets, origin, self.problem.factors)
         sums = frame.mapInArrow(task, PARTIAL)
         by_cluster = sums.repartition("cluster").sortWithinPartitions("cluster")
         table = collect_arrow(by_cluster.mapInArrow(products_of_sums, PRODUCTS))
@@ -207,6 +215,7 @@ def open_rows(
     dataset: DataFrame | PackedRows, params: LogisticRegressionParams, numbers: ModelNumbers
 ) -> Iterator[RowsOfModel]:
     """Pack a frame for a model with these Params and numbers."""
+    check_offset(params, numbers.family)
     with open_shared_fits({0: Request(params)}, dataset, stage=_nothing, watch=_nothing) as shared:
         moments, classes = shared.passes.moments, numbers.classes
         if moments.features != numbers.features or moments.labels[-1] >= max(classes, 2):
@@ -215,7 +224,11 @@ def open_rows(
                 f"{moments.labels[-1]:g}, but the model has {numbers.features} features and "
                 f"{classes} classes."
             )
-        spec = Spec(numbers.family, fitIntercept=params.getFitIntercept())
+        spec = Spec(
+            numbers.family,
+            fitIntercept=params.getFitIntercept(),
+            class_weights=class_weights_of(params),
+        )
         problem = Problem.of(spec, moments, classes)
         yield RowsOfModel(problem, problem.point_of(*numbers.arrays), shared.passes)
 

@@ -39,8 +39,6 @@ class CoefficientInference(FitMeasures):
     refused, since the penalty moves the estimates by more than they say.
     """
 
-    _dataset: DataFrame
-
     if TYPE_CHECKING:  # a summary has these
 
         @property
@@ -116,7 +114,7 @@ class CoefficientInference(FitMeasures):
     def inference(
         self,
         *,
-        covariance: str = "model",
+        covariance: str = "auto",
         clusterCol: str | None = None,
         weights: str = "frequency",
         level: float = 0.95,
@@ -126,16 +124,17 @@ class CoefficientInference(FitMeasures):
     ) -> Inference:
         """Return standard errors, tests and intervals under these assumptions.
 
-        All but the model's covariance read the rows of the fit again.
+        All but the default covariance read the rows of the fit again.
 
         Parameters
         ----------
-        covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
-            The inverse information, right if the model is; robust to a wrong model, HC1 with the
-            factor n / (n - rank); robust to rows that belong together, CR1 with the factor
-            G / (G - 1) for G clusters; or, after a penalised fit, that of estimates that are moved
-            by one Newton step of the unpenalised likelihood, which takes the penalty's effect out
-            again.
+        covariance : {"auto", "model", "HC0", "HC1", "CR0", "CR1", "debiased"}
+            Of the model, the inverse information, right if the model is; robust to a wrong model,
+            HC1 with the factor n / (n - rank); robust to rows that belong together, CR1 with the
+            factor G / (G - 1) for G clusters; or, after a penalised fit, that of estimates that are
+            moved by one Newton step of the unpenalised likelihood, which takes the penalty's effect
+            out again. "auto" is the model's, or HC0 where classes have weights: with those the
+            model's is refused.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}
@@ -163,9 +162,9 @@ class CoefficientInference(FitMeasures):
         )
         if options.covariance != "debiased":
             self._refuse("inference")
-        kept = self._information if options.covariance == "model" else None
-        known = self._separation_so_far
-        return infer(self._model, self._dataset, options, kept, known)
+        report, known = self._report, self._separation_so_far
+        kept = None if options.covariance == "debiased" else report.information
+        return infer(self._model, self._dataset, options, kept, known, report.products)
 
     def dropOneTests(self, groups: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
         """Test each term by the likelihood ratio against the model without it.
@@ -184,6 +183,7 @@ class CoefficientInference(FitMeasures):
             A row per term: term, statistic, degreesOfFreedom, pValue.
         """
         self._refuse("dropOneTests")
+        self._refuse_class_weights("dropOneTests")
         numbers = self._model.numbers
         names = numbers.feature_names(self._model.getFeaturesCol())
         layout = Layout(np.zeros((1, len(names) + 1)), names, False, False)
@@ -223,6 +223,7 @@ class CoefficientInference(FitMeasures):
             zValue, pValue, lower, upper.
         """
         self._refuse("marginalEffects")
+        self._refuse_class_weights("marginalEffects")
         if self._model.numbers.family.per_class:
             raise InvalidValueError("Marginal effects are computed for binomial models only.")
         check_level(level)
@@ -266,6 +267,11 @@ class CoefficientInference(FitMeasures):
         if self._why_no_errors is not None:
             facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
             return Page("", tuple(facts), (), (f"No standard errors: {self._why_no_errors}",))
+        if self._report.factors is not None:
+            page = self._inference.page()
+            facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
+            facts.append(("estimates", self._existence()))
+            return Page("", (*facts, *page.facts), page.tables, page.notes)
         test = self.likelihoodRatioTest()
         degrees = f"{amount(self.degreesOfFreedom)} degrees of freedom"
         null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"

@@ -2,16 +2,17 @@
 
 A probe is a point in the coordinates of the rows, relative to the pass's origin o:
 
-    margin_ik = offset_k + coefficients_k . (x_i - o)            k = 1..C
+    margin_ik = offset_k + coefficients_k . (x_i - o) + o_i      k = 1..C
 
-The family determines the number of margins C and the loss of a row. The sums of a probe are
+for the row's own offset o_i, zero if it has none. The family determines the number of margins C and
+the loss of a row. The sums of a probe are
 
     value     sum_i w_i loss_i
     gradient  sum_i w_i d_ik [x_i - o, 1]                        (C, p + 1)
     hessian   sum_i w_i h_ikl [x_i - o, 1] [x_i - o, 1]'         (C (p + 1), C (p + 1))
 
-Probes are stacked as columns of one matrix, so that many probes take one wider product. Penalties
-and scaling do not occur here.
+A probe may give each label a factor of its weights. Probes are stacked as columns of one matrix, so
+that many probes take one wider product. Penalties and scaling do not occur here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Literal
 import numpy as np
 
 from sparklr.arrays import Array, Matrix, is_sparse
+from sparklr.objective.class_weights import weights_of
 from sparklr.objective.families import Family
 from sparklr.objective.hessians import (
     CrossProducts,
@@ -51,7 +53,8 @@ HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 class Probe:
     """A point to sum at: coefficients (C, p), offsets (C,), and the number of derivatives.
 
-    The rows of the fold `without`, if it is set, are left out.
+    The rows of the fold `without`, if it is set, are left out. Weights of rows are multiplied by
+    the factor of their label, if there are `factors` (K,).
     """
 
     family: Family
@@ -59,6 +62,7 @@ class Probe:
     offsets: Array
     order: Literal[0, 1, 2]
     without: int | None = None
+    factors: Array | None = None
 
     @property
     def margins(self) -> int:
@@ -136,8 +140,8 @@ class Stack:
             probe = self.probes[i]
             last = self.probes[groups[-1][0]] if groups else None
             alike = last is not None and (
-                (last.family, last.margins, last.order == 0)
-                == (probe.family, probe.margins, probe.order == 0)
+                (last.family, last.margins, last.order == 0, id(last.factors))
+                == (probe.family, probe.margins, probe.order == 0, id(probe.factors))
             )
             if alike:
                 groups[-1].append(i)
@@ -174,6 +178,8 @@ class Stack:
             offsets = offsets - self.origin @ self._coefficients
         margins = times_columns(rows.matrix, self._coefficients)
         margins += offsets
+        if rows.row_offsets is not None:
+            margins += rows.row_offsets[:, None]
         if self._curved and products is None:
             products = cross_products(rows.matrix)
         each = [self._add_losses(group, margins, rows, products) for group in self._groups]
@@ -193,7 +199,8 @@ class Stack:
         products: CrossProducts | None,
     ) -> Array | None:
         """Add a group's values and Hessians; return its slopes w_i d_ik, one column per margin."""
-        first, weights = self.probes[group[0]], rows.weights
+        first = self.probes[group[0]]
+        weights = weights_of(rows, first.factors)
         place = slice(self._places[group[0]].start, self._places[group[-1]].stop)
         each: Array | float = 1.0 if weights is None else weights
         terms = first.family.terms(margins[:, place], rows.labels, len(group))
@@ -264,9 +271,12 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
         matrix = matrix if origin is None else matrix - origin
         margins = times_columns(matrix, probe.coefficients.T) + probe.offsets
+        if rows.row_offsets is not None:
+            margins += rows.row_offsets[:, None]
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
-        if rows.weights is not None:
-            curvatures = curvatures * rows.weights[:, None]
+        weights = weights_of(rows, probe.factors)
+        if weights is not None:
+            curvatures = curvatures * weights[:, None]
         if not kept_sparse and width <= FEW_FEATURES < FEW_FEATURES * probe.margins:
             ones = np.column_stack((matrix, np.ones(len(matrix))))
             squares = (ones[:, :, None] * ones[:, None, :]).reshape(len(ones), -1)

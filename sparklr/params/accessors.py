@@ -137,6 +137,14 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
         """Set the column of row weights; an empty name means none."""
         return self._set(weightCol=value)
 
+    def setOffsetCol(self: E, value: str) -> E:
+        """Set the column of offsets of the log odds; an empty name means none."""
+        return self._set(offsetCol=value)
+
+    def setClassWeights(self: E, value: str | list[float]) -> E:
+        """Set the factors of weights by class: "balanced", or one positive number per class."""
+        return self._set(classWeights=value)
+
     def setAggregationDepth(self: E, value: int) -> E:
         """Set the depth of the tree that merges partial sums."""
         return self._set(aggregationDepth=value)

@@ -26,7 +26,9 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
+from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
+from sparklr.params.offset import HasOffsetCol
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -69,6 +71,8 @@ class DeclaredParams(
     HasAggregationDepth,
     HasThreshold,
     HasMaxBlockSizeInMB,
+    HasOffsetCol,
+    HasClassWeights,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
 
@@ -181,6 +185,8 @@ RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
     "weightCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "offsetCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "classWeights": ParamRule(CLASS_WEIGHTS, affects_rows=False, per_feature=False),
     "maxIter": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "regParam": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "elasticNetParam": ParamRule(UNIT, affects_rows=False, per_feature=False),

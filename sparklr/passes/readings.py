@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -258,7 +258,8 @@ class ScoredBlocks:
     def add(self, block: Block) -> None:
         """Compute the margins of a block's rows."""
         margins = held_out_margins(block, self._probes, self._origin)
-        self._blocks.append(block.with_matrix(margins).detached())
+        scored = replace(block, matrix=margins, memo=None, row_offsets=None)  # they are in them
+        self._blocks.append(scored.detached())
 
     def part(self) -> list[Block]:
         """Return the blocks so far."""
@@ -288,6 +289,8 @@ def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None
         matrix = matrix - origin
     margins = times_columns(matrix, coefficients)
     margins += offsets
+    if block.row_offsets is not None:
+        margins += block.row_offsets[:, None]
     return margins
 
 

@@ -20,7 +20,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from sparklr.params import LogisticRegressionParams, check_features
+from sparklr.params import LogisticRegressionParams, check_features, offset_name
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.array_bytes import ARRAY_BYTES
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
@@ -28,7 +28,7 @@ from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with columns features, label, perhaps weight and fold, and facts from metadata."""
+    """A frame with features, label, perhaps weight, offset and fold, and facts from metadata."""
 
     frame: DataFrame
     names: ColumnNames
@@ -89,10 +89,14 @@ def training_rows(
     weight = find_weight(dataset, params)
     if weight is not None:
         columns["weight"] = weight.column.cast("double")
+    offset = find_offset(dataset, params)
+    if offset is not None:
+        columns["offset"] = offset.column.cast("double")
     if fold is not None:
         columns["fold"] = fold.cast("double")
     columns.update(extra or {})
-    names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
+    weighted, moved = weight.name if weight else "", offset.name if offset else ""
+    names = ColumnNames(features.name, label.name, weighted, features.each, moved)
     frame = _select(dataset, features, columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
@@ -131,6 +135,16 @@ def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundCo
     weight = find_column(dataset, params.getWeightCol(), "weightCol")
     _check_numeric(weight, "weightCol")
     return weight
+
+
+def find_offset(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
+    """Return the column of offsets, or None if offsetCol is not set."""
+    name = offset_name(params)
+    if name is None:
+        return None
+    offset = find_column(dataset, name, "offsetCol")
+    _check_numeric(offset, "offsetCol")
+    return offset
 
 
 def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:

@@ -1,6 +1,8 @@
 """Predictions for rows in memory, by Spark's rules, without Spark, on the driver and in workers.
 
-margins = X B' + a,   from which the family computes raw -> probability -> prediction
+margins = X B' + a + o,   from which the family computes raw -> probability -> prediction
+
+for offsets o of the rows, if the model has offsets.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class Scorer:
     def features(self) -> int:
         return int(self.coefficients.shape[1])
 
-    def raw(self, matrix: Matrix) -> Array:
-        """Return rawPrediction for rows (n, p), dense or CSR."""
+    def raw(self, matrix: Matrix, offsets: Array | None = None) -> Array:
+        """Return rawPrediction for rows (n, p), dense or CSR, with offsets (n,)."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinite features: inf - inf, 0 * inf
             if is_sparse(self.coefficients):
                 product = (self.coefficients @ matrix.T).T
@@ -45,6 +47,7 @@ class Scorer:
             else:
                 product = matrix @ self.coefficients.T
             margins = np.asarray(product) + self.intercepts
+            margins = margins if offsets is None else margins + offsets[:, None]
         return self.family.raw(margins)
 
     def probability(self, raw: Array) -> Array:
@@ -55,9 +58,9 @@ class Scorer:
         """Return the predicted labels as doubles; probabilities are computed only if needed."""
         return self.family.prediction(raw, self.thresholds, probability)
 
-    def scores(self, matrix: Matrix) -> Scores:
-        """Return the scores of rows (n, p), dense or CSR."""
-        return Scores(self, self.raw(matrix))
+    def scores(self, matrix: Matrix, offsets: Array | None = None) -> Scores:
+        """Return the scores of rows (n, p), dense or CSR, with offsets (n,)."""
+        return Scores(self, self.raw(matrix, offsets))
 
     def score_column(
         self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]

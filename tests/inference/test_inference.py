@@ -37,6 +37,8 @@ def frame_of(spark: SparkSession, name: str) -> DataFrame:
     table["label"] = rows.labels
     if rows.weights is not None:
         table["count"] = rows.weights
+    if known["offset"]:
+        table["moved"] = column(name, "offset")
     if known["cluster"]:
         table["cluster"] = column(name, "cluster")
     return spark.createDataFrame(table)
@@ -47,6 +49,7 @@ def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionM
         featuresCols=list(data(name).names),
         fitIntercept=reference(name)["intercept"],
         **({} if data(name).weights is None else {"weightCol": "count"}),
+        **({"offsetCol": "moved"} if reference(name)["offset"] else {}),
         **params,
     )
     return estimator.fit(frame_of(spark, name))
@@ -60,7 +63,10 @@ def by_name(inference: Any, known: Any) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "name", first_and_deep(["birthwt", "ucb", "birthwt_origin", "birthwt_weighted", "pima"], 3)
+    "name",
+    first_and_deep(
+        ["birthwt", "ucb", "pima_offset", "birthwt_origin", "birthwt_weighted", "pima"], 3
+    ),
 )
 def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)
@@ -218,7 +224,7 @@ def test_marginal_effects_are_those_of_r(spark: SparkSession) -> None:
     assert list(table.kind[["smoke", "age"]]) == ["difference", "derivative"]
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima"]))
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima_offset", "pima"], 2))
 def test_residuals_are_those_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)["residuals"]
     for kind in ("deviance", "pearson", "working", "response"):
@@ -240,10 +246,12 @@ def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
     assert "profile likelihood" in str(inference)
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt", "ucb", "birthwt_weighted"]))
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt", "pima_offset", "ucb", "birthwt_weighted"], 2)
+)
 def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None:
     known = reference(name)
-    groups = {str(term): list(its) for term, its in known["groups"].items()}
+    groups = {str(term): list(its) for term, its in dict(known["groups"]).items()}
     table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
     assert set(table.index) == set(known["drop_one"])
     for term, expected in known["drop_one"].items():

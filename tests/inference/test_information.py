@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -22,19 +24,27 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
-from tests.inference.references import cases, data, reference
+from tests.inference.references import cases, column, data, reference
 from tests.separation.exact import CountedPasses
 
-# Those with an offset or class weights, of other rows, or separated, are for other tests.
-OTHERS = {"pima_offset", "rare_balanced", "pima_held_out", "endometrial", "sex2", "iris_three"}
+# Those of other rows, or separated, are for other tests.
+OTHERS = {"pima_held_out", "endometrial", "sex2", "iris_three"}
 PLAIN = [name for name in cases() if name not in OTHERS]
+
+
+def spec_of(name: str, **rest: Any) -> Spec:
+    known, classes = reference(name), int(data(name).labels.max()) + 1
+    weights: Any = "balanced" if "class_weights" in known else None
+    family, intercept = family_for(classes), known["intercept"]
+    return Spec(family, fitIntercept=intercept, class_weights=weights, **rest)
 
 
 def fit_of(name: str, solver: SolverName = "auto") -> tuple[Fit, Information, LocalPasses]:
     rows, known = data(name), reference(name)
-    block = Block(rows.matrix, rows.labels, rows.weights, 0, {})
+    offsets = column(name, "offset") if known["offset"] else None
+    block = Block(rows.matrix, rows.labels, rows.weights, 0, {}, offsets)
     passes, classes = LocalPasses.of([block], len(rows.names)), int(rows.labels.max()) + 1
-    spec = Spec(family_for(classes), fitIntercept=known["intercept"], inference=True, solver=solver)
+    spec = spec_of(name, inference=True, solver=solver)
     fit = fit_all({0: spec}, passes, classes)[0][0]
     assert fit.information is not None
     return fit, fit.information, passes
@@ -91,8 +101,7 @@ def test_robust_covariances_are_those_of_r(name: str, key: str) -> None:
     known = reference(name)[key]
     fit, information, passes = fit_of(name)
     classes = int(data(name).labels.max()) + 1
-    spec = Spec(family_for(classes), fitIntercept=reference(name)["intercept"])
-    problem = Problem.of(spec, passes.moments, classes)
+    problem = Problem.of(spec_of(name), passes.moments, classes)
     point = problem.point_of(fit.coefficients, fit.intercepts)
     counted = CountedPasses(passes)
     read = RowsOfModel(problem, point, counted).read(1 if key == "hc0" else 2)

@@ -10,7 +10,16 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "inference", "initialModel", "separation", "solver", "verbose"}
+OURS_ONLY = {
+    "classWeights",
+    "featuresCols",
+    "inference",
+    "initialModel",
+    "offsetCol",
+    "separation",
+    "solver",
+    "verbose",
+}
 
 
 def test_what_spark_lacks_is_known() -> None:
@@ -39,6 +48,8 @@ VALUES: dict[str, Any] = {
     "family": "multinomial",
     "standardization": False,
     "weightCol": "w",
+    "offsetCol": "o",
+    "classWeights": [1.0, 3.0],
     "aggregationDepth": 3,
     "maxBlockSizeInMB": 2.0,
     "featuresCol": "f",

@@ -33,6 +33,8 @@ SHARED: dict[str, Any] = {
     "probabilityCol": "chance",
     "rawPredictionCol": "raw",
     "weightCol": "w",
+    "offsetCol": "o",
+    "classWeights": [0.1 + 0.2, 1e300],
     "maxIter": 17,
     "regParam": 0.1 + 0.2,
     "elasticNetParam": 1 / 3,

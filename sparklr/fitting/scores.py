@@ -5,8 +5,9 @@ A row's score is its share of the gradient, s_i = d_ik [x_i - o, 1] for margin s
     counts          M = sum_i w_i s_i s_i'        a row stands for w_i rows like it
     probabilities   M = sum_i w_i^2 s_i s_i'      a row stands for the population it was drawn from
 
-and V M V is the covariance of estimates whose model may be wrong (White 1980), for the inverse
-information V.
+times the square of the factor of the label, if labels have factors: such a factor never says that
+a row stands for others. V M V is the covariance of estimates whose model may be wrong (White 1980),
+for the inverse information V.
 """
 
 from __future__ import annotations
@@ -126,9 +127,13 @@ class SumOfProducts:
         probe, matrix = self._reading.probe, np.asarray(rows.matrix)
         matrix = matrix if self._origin is None else matrix - self._origin
         margins = matrix @ probe.coefficients.T + probe.offsets
+        if rows.row_offsets is not None:
+            margins += rows.row_offsets[:, None]
         slopes = probe.family.terms(margins, rows.labels, 1).slopes
         if rows.weights is not None:
             slopes = slopes * (rows.weights ** (self._reading.power / 2))[:, None]
+        if probe.factors is not None:
+            slopes = slopes * probe.factors[rows.labels.astype(np.int64)][:, None]
         ones = np.column_stack((matrix, np.ones(len(matrix))))
         return np.asarray((slopes[:, :, None] * ones[:, None, :]).reshape(len(ones), -1))
 
