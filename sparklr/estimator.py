@@ -51,7 +51,7 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation` and `verbose`. A fit minimises
+    `separation`, `biasReduction` and `verbose`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -111,6 +111,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -146,6 +147,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -258,6 +260,7 @@ def model_of(
         information=fit.information,
         certificate=fit.certificate,
         separation=fit.separation,
+        penalised=fit.penalised,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

@@ -12,8 +12,9 @@ from typing import cast
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.firth import check_bias_reduction
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
-from sparklr.fitting.spec import Spec
+from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.job import NEAR_BYTES, PackSettings
@@ -70,7 +71,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
     params, initial = request.params, request.initial
     if initial is not None:
         check_initial(initial, params, margins, features)
-    return Spec(
+    spec = Spec(
         family=family,
         regParam=params.getRegParam(),
         elasticNetParam=params.getElasticNetParam(),
@@ -81,7 +82,10 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         solver=cast(SolverName, params.getSolver().lower()),  # check_params has checked the name
         bounds=read_bounds(params, margins, features),
         initial=initial,
+        biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
+    check_bias_reduction(spec, margins, features)
+    return spec
 
 
 def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> Spec:

@@ -25,6 +25,18 @@ class Round:
     residual: float  # that fit's KKT residual; nan if not known
 
 
+@dataclass(frozen=True)
+class Penalised:
+    """The logarithm of the likelihood times Jeffreys' prior, in the units of the columns.
+
+    log_likelihood : at the estimates
+    null : its maximum with all coefficients zero but the intercept, if there is one
+    """
+
+    log_likelihood: float
+    null: float
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
@@ -40,6 +52,7 @@ class Fit:
     information: Information | None = None  # at the end, if the spec asks for it
     certificate: Certificate | None = None  # likewise
     separation: Separation | None = None  # likewise, if it was looked for
+    penalised: Penalised | None = None  # likewise, by Firth's method
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -76,6 +89,8 @@ class FitReport:
         How near the fit is to its optimum, likewise.
     separation : Separation, optional
         Whether the rows are separated, if it was looked for.
+    penalised : Penalised, optional
+        The penalised likelihood, if the fit was made by Firth's method, with inference.
     """
 
     history: tuple[float, ...]
@@ -90,3 +105,4 @@ class FitReport:
     information: Information | None = None
     certificate: Certificate | None = None
     separation: Separation | None = None
+    penalised: Penalised | None = None

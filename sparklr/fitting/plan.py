@@ -22,6 +22,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
+from sparklr.fitting.firth import fit_firth
 from sparklr.fitting.last_hessian import with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.outcome import Fit, Round
@@ -77,6 +78,7 @@ def fit_all(
     for wave in group.waves():
         starts = group.sample_starts(wave)
         group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
+    group.run_firth()
     return {key: group.fits[key] for key in specs}, group.readings
 
 
@@ -135,6 +137,7 @@ def fit_without_folds(
                 for key, warm in ((key, members[key].warm) for key in wave)
             }
         )
+    group.run_firth()
     return {key: group.fits[key] for key in members}, group.readings
 
 
@@ -147,6 +150,7 @@ class _Members(Generic[Key]):
         self._passes, self._budget, self._watch = passes, budget, watch
         self._members, self._later = members, 0
         self._problems: dict[Key, Problem] = {}
+        self._reduced: dict[Key, Problem] = {}  # with Firth's method
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
@@ -157,7 +161,8 @@ class _Members(Generic[Key]):
     ) -> None:
         """Add a fit on rows with these moments; if it needs no solver, its result is set here."""
         check_solver(spec)
-        known = constant_label_fit(spec, moments, classes)
+        reduced = spec.biasReduction == "firth"
+        known = None if reduced else constant_label_fit(spec, moments, classes)
         if known is not None:
             self.fits[key] = known
             return
@@ -168,6 +173,10 @@ class _Members(Generic[Key]):
         value = problem.start_value()
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
+            return
+        if reduced:
+            self._reduced[key] = problem
+            self._later += 1
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)
@@ -211,6 +220,14 @@ class _Members(Generic[Key]):
                 fit = replace(fit, information=information, certificate=certificate)
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
+
+    def run_firth(self) -> None:
+        """Run the fits with Firth's method, whose queries are of their own kind."""
+        if self._reduced:
+            self._later -= len(self._reduced)
+            found = fit_firth(self._reduced, self._passes, self._budget, self._report)
+            self.fits |= found[0]
+            self.readings += found[1]
 
     def _with_last_hessian(self, key: Key, solver: Solver) -> Solver:
         problem = self._problems[key]

@@ -155,7 +155,7 @@ class SharedFits:
     def _with_separation(self, at: int, spec: Spec, fit: Fit, classes: int) -> Fit:
         """Look for separation where a fit without penalty has not proved that there is none."""
         request, certificate = self.requests[at], fit.certificate
-        free = spec.regParam == 0 and spec.bounds is None
+        free = spec.regParam == 0 and spec.bounds is None and spec.biasReduction == "none"
         if request.separation == "ignore" or certificate is None or not free:
             return fit
         if certificate.estimateExists:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.families import Family
 from sparklr.solvers.methods import SolverName
+
+BiasReduction: TypeAlias = Literal["none", "firth"]
 
 
 @dataclass(frozen=True)
@@ -23,5 +26,6 @@ class Spec:
     tol: float = 1e-6
     solver: SolverName = "auto"
     bounds: Bounds | None = None
+    biasReduction: BiasReduction = "none"
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

@@ -1,0 +1,120 @@
+"""Firth's method (1993): the minimum of f with Jeffreys' penalty (`jeffreys`), one query per step.
+
+    x <- x + d,    H(x) d = -W F'(x),    h_i taken at the point before x
+
+The leverages at x itself would take a second reading of the rows for each step. Those of the point
+before, with that point's curvatures *and* inverse, differ from them by less at each step, so that
+the method converges linearly: with many rows by a factor of a hundred per step and more, with few
+by two to ten. (With the curvatures of x and the inverse of the point before, it oscillates.)
+
+F at x is known exactly, since its value takes the Hessian at x only. If a step does not lower it,
+or if steps shrink slowly, as with few completely separated rows, then L-BFGS goes on from there,
+with the Hessian as its preconditioner and exact gradients, at two readings per step.
+
+Distances are measured in standard errors: square = d' H d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparklr.arrays import Array
+from sparklr.solvers.curvature import BlockInverse
+from sparklr.solvers.jeffreys import LeverageQuery, Leverages, Space, along, penalised
+from sparklr.solvers.lbfgs import lbfgs
+from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
+
+# The share of the last step's square above which steps shrink slowly.
+SLOW = 0.5
+# The last step but one may have been this much longer than the tolerance: the leverages are from
+# before it, so a short step after a long one is chance.
+TRUSTED = 1e3
+
+
+@dataclass(frozen=True, eq=False)
+class FirthSolution(Solution):
+    """A solution with its last answer, and the answer at the start."""
+
+    first: Answer | None = None
+    space: Space | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A point with its answer, the leverages there, and F."""
+
+    point: Array
+    here: Answer
+    own: Leverages
+    value: float
+
+
+def firth(
+    start: Array, *, weight: float, near: Leverages | None = None, stop: Stop = Stop()
+) -> Solver:
+    """Minimise F for rows of this total weight; the answers' gradients are those of the query.
+
+    `near` is a point that may be near the minimum, with about the leverages there. `stop.absolute`
+    is the decrease of F that is too small for a step.
+    """
+    first = yield LeverageQuery(start, order=2)
+    if not first.finite:
+        return FirthSolution(start, (first.value,), Reason.NOT_FINITE, first, first)
+    space = Space.of(first.second(), weight)
+    own = space.leverages(start, first)
+    if own is None:
+        return FirthSolution(start, (first.value,), Reason.SINGULAR, first, first)
+    place = _Place(start, first, own, space.value(first, own))
+    history = [place.value]
+    if near is not None and stop.max_steps > 0:
+        there = yield from _look(near.point, near, space)
+        if there is not None and there.value < place.value:
+            place, history = there, [place.value, there.value]
+    place, reason = yield from _quickly(place, space, history, stop)
+    if reason is not None:
+        return FirthSolution(place.point, tuple(history), reason, place.here, first, space)
+    inverse = BlockInverse(space.within(place.here.second())[None])
+    left = Stop(0.0, stop.absolute, stop.max_steps - len(history) + 1)
+    slow = lbfgs(np.zeros(space.basis.shape[1]), precondition=inverse, stop=left)
+    found = yield from penalised(along(slow, place.point, space.basis), space)
+    steps = (*history, *found.history[1:])
+    return FirthSolution(found.point, steps, found.reason, found.last, first, space)
+
+
+def _look(
+    point: Array, lent: Leverages, space: Space
+) -> Generator[Query, Answer, _Place | None]:
+    """Return a point with its answer, or None if F is not finite there."""
+    here = yield LeverageQuery(point, order=2, leverages=lent)
+    own = space.leverages(point, here)
+    return None if own is None else _Place(point, here, own, space.value(here, own))
+
+
+def _quickly(
+    place: _Place, space: Space, history: list[float], stop: Stop
+) -> Generator[Query, Answer, tuple[_Place, Reason | None]]:
+    """Take steps with the leverages of the point before, as long as they shrink; extend the history.
+
+    The reason is None if another method should go on.
+    """
+    before = np.inf
+    while True:
+        gradient = space.weight * place.here.first()
+        move = -(place.own.factor @ (place.own.factor.T @ gradient))
+        square = float(-gradient @ move)
+        limit = 2 * space.weight * stop.absolute
+        if square <= limit and before <= TRUSTED**2 * limit:
+            return place, Reason.CONVERGED
+        unseen = 2 * space.weight * ROUNDING * abs(place.value)
+        if square > SLOW * before:
+            return place, Reason.PRECISION if square <= unseen and before <= unseen else None
+        if len(history) > stop.max_steps:
+            return place, Reason.STEP_LIMIT
+        there = yield from _look(place.point + move, place.own, space)
+        if there is None or there.value > place.value + ROUNDING * abs(place.value):
+            return place, None
+        place, before = there, square
+        history.append(there.value)
