@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -26,62 +27,25 @@ from sparklr.fitting.costs import Conditions
 from sparklr.fitting.outcome import Fit, Penalised
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import Report, run_solvers
-from sparklr.fitting.spec import Spec
 from sparklr.objective.information import Information, Pivoted
 from sparklr.objective.leverages import LeverageProbe
 from sparklr.objective.sums import Probe
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import batches
-from sparklr.solvers import Query, Solution, Solver, Stop
-from sparklr.solvers.firth import FirthSolution, firth
-from sparklr.solvers.jeffreys import LeverageQuery, Leverages
-from sparklr.spark.errors import InvalidValueError
+from sparklr.solvers import Answer, Query, Reason, Solution, Solver, Stop
+from sparklr.solvers.firth import firth
+from sparklr.solvers.jeffreys import LeverageQuery, Leverages, Space
 
 log = logging.getLogger("sparklr")
 
 Key = TypeVar("Key", bound=Hashable)
 
-# A query with leverages brings a matrix of this many rows to all workers.
-MOST_REDUCED = 1_000
 # The sample's optimum is sought to this many of its standard errors.
 ROUGHLY = 1e-2
 # About so many matrices per fit are on the driver between passes, and all fits that run at once may
 # have this many times the budget of a pass.
 MATRICES, STATE_BUDGETS = 6, 4
-
-
-def check_bias_reduction(spec: Spec, margins: int | None, features: int | None) -> None:
-    """Refuse what does not go with biasReduction="firth"."""
-    if spec.biasReduction == "none":
-        return
-    if spec.family.per_class:
-        raise InvalidValueError(
-            f"biasReduction='firth' is for two classes and family='binomial', but the family is "
-            f"{spec.family}. Use biasReduction='none'."
-        )
-    if spec.regParam > 0:
-        raise InvalidValueError(
-            f"biasReduction='firth' does not go with regParam={spec.regParam:g}: it has a penalty "
-            "of its own, Jeffreys' prior. Set regParam=0, or use biasReduction='none'."
-        )
-    if spec.bounds is not None:
-        raise InvalidValueError(
-            "biasReduction='firth' cannot keep coefficients within bounds. Clear the bounds, or "
-            "use biasReduction='none'."
-        )
-    if spec.solver != "auto":
-        raise InvalidValueError(
-            f"biasReduction='firth' has a solver of its own, but solver='{spec.solver}' is set. "
-            "Use solver='auto'."
-        )
-    size = (margins or 1) * ((features or 0) + int(spec.fitIntercept))
-    if size > MOST_REDUCED:
-        raise InvalidValueError(
-            f"biasReduction='firth' is for at most {MOST_REDUCED:,} coefficients, but there are "
-            f"{size:,}: each reading takes the square of their number per row. With so many, use "
-            "a penalty (regParam above 0)."
-        )
 
 
 class FirthProblem(Problem):
@@ -103,12 +67,18 @@ class FirthProblem(Problem):
         whole = {its.name: getattr(plain, its.name) for its in fields(plain)}
         return LeverageProbe(**whole, lent_coefficients=lent[0], lent_offsets=lent[1])
 
+    def null_log_odds(self, rank: int) -> float:
+        """Return the log odds of the maximum with zero coefficients, if so many are identified."""
+        if not self.spec.fitIntercept:
+            return 0.0
+        without, with_label = self.class_weights + rank / 2
+        return float(np.log(with_label / without))
+
     def null_start(self) -> Array:
         """Return the maximum with zero coefficients, if no column depends on others."""
-        point, rank = np.zeros(self.scaling.shape), self.size
+        point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            without, with_label = self.class_weights
-            point[:, -1] = np.log((with_label + rank / 2) / (without + rank / 2))
+            point[:, -1] = self.null_log_odds(self.size)
         return point.ravel()
 
 
@@ -125,11 +95,18 @@ def fit_firth(
     ):
         some = {key: posed[key] for key in wave}
         near = _near(some, passes, len(problems), budget)
-        solvers = {key: _solver(its, near.get(key)) for key, its in some.items()}
-        solutions, count = run_solvers(solvers, some, passes, budget, report)
+        # The null model's Hessian is read along with the first step.
+        keys = {(key, null): its for key, its in some.items() for null in (True, False)}
+        solvers: dict[tuple[Key, bool], Solver] = {}
+        for key, its in some.items():
+            solvers[key, False] = _solver(its, near.get(key))
+            solvers[key, True] = _ask_once(its.null_start())
+        told = None if report is None else partial(_tell, report, len(some))
+        solutions, count = run_solvers(solvers, keys, passes, budget, told)
         readings += count
-        for key, solution in solutions.items():
-            fits[key] = _fit_of(some[key], solution, passes)
+        for key, its in some.items():
+            solution = solutions[key, False]
+            fits[key] = _fit_of(its, solution, solutions[key, True], passes)
             log.info("firth: %d steps, %s", solution.steps, solution.reason.value)
     return fits, readings
 
@@ -137,24 +114,28 @@ def fit_firth(
 def _solver(problem: FirthProblem, near: Leverages | None) -> Solver:
     spec, weight = problem.spec, problem.weight
     stop = Stop(0.0, spec.tol**2 / (2 * weight), spec.maxIter)
-    if spec.initial is not None:
-        return _from_initial(problem, stop)
-    return firth(problem.null_start(), weight=weight, near=near, stop=stop)
+    start = problem.null_start() if spec.initial is None else problem.start()
+    return firth(start, weight=weight, near=near, stop=stop)
 
 
-def _from_initial(problem: FirthProblem, stop: Stop) -> Solver:
-    """Return a solver that looks at the initial model first; the leverages there are not known."""
-    point = problem.start()
-    none = Leverages(point, np.zeros((problem.size, 0)), 0.0)
-    return firth(problem.null_start(), weight=problem.weight, near=none, stop=stop)
+def _tell(report: Report, most: int, readings: int, live: int, value: float, left: float) -> None:
+    """Report a round; null models do not count as fits."""
+    report(readings, min(live, most), value, left)
+
+
+def _ask_once(point: Array) -> Solver:
+    """Return the answer of order 2 at a point."""
+    here = yield Query(point, order=2)
+    return Solution(point, (here.value,), Reason.CONVERGED, here)
 
 
 def _near(
     problems: Mapping[Key, FirthProblem], passes: Passes, fits: int, budget: int
 ) -> dict[Key, Leverages]:
-    """Return the sample's optima, where a fit may start, with about the leverages of all rows there.
+    """Return the sample's optima where a fit may start, with about the leverages of all rows there.
 
-    All rows have so much more information as they have more weight, and a leverage is a share of it.
+    The information of all rows is about as much larger as their weight, and a leverage is a share
+    of it.
     """
     sample = passes.sample
     weight = sample.total_weight
@@ -165,23 +146,23 @@ def _near(
         if its.spec.initial is None and its.spec.maxIter > 0 and conditions[key].starts(its)
     }
     stop = Stop(0.0, ROUGHLY**2 / (2 * weight))
-    solvers = {
-        key: firth(its.null_start(), weight=weight, stop=stop) for key, its in posed.items()
-    }
+    solvers = {key: firth(its.null_start(), weight=weight, stop=stop) for key, its in posed.items()}
     local = LocalPasses((sample,), passes.moments, sample)
     solutions, _ = run_solvers(solvers, posed, local, budget)
     found: dict[Key, Leverages] = {}
     for key, its in solutions.items():
-        space = its.space if isinstance(its, FirthSolution) else None
-        own = None if space is None or its.last is None else space.leverages(its.point, its.last)
+        hessian = None if its.last is None else its.last.hessian
+        if its.last is None or hessian is None or not its.last.finite:
+            continue
+        own = Space.of(hessian, problems[key].weight).leverages(its.point, its.last)
         if own is not None:
-            shrunk = own.factor * (weight / problems[key].weight) ** 0.5
-            found[key] = replace(own, factor=shrunk)
+            found[key] = own
     return found
 
 
-def _fit_of(problem: FirthProblem, solution: Solution, passes: Passes) -> Fit:
+def _fit_of(problem: FirthProblem, solution: Solution, null: Solution, passes: Passes) -> Fit:
     coefficients, intercepts = problem.coefficients(solution.point)
+    last, weight = solution.last, problem.weight
     fit = Fit(
         coefficients=coefficients,
         intercepts=intercepts,
@@ -189,48 +170,54 @@ def _fit_of(problem: FirthProblem, solution: Solution, passes: Passes) -> Fit:
         solver="firth",
         reason=solution.reason.value,
         converged=solution.reason.converged,
-        loss=solution.last.value if solution.last is not None else np.nan,
+        loss=np.nan if last is None else last.value,
         size=problem.size,
     )
-    last, first = solution.last, getattr(solution, "first", None)
-    if last is None or first is None or not (last.finite and first.finite):
+    if last is None or null.last is None or not (last.finite and null.last.finite):
         return fit
     information = problem.information(solution.point, last)
-    both = _penalised(problem, information, -problem.weight * last.value, first.second())
-    # Constants of the objective, in the user's units.
-    shift = -both.log_likelihood / problem.weight - solution.history[-1]
-    fit = replace(fit, history=tuple(value + shift for value in solution.history))
+    both = _penalised(problem, information, -weight * last.value, null.last)
+    # The objective in the user's units differs by a constant from the solver's.
+    shift = -both.log_likelihood / weight - solution.history[-1]
+    history = tuple(value + shift for value in solution.history)
     if not problem.spec.inference:
-        return fit
+        return replace(fit, history=history)
     certificate = certify(information, passes.moments)
     # The proof is about the likelihood alone. The penalised one has a maximum for sure, unless
-    # columns depend on others, where the coefficients are not unique.
+    # columns depend on others: then the coefficients are not unique.
     certificate = replace(certificate, estimateExists=not information.singular)
-    return replace(fit, information=information, certificate=certificate, penalised=both)
+    return replace(
+        fit, history=history, information=information, certificate=certificate, penalised=both
+    )
 
 
 def _penalised(
-    problem: FirthProblem, information: Information, log_likelihood: float, first: Array
+    problem: FirthProblem, information: Information, log_likelihood: float, null: Answer
 ) -> Penalised:
-    """Return log L* at the estimates, and at its maximum with zero coefficients.
+    """Return log L* at the estimates, and its maximum with zero coefficients.
 
-    `first` is the Hessian at the start, where all rows have the same probability p: at another, q,
-    it is q (1 - q) / p (1 - p) times as large.
+    `null` is the answer at `null_start`, where all rows have the same probability p. At another, q,
+    the Hessian is q (1 - q) / p (1 - p) times as large. They differ if columns depend on others.
     """
     pivoted = Pivoted.of(information.hessian)
     kept = np.sort(pivoted.pivots[: pivoted.rank])
     units = np.append(problem.scaling.deviation, np.ones(int(problem.spec.fitIntercept)))[kept]
 
     def log_det(hessian: Array) -> float:
-        inner = hessian[np.ix_(kept, kept)] * units * units[:, None]
+        inner = hessian[np.ix_(kept, kept)]
         scale = 1 / np.sqrt(np.diagonal(inner))
-        return float(np.linalg.slogdet(inner * scale * scale[:, None])[1] - 2 * np.log(scale).sum())
+        determinant = np.linalg.slogdet(inner * scale * scale[:, None])[1]
+        return float(determinant + 2 * np.log(units / scale).sum())
 
-    start = problem.null_start()[-1] if problem.spec.fitIntercept else 0.0
-    without, with_label = problem.class_weights
-    half = len(kept) / 2 if problem.spec.fitIntercept else 0.0
-    log_odds = np.log((with_label + half) / (without + half)) if half else 0.0
-    curvatures = [-np.logaddexp(0, one) - np.logaddexp(0, -one) for one in (start, log_odds)]
-    null = -with_label * np.logaddexp(0, -log_odds) - without * np.logaddexp(0, log_odds)
-    null += (log_det(problem.weight * first) + len(kept) * (curvatures[1] - curvatures[0])) / 2
-    return Penalised(log_likelihood + log_det(information.hessian) / 2, float(null))
+    p, q = problem.null_log_odds(problem.size), problem.null_log_odds(len(kept))
+    ratio = _log_curvature(q) - _log_curvature(p)
+    determinant = log_det(problem.weight * null.second()) + len(kept) * ratio
+    likelihood = float(problem.class_weights @ problem.spec.family.log_chances(np.array([q])))
+    return Penalised(
+        log_likelihood + log_det(information.hessian) / 2, likelihood + determinant / 2
+    )
+
+
+def _log_curvature(log_odds: float) -> float:
+    """Return log p (1 - p)."""
+    return -float(np.logaddexp(0, log_odds) + np.logaddexp(0, -log_odds))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
-from sparklr.fitting.firth import check_bias_reduction
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named

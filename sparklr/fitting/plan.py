@@ -170,13 +170,13 @@ class _Members(Generic[Key]):
             Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
         )
         problem = pose()
+        if reduced and problem.size > 0:
+            self._reduced[key] = problem
+            self._later += 1
+            return
         value = problem.start_value()
         if problem.size == 0 and value is not None:
             self.fits[key] = nothing_to_fit(problem, value)
-            return
-        if reduced:
-            self._reduced[key] = problem
-            self._later += 1
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)

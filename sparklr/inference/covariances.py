@@ -37,6 +37,8 @@ COVARIANCES = ("model", *ROBUST, *CLUSTERED, "debiased")
 WEIGHTS = ("frequency", "probability")
 METHODS = ("wald", "profile")
 MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
+FIRTH = "inverse information at Firth's estimates"
+PENALISED = "intervals of the profile penalised likelihood"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -102,10 +104,15 @@ def infer(
     rows are read.
     """
     layout = _layout(model, options.referenceClass)
+    reduced = model.getBiasReduction().lower() == "firth"
+    if reduced:  # estimates are finite even if the rows are separated
+        _check_reduced(options)
+        separation = None
+    plain = FIRTH if reduced else MODEL
     if kept is not None:
         layout = layout.separated(separation)
         if options.method == "wald":
-            return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
+            return _inference(layout, kept, None, _assumed(options, plain), dataset)
     params = cast(LogisticRegressionParams, model)
     with open_rows(dataset, params, model.numbers) as rows:
         information = rows.information()
@@ -122,16 +129,27 @@ def infer(
                 "these rows: give the rows that the model was fitted on, without a penalty, or "
                 "use covariance='debiased'."
             )
-        layout = layout.separated(rows.separation(information))
+        layout = layout if reduced else layout.separated(rows.separation(information))
         if options.method == "profile":
             limits = rows.profile_limits(information, layout, options.level)
-            assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
+            words = f"{plain}; {PENALISED if reduced else PROFILE}"
+            assumed = replace(_assumed(options, words), limits=limits)
             return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
-            return _inference(layout, information, None, _assumed(options, MODEL), dataset)
+            return _inference(layout, information, None, _assumed(options, plain), dataset)
         products, assumed = _robust(rows, information, options, dataset, params)
         inner = information.inverse @ products @ information.inverse
         return _inference(layout, information, inner, assumed, dataset)
+
+
+def _check_reduced(options: Options) -> None:
+    """Refuse covariances that are made of the scores of rows: those of Firth's method are not."""
+    if options.covariance != "model":
+        raise InvalidValueError(
+            f"covariance='{options.covariance}' does not go with biasReduction='firth': the "
+            "leverages tie the rows' scores together, so that their products have no such meaning. "
+            "Use covariance='model', or fit with biasReduction='none'."
+        )
 
 
 def _robust(

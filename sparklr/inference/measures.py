@@ -10,9 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from sparklr.fitting.outcome import NO_SOLVER, FitReport
+from sparklr.fitting.outcome import NO_SOLVER, FitReport, Penalised
 from sparklr.inference.covariances import FittedModel
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
 from sparklr.objective.information import Information
 from sparklr.scoring.metrics import null_deviance
 from sparklr.spark.errors import InvalidValueError
@@ -34,7 +34,11 @@ class FitMeasures:
 
     @property
     def deviance(self) -> float:
-        """Twice the weighted sum of the loss, without the penalty."""
+        """Twice the weighted sum of the loss, without the penalty.
+
+        So `deviance`, `logLikelihood`, `aic` and `bic` of a fit with biasReduction="firth" are
+        those of the plain likelihood at its estimates, as in brglm2.
+        """
         return 2 * self.weightSum * self._report.loss
 
     @property
@@ -47,6 +51,14 @@ class FitMeasures:
     def logLikelihood(self) -> float:
         """The logarithm of the likelihood at the estimates, by weight."""
         return -0.5 * self.deviance
+
+    @property
+    def penalisedLogLikelihood(self) -> float:
+        """`logLikelihood` plus half the log determinant of the information, with Firth's method.
+
+        It is what biasReduction="firth" maximises; logistf calls it loglik.
+        """
+        return self._penalised("penalisedLogLikelihood").log_likelihood
 
     @property
     def numInstances(self) -> int:
@@ -126,19 +138,40 @@ class FitMeasures:
     def likelihoodRatioTest(self) -> TestResult:
         """Test whether all coefficients are zero, against the model with intercepts alone.
 
+        With biasReduction="firth" by the penalised likelihood: the penalty is that of all
+        coefficients in both models, as in logistf.
+
         Returns
         -------
         TestResult
             statistic, degreesOfFreedom, pValue and method.
         """
         self._refuse("likelihoodRatioTest")
+        if self._reduced:
+            both = self._penalised("likelihoodRatioTest")
+            rise = both.log_likelihood - both.null
+            degrees = self.rank - self._null_rank
+            return penalised_ratio(2 * rise, degrees)
         return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
 
     @property
     def _null_rank(self) -> int:
         """The number of intercepts that the rows identify."""
-        margins = len(self._report.label_weights) - 1
+        margins = max(len(self._report.label_weights) - 1, 1)
         return margins if self._model.getFitIntercept() else 0
+
+    @property
+    def _reduced(self) -> bool:
+        """Whether the fit is by Firth's method."""
+        return self._model.getBiasReduction().lower() == "firth"
+
+    def _penalised(self, what: str) -> Penalised:
+        if not self._reduced:
+            raise InvalidValueError(f"'{what}' is for fits with biasReduction='firth'.")
+        self._refuse(what)
+        if self._report.penalised is None:
+            raise InvalidValueError(f"'{what}' is not known for this fit: {NOT_KEPT}")
+        return self._report.penalised
 
     @property
     def _information(self) -> Information:

@@ -19,7 +19,7 @@ from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.inference.covariances import Options, infer
 from sparklr.inference.estimates import check_level
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
@@ -79,10 +79,12 @@ class CoefficientInference(FitMeasures):
     def separation(self) -> Separation | None:
         """How the rows are separated, if they are; None if `certificate` proves that they are not.
 
+        With biasReduction="firth", estimates are finite all the same, so that rows are read for it.
         With up to 100 coefficients it was found in the fit; else the rows are read again.
         """
         self._refuse("separation")
-        if self._report.separation is not None or self.certificate.estimateExists:
+        proved = self.certificate.estimateExists and not self._reduced
+        if self._report.separation is not None or proved:
             return self._report.separation
         params = cast(LogisticRegressionParams, self._model)
         self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
@@ -163,7 +165,8 @@ class CoefficientInference(FitMeasures):
     def dropOneTests(self, groups: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
         """Test each term by the likelihood ratio against the model without it.
 
-        All these models are fitted together, in a few readings of the rows.
+        All these models are fitted together, in a few readings of the rows. With
+        biasReduction="firth" by the penalised likelihood, as logistf's drop1.
 
         Parameters
         ----------
@@ -186,8 +189,11 @@ class CoefficientInference(FitMeasures):
         params = cast(LogisticRegressionParams, self._model)
         with open_rows(self._dataset, params, numbers) as rows:
             found = rows.without(self._information, {**together, **single})
+        twice = 2 * self.weightSum
         results = {
-            term: likelihood_ratio(2 * self.weightSum * loss, self.deviance, degrees)
+            term: penalised_ratio(twice * loss, degrees)
+            if self._reduced
+            else likelihood_ratio(twice * loss, self.deviance, degrees)
             for term, (loss, degrees) in found.items()
         }
         columns = {
@@ -264,9 +270,10 @@ class CoefficientInference(FitMeasures):
         null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
         ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
         p = p_value(test.pValue)
+        kind = "penalised ratio" if self._reduced else "likelihood ratio"
         facts = [
             ("deviance", f"{number(self.deviance)} on {degrees}; null {null}"),
-            ("likelihood ratio", f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
+            (kind, f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
             ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
             explained,
         ]
@@ -278,15 +285,17 @@ class CoefficientInference(FitMeasures):
         """Return whether the estimates exist and are unique, in words."""
         model, found, certificate = self._model, self._separation_so_far, self.certificate
         names = model.numbers.feature_names(model.getFeaturesCol())
-        if found is not None and found.kind != "none":
+        if found is not None and found.kind != "none" and not self._reduced:
             return f"SEPARATED ROWS: {found.sentence(names)}"
         dependences = self._information.dependences()
         if len(dependences):
             words = "; ".join(dependence_words(its, names) for its in dependences[:MOST_SHOWN])
             more = len(dependences) - MOST_SHOWN
             return f"not unique: {words}" + (f"; and {more:,} more" if more > 0 else "")
-        if found is not None:
+        if found is not None and not self._reduced:
             return "exist and are unique: the rows are not separated"
+        if self._reduced:
+            return "exist, even where rows are separated (Firth's bias reduction)"
         if certificate.estimateExists:
             step = f"another step moves no row's log odds by {certificate.largestStep:.0e}"
             return f"exist and are unique: the rows are not separated ({step})"

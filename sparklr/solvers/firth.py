@@ -17,7 +17,7 @@ Distances are measured in standard errors: square = d' H d.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,14 +35,6 @@ TRUSTED = 1e3
 
 
 @dataclass(frozen=True, eq=False)
-class FirthSolution(Solution):
-    """A solution with its last answer, and the answer at the start."""
-
-    first: Answer | None = None
-    space: Space | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class _Place:
     """A point with its answer, the leverages there, and F."""
 
@@ -55,38 +47,35 @@ class _Place:
 def firth(
     start: Array, *, weight: float, near: Leverages | None = None, stop: Stop = Stop()
 ) -> Solver:
-    """Minimise F for rows of this total weight; the answers' gradients are those of the query.
+    """Minimise F for rows of this total weight.
 
-    `near` is a point that may be near the minimum, with about the leverages there. `stop.absolute`
-    is the decrease of F that is too small for a step.
+    `near` is a point that may be near the minimum, with about the leverages there; if H is singular
+    there, the search begins at the start. `stop.absolute` is the decrease of F that is too small
+    for a step.
     """
-    first = yield LeverageQuery(start, order=2)
-    if not first.finite:
-        return FirthSolution(start, (first.value,), Reason.NOT_FINITE, first, first)
-    space = Space.of(first.second(), weight)
-    own = space.leverages(start, first)
+    point = start if near is None else near.point
+    here = yield LeverageQuery(point, order=2, leverages=near)
+    if near is not None and not here.finite:
+        point, here = start, (yield LeverageQuery(start, order=2))
+    if not here.finite:
+        return Solution(point, (here.value,), Reason.NOT_FINITE, here)
+    space = Space.of(here.second(), weight)
+    own = space.leverages(point, here)
     if own is None:
-        return FirthSolution(start, (first.value,), Reason.SINGULAR, first, first)
-    place = _Place(start, first, own, space.value(first, own))
+        return Solution(point, (here.value,), Reason.SINGULAR, here)
+    place = _Place(point, here, own, space.value(here, own))
     history = [place.value]
-    if near is not None and stop.max_steps > 0:
-        there = yield from _look(near.point, near, space)
-        if there is not None and there.value < place.value:
-            place, history = there, [place.value, there.value]
     place, reason = yield from _quickly(place, space, history, stop)
     if reason is not None:
-        return FirthSolution(place.point, tuple(history), reason, place.here, first, space)
+        return Solution(place.point, tuple(history), reason, place.here)
     inverse = BlockInverse(space.within(place.here.second())[None])
     left = Stop(0.0, stop.absolute, stop.max_steps - len(history) + 1)
     slow = lbfgs(np.zeros(space.basis.shape[1]), precondition=inverse, stop=left)
     found = yield from penalised(along(slow, place.point, space.basis), space)
-    steps = (*history, *found.history[1:])
-    return FirthSolution(found.point, steps, found.reason, found.last, first, space)
+    return replace(found, history=(*history, *found.history[1:]))
 
 
-def _look(
-    point: Array, lent: Leverages, space: Space
-) -> Generator[Query, Answer, _Place | None]:
+def _look(point: Array, lent: Leverages, space: Space) -> Generator[Query, Answer, _Place | None]:
     """Return a point with its answer, or None if F is not finite there."""
     here = yield LeverageQuery(point, order=2, leverages=lent)
     own = space.leverages(point, here)
@@ -96,9 +85,9 @@ def _look(
 def _quickly(
     place: _Place, space: Space, history: list[float], stop: Stop
 ) -> Generator[Query, Answer, tuple[_Place, Reason | None]]:
-    """Take steps with the leverages of the point before, as long as they shrink; extend the history.
+    """Take steps with the leverages of the point before, as long as they shrink.
 
-    The reason is None if another method should go on.
+    The history is extended. The reason is None if another method should go on.
     """
     before = np.inf
     while True:

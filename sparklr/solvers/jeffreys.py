@@ -7,8 +7,9 @@ summed Hessian,
     W F'(x) = W f'(x) - sum_i h_i (1/2 - p_i) x~_i,    h_i = v_i x~_i' H^-1 x~_i
 
 The value takes a query of second order. The gradient takes the leverages h_i, thus H^-1, before the
-rows are read. So a `LeverageQuery` brings a point with a factor A A' = H^-1 there, and h_i = v_i
-|A' x~_i|^2 is computed beside the other sums. If the point is the query's own, the gradient is exact.
+rows are read. So a `LeverageQuery` brings a point with a factor A A' = H^-1 there, and the reading
+computes h_i = v_i |A' x~_i|^2 beside the other sums. If that is the query's own point, the gradient
+is exact.
 
 If columns depend on others, H is singular everywhere in the same directions. `Space` leaves these
 out: neither the probabilities nor the leverages depend on them.
@@ -34,7 +35,7 @@ REMEMBERED = 4
 
 @dataclass(frozen=True, eq=False)
 class Leverages:
-    """Where the leverages of rows are computed, h_i = v_i(point) |factor' x~_i|^2; factor (n, r)."""
+    """Leverages of rows at a point, h_i = v_i(point) |factor' x~_i|^2; factor (n, r)."""
 
     point: Array
     factor: Array
@@ -63,7 +64,9 @@ class Space:
         np.divide(1.0, np.sqrt(diagonal, where=diagonal > 0, out=scale), where=scale > 0, out=scale)
         values, vectors = eigh(hessian * scale * scale[:, None])
         kept = values > NO_EIGENVALUE * values[-1]
-        return Space(np.eye(len(scale)) if kept.all() else scale[:, None] * vectors[:, kept], weight)
+        return Space(
+            np.eye(len(scale)) if kept.all() else scale[:, None] * vectors[:, kept], weight
+        )
 
     def within(self, hessian: Array) -> Array:
         """Return a Hessian (n, n) in the coordinates of the space, (r, r)."""
