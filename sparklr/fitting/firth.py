@@ -113,9 +113,10 @@ def fit_firth(
 
 def _solver(problem: FirthProblem, near: Leverages | None) -> Solver:
     spec, weight = problem.spec, problem.weight
+    if spec.initial is not None:  # the leverages there are not known
+        near = Leverages(problem.start(), np.zeros((problem.size, 0)), 0.0)
     stop = Stop(0.0, spec.tol**2 / (2 * weight), spec.maxIter)
-    start = problem.null_start() if spec.initial is None else problem.start()
-    return firth(start, weight=weight, near=near, stop=stop)
+    return firth(problem.null_start(), weight=weight, near=near, stop=stop)
 
 
 def _tell(report: Report, most: int, readings: int, live: int, value: float, left: float) -> None:

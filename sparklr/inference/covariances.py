@@ -147,8 +147,8 @@ def _check_reduced(options: Options) -> None:
     if options.covariance != "model":
         raise InvalidValueError(
             f"covariance='{options.covariance}' does not go with biasReduction='firth': the "
-            "leverages tie the rows' scores together, so that their products have no such meaning. "
-            "Use covariance='model', or fit with biasReduction='none'."
+            "leverages make the score of each row depend on all rows, so that products of scores "
+            "estimate no variance. Use covariance='model', or fit with biasReduction='none'."
         )
 
 

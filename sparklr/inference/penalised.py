@@ -8,7 +8,7 @@ the leverages by that H. All searches share these readings.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,9 +17,9 @@ from sparklr.arrays import MEGABYTE, Array, BoolArray
 from sparklr.fitting.firth import FirthProblem
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
-from sparklr.passes.protocol import Passes
-from sparklr.solvers import Answer, BlockInverse, Query, Reason, Solution, Solver, Stop, lbfgs
-from sparklr.solvers.jeffreys import Space, along, free_basis, penalised
+from sparklr.passes.protocol import Passes, read_round
+from sparklr.solvers import Answer, BlockInverse, Query, Solution, Solver, Stop, lbfgs
+from sparklr.solvers.jeffreys import LeverageQuery, Space, along, free_basis, penalised
 from sparklr.solvers.profile import profile_limit
 from sparklr.spark.errors import InvalidValueError
 
@@ -47,15 +47,14 @@ class PenalisedRows:
     def of(problem: Problem, point: Array, passes: Passes) -> PenalisedRows:
         """Read the rows twice for what is known at a point."""
         posed = FirthProblem.posed(problem)
-        query = Query(point, 2)
-        (first,) = _run({0: _once(query)}, posed, passes).values()
-        if first.last is None or not first.last.finite:
-            raise InvalidValueError("The likelihood of these rows is not finite at the model.")
-        space = Space.of(first.last.second(), posed.weight)
-        (found,) = _run({0: penalised(_once(Query(point, 1)), space)}, posed, passes).values()
-        if found.last is None:
+        here = _ask(LeverageQuery(point, order=2), posed, passes)
+        space = Space.of(here.second(), posed.weight)
+        own = space.leverages(point, here)
+        if own is None:
             raise InvalidValueError("The information of these rows is singular at the model.")
-        return PenalisedRows(posed, point, passes, space, found.value, found.last)
+        there = _ask(LeverageQuery(point, order=1, leverages=own), posed, passes)
+        last = replace(here, gradient=there.first())
+        return PenalisedRows(posed, point, passes, space, space.value(here, own), last)
 
     def limits(
         self, directions: Mapping[Key, Array], rise: float
@@ -110,7 +109,6 @@ def _run(
     return run_solvers(solvers, dict.fromkeys(solvers, problem), passes, BUDGET)[0]
 
 
-def _once(query: Query) -> Solver:
-    """Return the answer to one query."""
-    here = yield query
-    return Solution(query.point, (here.value,), Reason.CONVERGED, here)
+def _ask(query: Query, problem: FirthProblem, passes: Passes) -> Answer:
+    (sums,), _ = read_round(passes, [problem.probe(query)], BUDGET)
+    return problem.answer(query, sums)

@@ -31,6 +31,11 @@ from sparklr.rows.columns import find_column, find_weight
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
+WALD_NOTE = (
+    "z, p and intervals are Wald's. With few events the likelihood's are better: see "
+    'summary.inference(method="profile") and summary.dropOneTests().'
+)
+
 
 class CoefficientInference(FitMeasures):
     """Standard errors and tests of coefficients, for `LogisticRegressionTrainingSummary`.
@@ -270,16 +275,20 @@ class CoefficientInference(FitMeasures):
         null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
         ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
         p = p_value(test.pValue)
-        kind = "penalised ratio" if self._reduced else "likelihood ratio"
         facts = [
             ("deviance", f"{number(self.deviance)} on {degrees}; null {null}"),
-            (kind, f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
+            ("likelihood ratio", f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
             ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
             explained,
         ]
         facts.append(("estimates", self._existence()))
+        notes: tuple[str, ...] = ()
+        if self._reduced:
+            words = f"{number(self.penalisedLogLikelihood)}; the likelihood ratio is that of it"
+            facts.insert(1, ("penalised log lik.", words))
+            notes = (WALD_NOTE,)
         page = self._inference.page()
-        return Page("", (*facts, *page.facts), page.tables, page.notes)
+        return Page("", (*facts, *page.facts), page.tables, (*page.notes, *notes))
 
     def _existence(self) -> str:
         """Return whether the estimates exist and are unique, in words."""

@@ -42,6 +42,7 @@ class _Place:
     here: Answer
     own: Leverages
     value: float
+    space: Space
 
 
 def firth(
@@ -49,23 +50,21 @@ def firth(
 ) -> Solver:
     """Minimise F for rows of this total weight.
 
-    `near` is a point that may be near the minimum, with about the leverages there; if H is singular
-    there, the search begins at the start. `stop.absolute` is the decrease of F that is too small
-    for a step.
+    `near` is a point that may be near the minimum, with about the leverages there. `stop.absolute`
+    is the decrease of F that is too small for a step.
     """
     point = start if near is None else near.point
     here = yield LeverageQuery(point, order=2, leverages=near)
-    if near is not None and not here.finite:
+    place = _first_place(point, here, weight)
+    if near is not None and (place is None or place.space.deficient):
+        # Columns may depend on others, or the point is so far out that the rows are certain there.
         point, here = start, (yield LeverageQuery(start, order=2))
-    if not here.finite:
-        return Solution(point, (here.value,), Reason.NOT_FINITE, here)
-    space = Space.of(here.second(), weight)
-    own = space.leverages(point, here)
-    if own is None:
-        return Solution(point, (here.value,), Reason.SINGULAR, here)
-    place = _Place(point, here, own, space.value(here, own))
-    history = [place.value]
-    place, reason = yield from _quickly(place, space, history, stop)
+        place = _first_place(point, here, weight)
+    if place is None:
+        reason = Reason.SINGULAR if here.finite else Reason.NOT_FINITE
+        return Solution(point, (here.value,), reason, here)
+    space, history = place.space, [place.value]
+    place, reason = yield from _quickly(place, history, stop)
     if reason is not None:
         return Solution(place.point, tuple(history), reason, place.here)
     inverse = BlockInverse(space.within(place.here.second())[None])
@@ -75,21 +74,25 @@ def firth(
     return replace(found, history=(*history, *found.history[1:]))
 
 
-def _look(point: Array, lent: Leverages, space: Space) -> Generator[Query, Answer, _Place | None]:
+def _place(point: Array, here: Answer, space: Space) -> _Place | None:
     """Return a point with its answer, or None if F is not finite there."""
-    here = yield LeverageQuery(point, order=2, leverages=lent)
     own = space.leverages(point, here)
-    return None if own is None else _Place(point, here, own, space.value(here, own))
+    return None if own is None else _Place(point, here, own, space.value(here, own), space)
+
+
+def _first_place(point: Array, here: Answer, weight: float) -> _Place | None:
+    """Return the first point, whose Hessian shows the space."""
+    return _place(point, here, Space.of(here.second(), weight)) if here.finite else None
 
 
 def _quickly(
-    place: _Place, space: Space, history: list[float], stop: Stop
+    place: _Place, history: list[float], stop: Stop
 ) -> Generator[Query, Answer, tuple[_Place, Reason | None]]:
     """Take steps with the leverages of the point before, as long as they shrink.
 
     The history is extended. The reason is None if another method should go on.
     """
-    before = np.inf
+    before, space = np.inf, place.space
     while True:
         gradient = space.weight * place.here.first()
         move = -(place.own.factor @ (place.own.factor.T @ gradient))
@@ -102,7 +105,9 @@ def _quickly(
             return place, Reason.PRECISION if square <= unseen and before <= unseen else None
         if len(history) > stop.max_steps:
             return place, Reason.STEP_LIMIT
-        there = yield from _look(place.point + move, place.own, space)
+        trial = place.point + move
+        answer = yield LeverageQuery(trial, order=2, leverages=place.own)
+        there = _place(trial, answer, space)
         if there is None or there.value > place.value + ROUNDING * abs(place.value):
             return place, None
         place, before = there, square

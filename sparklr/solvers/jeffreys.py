@@ -68,6 +68,11 @@ class Space:
             np.eye(len(scale)) if kept.all() else scale[:, None] * vectors[:, kept], weight
         )
 
+    @property
+    def deficient(self) -> bool:
+        """Whether some directions are left out."""
+        return self.basis.shape[1] < self.basis.shape[0]
+
     def within(self, hessian: Array) -> Array:
         """Return a Hessian (n, n) in the coordinates of the space, (r, r)."""
         return np.asarray(self.basis.T @ hessian @ self.basis)
