@@ -27,8 +27,9 @@ from sparklr.solvers.jeffreys import LeverageQuery, Leverages, Space, along, pen
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason, Solution, Solver, Stop
 
-# The share of the last step's square above which steps shrink slowly.
-SLOW = 0.5
+# The share of the last step's square above which steps shrink slowly. Steps of more than a standard
+# error need not shrink, but lower F by a share of the decrease that H predicts.
+SLOW, POOR, SHORTEST = 0.5, 0.1, 1 / 32
 # The last step but one may have been this much longer than the tolerance: the leverages are from
 # before it, so a short step after a long one is chance.
 TRUSTED = 1e3
@@ -61,8 +62,8 @@ def firth(
         point, here = start, (yield LeverageQuery(start, order=2))
         place = _first_place(point, here, weight)
     if place is None:
-        reason = Reason.SINGULAR if here.finite else Reason.NOT_FINITE
-        return Solution(point, (here.value,), reason, here)
+        why = Reason.SINGULAR if here.finite else Reason.NOT_FINITE
+        return Solution(point, (here.value,), why, here)
     space, history = place.space, [place.value]
     place, reason = yield from _quickly(place, history, stop)
     if reason is not None:
@@ -101,14 +102,30 @@ def _quickly(
         if square <= limit and before <= TRUSTED**2 * limit:
             return place, Reason.CONVERGED
         unseen = 2 * space.weight * ROUNDING * abs(place.value)
-        if square > SLOW * before:
-            return place, Reason.PRECISION if square <= unseen and before <= unseen else None
+        if square > SLOW * before and before < 1:
+            return place, Reason.PRECISION if before <= unseen else None
         if len(history) > stop.max_steps:
             return place, Reason.STEP_LIMIT
-        trial = place.point + move
-        answer = yield LeverageQuery(trial, order=2, leverages=place.own)
-        there = _place(trial, answer, space)
-        if there is None or there.value > place.value + ROUNDING * abs(place.value):
+        there = yield from _shorter(place, move, square - unseen)
+        if there is None:
             return place, None
         place, before = there, square
         history.append(there.value)
+
+
+def _shorter(place: _Place, move: Array, square: float) -> Generator[Query, Answer, _Place | None]:
+    """Return the point after a step, or after a half, a quarter, .. of it; None if F hardly falls.
+
+    Short steps are not shortened: then the leverages are to blame, not the curvature.
+    """
+    length = 1.0
+    while length >= SHORTEST:
+        trial = place.point + length * move
+        answer = yield LeverageQuery(trial, order=2, leverages=place.own)
+        there = _place(trial, answer, place.space)
+        if there is not None:
+            gained = 2 * place.space.weight * (place.value - there.value)
+            if gained >= POOR * length * square:
+                return there
+        length = length / 2 if square >= 1 else 0.0
+    return None

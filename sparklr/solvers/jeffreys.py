@@ -71,7 +71,8 @@ class Space:
     @property
     def deficient(self) -> bool:
         """Whether some directions are left out."""
-        return self.basis.shape[1] < self.basis.shape[0]
+        size, rank = self.basis.shape
+        return bool(rank < size)
 
     def within(self, hessian: Array) -> Array:
         """Return a Hessian (n, n) in the coordinates of the space, (r, r)."""
