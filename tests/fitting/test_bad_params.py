@@ -49,6 +49,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn"),
     ("inference", "maybe", "auto, always, never"),
     ("separation", "maybe", "warn, error, ignore"),
+    ("biasReduction", "brglm", "none, firth"),
 ]
 
 

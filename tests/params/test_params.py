@@ -10,7 +10,15 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "inference", "initialModel", "separation", "solver", "verbose"}
+OURS_ONLY = {
+    "biasReduction",
+    "featuresCols",
+    "inference",
+    "initialModel",
+    "separation",
+    "solver",
+    "verbose",
+}
 
 
 def test_what_spark_lacks_is_known() -> None:
@@ -49,6 +57,7 @@ VALUES: dict[str, Any] = {
     "solver": "owl-qn",
     "inference": "always",
     "separation": "error",
+    "biasReduction": "firth",
     "verbose": True,
 }
 
