@@ -252,7 +252,6 @@ def test_many_rows_take_few_readings(count: int, features: int) -> None:
     alone = CountedPasses(replace(whole, sample=rows.part(0, 10)))
     found, readings = fit_all({0: FIRTH}, alone, 2)
     assert readings == len(alone.readings) <= 14
-    assert len(found[0].history) == readings
     sampled = replace(whole, sample=rows.part(0, count // 5))
     other, fewer = fit_all({0: FIRTH}, sampled, 2)
     assert fewer <= readings

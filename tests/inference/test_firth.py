@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import chi2
 
-from sparklr import LogisticRegressionModel
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
@@ -23,7 +23,9 @@ from sparklr.objective.families import BINOMIAL
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.spark.errors import InvalidValueError
+from tests.errors import assert_plain
 from tests.fitting.fits import CountedPasses
+from tests.frames import jobs_started
 from tests.inference.firth import state, with_ones
 from tests.inference.references import data, reference
 from tests.inference.test_inference import by_name, fit_of, frame_of, limits_of
@@ -170,6 +172,33 @@ def test_what_firths_method_has_not_is_refused(spark: Any) -> None:
     rest = frame_of(spark, "endometrial").where("PI > 15")
     with pytest.raises(InvalidValueError, match="standard errors away"):
         model.inference(rest)
+
+
+def test_fits_of_both_kinds_share_the_rows(spark: Any) -> None:
+    names = list(data("endometrial").names)
+    estimator = LogisticRegressionEstimator(featuresCols=names, separation="ignore")
+    maps = [{estimator.biasReduction: "firth"}, {estimator.regParam: 0.1}]
+    fits = dict(estimator.fitMultiple(frame_of(spark, "endometrial"), maps))
+    known = reference("endometrial")["firth"]["coefficients"]
+    assert_allclose(fits[0].coefficients.toArray(), known[:-1], rtol=1e-5)
+    assert [fits[at].summary.solver for at in (0, 1)] == ["firth", "newton"]
+
+
+def test_combinations_that_make_no_sense_are_refused_before_any_job(spark: Any) -> None:
+    frame, jobs = frame_of(spark, "birthwt"), jobs_started(spark)
+    for name, value in (("regParam", 0.1), ("solver", "newton"), ("family", "multinomial")):
+        estimator = LogisticRegressionEstimator(
+            featuresCols=list(data("birthwt").names), biasReduction="firth", **{name: value}
+        )
+        with pytest.raises(InvalidValueError, match="biasReduction='firth'") as caught:
+            estimator.fit(frame)
+        assert_plain(caught.value, (str(value),))
+    assert jobs_started(spark) == jobs
+    three = LogisticRegressionEstimator(
+        featuresCols=list(data("iris_three").names), biasReduction="firth"
+    )
+    with pytest.raises(InvalidValueError, match="is for binomial models"):
+        three.fit(frame_of(spark, "iris_three"))
 
 
 def test_separation_is_looked_for_only_if_asked(spark: Any) -> None:

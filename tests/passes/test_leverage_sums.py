@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from pyspark import cloudpickle
 from scipy.special import expit
 
 from sparklr.arrays import Array
@@ -17,6 +20,7 @@ from sparklr.objective.sums import Probe, split_totals
 from sparklr.passes.leverage_sums import LeverageSums, sums_of
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.readings import DerivativeSums
+from sparklr.passes.worker import MergeParts, ReadBlocks
 from sparklr.rows.blocks import Block
 from tests.problems import make_rows
 
@@ -96,6 +100,29 @@ def test_pieces_and_threads_give_the_same_sums() -> None:
     many = LocalPasses(blocks, passes.moments, blocks[0], 4)
     assert_allclose(many.read(whole), one, rtol=1e-12)
     assert_allclose(whole.from_bytes(whole.to_bytes(one)), one, rtol=0)
+
+
+def test_in_tasks_and_merged_on_the_way() -> None:
+    """What workers make of shipped blocks, with the reading as it arrives there."""
+    rows, whole = make_rows(8, 600, 4, weighted=True), LeverageSums((probe(2), probe(1)))
+    reading = pickle.loads(cloudpickle.dumps(whole))
+    parts = []
+    for partition in range(2):
+        mine = rows.take(slice(300 * partition, 300 * (partition + 1)))
+        columns = {
+            "partition": pa.array([partition], pa.int32()),
+            "position": pa.array([0], pa.int32()),
+            "run": pa.array([0], pa.int64()),
+            "length": pa.array([-1], pa.int64()),
+            "payload": pa.array([mine.to_bytes()], pa.binary()),
+        }
+        task = ReadBlocks(reading, 4, None, None, True)
+        (made,) = task(iter([pa.record_batch(columns)]))
+        parts.append(made.append_column("bucket", pa.array([0], pa.int32())))
+    (merged,) = MergeParts(reading)(parts)
+    found = reading.from_bytes(merged["part"][0].as_buffer())
+    sums, _ = split_totals(whole.probes, found)
+    assert_allclose(sums.gradient[0], expected(rows, None), rtol=1e-10)
 
 
 def test_without_leverages_it_is_the_plain_reading() -> None:
