@@ -117,6 +117,8 @@ def test_the_null_model_has_the_penalty_of_all_coefficients(intercept: bool) -> 
 # on a session
 
 
+@pytest.mark.connect
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("name", first_and_deep(CASES))
 def test_the_whole_road(spark: Any, name: str, tmp_path: Path) -> None:
     known, frame = reference(name)["firth"], frame_of(spark, name)
