@@ -18,12 +18,15 @@ from sparklr.fitting.firth import FirthProblem
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
 from sparklr.passes.protocol import Passes, read_round
+from sparklr.passes.readings import batches
 from sparklr.solvers import Answer, BlockInverse, Query, Solution, Solver, Stop, lbfgs
 from sparklr.solvers.jeffreys import LeverageQuery, Space, along, free_basis, penalised
 from sparklr.solvers.profile import profile_limit
 from sparklr.spark.errors import InvalidValueError
 
 BUDGET = 256 * MEGABYTE  # of the sums of one round
+# Memory of all searches that run at once, and matrices that one has between readings.
+STATE, MATRICES = 4 * BUDGET, 4
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -106,7 +109,12 @@ class PenalisedRows:
 def _run(
     solvers: Mapping[Key, Solver], problem: FirthProblem, passes: Passes
 ) -> dict[Key, Solution]:
-    return run_solvers(solvers, dict.fromkeys(solvers, problem), passes, BUDGET)[0]
+    """Run searches in lockstep: of hundreds of coefficients some at a time, as each has matrices."""
+    found: dict[Key, Solution] = {}
+    for wave in batches(list(solvers), STATE, lambda _: 8 * MATRICES * problem.size**2):
+        some = {key: solvers[key] for key in wave}
+        found |= run_solvers(some, dict.fromkeys(some, problem), passes, BUDGET)[0]
+    return found
 
 
 def _ask(query: Query, problem: FirthProblem, passes: Passes) -> Answer:

@@ -71,7 +71,7 @@ def firth(
     inverse = BlockInverse(space.within(place.here.second())[None])
     left = Stop(0.0, stop.absolute, stop.max_steps - len(history) + 1)
     slow = lbfgs(np.zeros(space.basis.shape[1]), precondition=inverse, stop=left)
-    found = yield from penalised(along(slow, place.point, space.basis), space)
+    found = yield from penalised(along(slow, place.point, space.basis), space, last=True)
     return replace(found, history=(*history, *found.history[1:]))
 
 

@@ -94,12 +94,13 @@ class Space:
         return np.inf if leverages is None else answer.value - leverages.log_det / (2 * self.weight)
 
 
-def penalised(solver: Solver, space: Space) -> Solver:
+def penalised(solver: Solver, space: Space, *, last: bool = False) -> Solver:
     """Answer a solver of first order by F and its exact gradient: two queries for each of its own.
 
-    The solution has the answer at its point, with the Hessian of f and the gradient of F.
+    With `last`, the solution has the answer at its point, with the Hessian of f and the gradient of
+    F. Without it, no Hessian is kept.
     """
-    known: deque[tuple[Array, Answer]] = deque(maxlen=REMEMBERED)
+    known: deque[tuple[Array, Answer]] = deque(maxlen=REMEMBERED if last else 0)
     query = next(solver)
     while True:
         value, answer = yield from _exactly(query.point, space)
@@ -109,6 +110,8 @@ def penalised(solver: Solver, space: Space) -> Solver:
         except StopIteration as finished:
             solution: Solution = finished.value
             break
+    if not last:
+        return solution
     for point, answer in known:
         if np.array_equal(point, solution.point):
             return replace(solution, last=answer)

@@ -159,3 +159,4 @@ def test_a_solver_of_first_order_sees_the_penalised_loss() -> None:
     assert np.abs(score[free]).max() < 1e-3
     assert abs(score[1]) > 1
     assert_allclose(found.value, -at(design, labels, found.point).value / 70, rtol=1e-12)
+    assert found.last is None
