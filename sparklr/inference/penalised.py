@@ -109,7 +109,7 @@ class PenalisedRows:
 def _run(
     solvers: Mapping[Key, Solver], problem: FirthProblem, passes: Passes
 ) -> dict[Key, Solution]:
-    """Run searches in lockstep: of hundreds of coefficients some at a time, as each has matrices."""
+    """Run searches in lockstep; of hundreds of coefficients some at a time: each has matrices."""
     found: dict[Key, Solution] = {}
     for wave in batches(list(solvers), STATE, lambda _: 8 * MATRICES * problem.size**2):
         some = {key: solvers[key] for key in wave}

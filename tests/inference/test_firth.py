@@ -17,6 +17,7 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
+from sparklr.inference import penalised
 from sparklr.inference.layout import Layout
 from sparklr.inference.on_rows import RowsOfModel
 from sparklr.objective.families import BINOMIAL
@@ -61,6 +62,17 @@ def test_profile_limits_are_those_of_the_penalised_likelihood(name: str) -> None
         flag, lower, upper = PRINTED[name]
         found = limits[list(names).index(flag)]
         assert_allclose(found, [lower, upper], atol=5e-4)
+
+
+def test_many_searches_run_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _, passes = rows_of_model("endometrial")
+    information, layout = rows.information(), _layout(data("endometrial").names)
+    wanted = rows.profile_limits(information, layout, 0.95)
+    together = max(passes.readings)
+    monkeypatch.setattr(penalised, "STATE", 1)
+    passes.readings.clear()
+    assert_allclose(rows.profile_limits(information, layout, 0.95), wanted, rtol=1e-12)
+    assert (together, max(passes.readings)) == (8, 1)
 
 
 def _layout(names: Any) -> Layout:
