@@ -70,24 +70,11 @@ class Problem:
         box = None
         if bounds is not None:
             box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
-        gauge = np.zeros(scaling.shape[1])
-        if margins > 1:
-            # Adding one number to all classes' coefficients of a feature changes no
-            # probability. Unpenalised, this freedom makes the Hessian singular. So the gauge
-            # pulls the sum over classes to zero: where Spark centres it, at no cost to the loss.
-            # With an L2 penalty the gauge does no harm, and helps if the penalty is very weak.
-            # With an L1 term it is left out, because that term's minimum is elsewhere.
-            gauge[:] = 1.0 / margins
-            if not penalty.smooth:
-                gauge[: len(scaling.active)] = 0.0
-            if box is not None:  # a bounded coefficient cannot move with the others
-                bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
-                gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
         return Problem(
             spec,
             scaling,
             penalty,
-            gauge,
+            _gauge(scaling, penalty, box),
             scaling.mean_squares(moments),
             moments.weight,
             moments.histogram(spec.family.classes(margins)),
@@ -305,3 +292,25 @@ class Problem:
             penalised=self.spec.regParam > 0,
             intercept=self.spec.fitIntercept,
         )
+
+
+def _gauge(scaling: Scaling, penalty: Penalty, box: Box | None) -> Array:
+    """Return the strength of the pull on the sum over classes, per coordinate of one margin.
+
+    Adding one number to all classes' coefficients of a feature changes no probability. Unpenalised,
+    this freedom makes the Hessian singular. So the gauge pulls the sum over classes to zero: where
+    Spark centres it, at no cost to the loss. With an L2 penalty the gauge does no harm, and helps
+    if the penalty is very weak. With an L1 term it is left out, because that term's minimum is
+    elsewhere.
+    """
+    margins = scaling.margins
+    gauge = np.zeros(scaling.shape[1])
+    if margins == 1:
+        return gauge
+    gauge[:] = 1.0 / margins
+    if not penalty.smooth:
+        gauge[: len(scaling.active)] = 0.0
+    if box is not None:  # a bounded coefficient cannot move with the others
+        bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
+        gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
+    return gauge
