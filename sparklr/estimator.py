@@ -51,7 +51,7 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation`, `offsetCol`, `classWeights` and `verbose`. A fit minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights` and `verbose`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -114,6 +114,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -151,6 +152,7 @@ class LogisticRegressionEstimator(
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -266,6 +268,7 @@ def model_of(
         null_loss=fit.null_loss,
         factors=class_factors_of(estimator, moments, facts.classes),
         separation=fit.separation,
+        penalised=fit.penalised,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

@@ -35,6 +35,7 @@ class FittedParams(Protocol):
     def getElasticNetParam(self) -> float: ...
     def getStandardization(self) -> bool: ...
     def getOffsetCol(self) -> str: ...
+    def getBiasReduction(self) -> str: ...
     def isSet(self, param: str, /) -> bool: ...
 
 
@@ -103,6 +104,8 @@ def _penalty(params: FittedParams) -> str:
         if params.isSet(name) or params.isSet(name.replace("lower", "upper"))
     ]
     bounds = f"; bounds on {' and '.join(bounded)}" if bounded else ""
+    if params.getBiasReduction().lower() == "firth":
+        return "Jeffreys' prior, for Firth's bias reduction"
     if params.getRegParam() == 0:
         return f"none (regParam=0){bounds}"
     share = params.getElasticNetParam()

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
-from sparklr.fitting.spec import Spec
+from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
@@ -74,7 +75,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
     if initial is not None:
         check_initial(initial, params, margins, features)
     check_offset(params, family)
-    return Spec(
+    spec = Spec(
         family=family,
         regParam=params.getRegParam(),
         elasticNetParam=params.getElasticNetParam(),
@@ -86,7 +87,10 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         bounds=read_bounds(params, margins, features),
         class_weights=class_weights_of(params),
         initial=initial,
+        biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
+    check_bias_reduction(spec, margins, features, offset=offset_name(params))
+    return spec
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:
@@ -132,7 +136,8 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
             f"inference='always' needs a matrix of {size:,} x {size:,} numbers on the driver, but "
             f"the limit is {HESSIAN_LIMIT:,} coefficients. Use inference='auto' or 'never'."
         )
-    watched = wanted and plain and request.separation != "ignore"
+    watched = wanted and plain and spec.biasReduction == "none"
+    watched = watched and request.separation != "ignore"
     return replace(spec, inference=wanted, watched=watched)
 
 

@@ -25,6 +25,18 @@ class Round:
     residual: float  # that fit's KKT residual; nan if not known
 
 
+@dataclass(frozen=True)
+class Penalised:
+    """The logarithm of the likelihood times Jeffreys' prior, in the units of the columns.
+
+    log_likelihood : at the estimates
+    null : its maximum with all coefficients zero but the intercept, if there is one
+    """
+
+    log_likelihood: float
+    null: float
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
@@ -42,6 +54,7 @@ class Fit:
     products: Array | None = None  # of scores, with the information, if classes have weights
     null_loss: float | None = None  # without features, if rows have offsets
     separation: Separation | None = None  # if it was looked for
+    penalised: Penalised | None = None  # with the information, by Firth's method
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -85,6 +98,8 @@ class FitReport:
         The factors of the weights of each class.
     separation : Separation, optional
         Whether the rows are separated, if it was looked for.
+    penalised : Penalised, optional
+        The penalised likelihood, if the fit was made by Firth's method, with inference.
     """
 
     history: tuple[float, ...]
@@ -102,6 +117,7 @@ class FitReport:
     null_loss: float | None = None
     factors: Array | None = None
     separation: Separation | None = None
+    penalised: Penalised | None = None
 
     @property
     def weights_by_class(self) -> Array:

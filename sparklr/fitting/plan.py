@@ -22,6 +22,7 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
+from sparklr.fitting.firth import fit_firth
 from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.of_solution import certified, fit_of
@@ -79,6 +80,7 @@ def fit_all(
     for wave in group.waves():
         starts = group.sample_starts(wave)
         group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
+    group.run_firth()
     return {key: group.fits[key] for key in specs}, group.readings
 
 
@@ -137,6 +139,7 @@ def fit_without_folds(
                 for key, warm in ((key, members[key].warm) for key in wave)
             }
         )
+    group.run_firth()
     return {key: group.fits[key] for key in members}, group.readings
 
 
@@ -151,6 +154,7 @@ class _Members(Generic[Key]):
         # Between readings no task runs, so sums over the sample may have all cores.
         self._threads = useful_threads(passes.slots)
         self._problems: dict[Key, Problem] = {}
+        self._reduced: dict[Key, Problem] = {}  # with Firth's method
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
@@ -162,7 +166,8 @@ class _Members(Generic[Key]):
     ) -> None:
         """Add a fit on rows with these moments; if it needs no solver, its result is set here."""
         check_solver(spec)
-        known = constant_label_fit(spec, moments, classes)
+        reduced = spec.biasReduction == "firth"
+        known = None if reduced else constant_label_fit(spec, moments, classes)
         if known is not None:
             self.fits[key] = known
             return
@@ -170,6 +175,10 @@ class _Members(Generic[Key]):
             Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
         )
         problem = pose()
+        if reduced and problem.size > 0:
+            self._reduced[key] = problem
+            self._later += 1
+            return
         if problem.size == 0:
             self.fits[key] = nothing_to_fit(problem, self._start_value(problem))
             return
@@ -223,6 +232,14 @@ class _Members(Generic[Key]):
                 self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
+
+    def run_firth(self) -> None:
+        """Run the fits with Firth's method, whose queries are of their own kind."""
+        if self._reduced:
+            self._later -= len(self._reduced)
+            found = fit_firth(self._reduced, self._passes, self._budget, self._report)
+            self.fits |= found[0]
+            self.readings += found[1]
 
     def _score_products(self, problem: Problem, point: Array) -> Array:
         """Read the rows once more for robust errors, the only ones with weights by class."""

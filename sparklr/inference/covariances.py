@@ -43,6 +43,8 @@ WEIGHTS = ("frequency", "probability")
 METHODS = ("wald", "profile")
 MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
 WRONG = "robust to a wrong model"
+FIRTH = "inverse information at Firth's estimates"
+PENALISED = "intervals of the profile penalised likelihood"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -156,13 +158,18 @@ def infer(
     params = cast(LogisticRegressionParams, model)
     by_class = class_weights_of(params) is not None
     options = options.settled(by_class=by_class)
+    reduced = model.getBiasReduction().lower() == "firth"
+    if reduced:  # estimates are finite even if the rows are separated
+        _check_reduced(options)
+        separation = None
+    plain = FIRTH if reduced else MODEL
     layout = _layout(model, options.referenceClass)
     if kept is not None and options.method == "wald":
         if options.covariance == "model":
-            assumed = _by_model(options, kept)
+            assumed = _by_model(options, kept, plain)
             return _inference(layout.separated(separation), kept, None, assumed, dataset)
-        plain = options.weights == "frequency" and not options.smallSample
-        if options.covariance == "HC0" and products is not None and plain:
+        usual = options.weights == "frequency" and not options.smallSample
+        if options.covariance == "HC0" and products is not None and usual:
             inner = kept.inverse @ products @ kept.inverse
             assumed = _assumed(options, WRONG, by_class=True)
             return _inference(layout.separated(separation), kept, inner, assumed, dataset)
@@ -182,16 +189,29 @@ def infer(
                 "these rows: give the rows that the model was fitted on, without a penalty, or "
                 "use covariance='debiased'."
             )
-        layout = layout.separated(rows.separation(information, read.loss))
+        if not reduced:
+            layout = layout.separated(rows.separation(information, read.loss))
         if options.method == "profile":
             limits = rows.profile_limits(information, layout, options.level)
-            assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
+            words = f"{plain}; {PENALISED if reduced else PROFILE}"
+            assumed = replace(_assumed(options, words), limits=limits)
             return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
-            return _inference(layout, information, None, _by_model(options, information), dataset)
+            assumed = _by_model(options, information, plain)
+            return _inference(layout, information, None, assumed, dataset)
         products, assumed = _robust(rows, read, options, dataset, params)
         inner = information.inverse @ products @ information.inverse
         return _inference(layout, information, inner, assumed, dataset)
+
+
+def _check_reduced(options: Options) -> None:
+    """Refuse covariances that are made of the scores of rows: those of Firth's method are not."""
+    if options.covariance != "model":
+        raise InvalidValueError(
+            f"covariance='{options.covariance}' does not go with biasReduction='firth': the "
+            "leverages make the score of each row depend on all rows, so that products of scores "
+            "estimate no variance. Use covariance='model', or fit with biasReduction='none'."
+        )
 
 
 def _robust(
@@ -222,8 +242,8 @@ def _robust(
     return factor * read.products, _assumed(options, WRONG, degrees, by_class=by_class)
 
 
-def _by_model(options: Options, information: Information) -> Assumptions:
-    return _assumed(options, MODEL, options.degrees(information.weight - information.rank))
+def _by_model(options: Options, information: Information, words: str) -> Assumptions:
+    return _assumed(options, words, options.degrees(information.weight - information.rank))
 
 
 def _assumed(

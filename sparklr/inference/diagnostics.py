@@ -62,6 +62,11 @@ class FitDiagnostics(CoefficientInference):
         numbers = self._model.numbers
         if numbers.family.per_class:
             raise InvalidValueError("Influence is defined for binomial models only.")
+        if self._reduced:
+            raise InvalidValueError(
+                "Influence is defined for maximum likelihood: with biasReduction='firth' each row "
+                "moves the penalty too. Fit with biasReduction='none'."
+            )
         if top is not None and top < 1:
             raise ValueError(f"top must be a number of rows, 1 or more, but got {top}.")
         coefficients, intercepts = numbers.arrays

@@ -40,6 +40,11 @@ def likelihood_ratio(small: float, large: float, degrees: int) -> TestResult:
     return chi_squared(max(small - large, 0.0), degrees, "likelihood ratio")
 
 
+def penalised_ratio(statistic: float, degrees: int) -> TestResult:
+    """Return the result for twice a difference of penalised log likelihoods (Firth's method)."""
+    return chi_squared(max(statistic, 0.0), degrees, "penalised likelihood ratio")
+
+
 def wald(coefficients: Array, covariance: Array, degrees: float = np.inf) -> TestResult:
     """Test whether all of these coefficients (m,), with covariance (m, m), are zero.
 

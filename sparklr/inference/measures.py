@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 from pyspark.sql import DataFrame
 
-from sparklr.fitting.outcome import NO_SOLVER, FitReport
+from sparklr.fitting.outcome import NO_SOLVER, FitReport, Penalised
 from sparklr.inference.covariances import FittedModel
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
 from sparklr.inference.on_rows import open_rows
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams, offset_name
@@ -39,7 +39,11 @@ class FitMeasures:
 
     @property
     def deviance(self) -> float:
-        """Twice the weighted sum of the loss, without the penalty."""
+        """Twice the weighted sum of the loss, without the penalty.
+
+        So `deviance`, `logLikelihood`, `aic` and `bic` of a fit with biasReduction="firth" are
+        those of the plain likelihood at its estimates, as in brglm2.
+        """
         return 2 * self.weightSum * self._report.loss
 
     @property
@@ -57,6 +61,14 @@ class FitMeasures:
     def logLikelihood(self) -> float:
         """The logarithm of the likelihood at the estimates, by weight."""
         return -0.5 * self.deviance
+
+    @property
+    def penalisedLogLikelihood(self) -> float:
+        """`logLikelihood` plus half the log determinant of the information, with Firth's method.
+
+        It is what biasReduction="firth" maximises; logistf calls it loglik.
+        """
+        return self._penalised("penalisedLogLikelihood").log_likelihood
 
     @property
     def numInstances(self) -> int:
@@ -141,6 +153,9 @@ class FitMeasures:
     def likelihoodRatioTest(self) -> TestResult:
         """Test whether all coefficients are zero, against the model with intercepts alone.
 
+        With biasReduction="firth" by the penalised likelihood: the penalty is that of all
+        coefficients in both models, as in logistf.
+
         Returns
         -------
         TestResult
@@ -148,6 +163,11 @@ class FitMeasures:
         """
         self._refuse("likelihoodRatioTest")
         self._refuse_class_weights("likelihoodRatioTest")
+        if self._reduced:
+            both = self._penalised("likelihoodRatioTest")
+            rise = both.log_likelihood - both.null
+            degrees = self.rank - self._null_rank
+            return penalised_ratio(2 * rise, degrees)
         return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
 
     def _tjur(self) -> float:
@@ -159,8 +179,21 @@ class FitMeasures:
     @property
     def _null_rank(self) -> int:
         """The number of intercepts that the rows identify."""
-        margins = len(self._report.label_weights) - 1
+        margins = max(len(self._report.label_weights) - 1, 1)
         return margins if self._model.getFitIntercept() else 0
+
+    @property
+    def _reduced(self) -> bool:
+        """Whether the fit is by Firth's method."""
+        return self._model.getBiasReduction().lower() == "firth"
+
+    def _penalised(self, what: str) -> Penalised:
+        if not self._reduced:
+            raise InvalidValueError(f"'{what}' is for fits with biasReduction='firth'.")
+        self._refuse(what)
+        if self._report.penalised is None:
+            raise InvalidValueError(f"'{what}' is not known for this fit: {NOT_KEPT}")
+        return self._report.penalised
 
     @property
     def _information(self) -> Information:

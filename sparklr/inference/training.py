@@ -19,7 +19,7 @@ from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.inference.covariances import Options, infer
 from sparklr.inference.estimates import check_level
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
@@ -30,6 +30,11 @@ from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import find_column, find_weight
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
+
+WALD_NOTE = (
+    "z, p and intervals are Wald's. With few events the likelihood's are better: see "
+    'summary.inference(method="profile") and summary.dropOneTests().'
+)
 
 
 class CoefficientInference(FitMeasures):
@@ -77,10 +82,12 @@ class CoefficientInference(FitMeasures):
     def separation(self) -> Separation | None:
         """How the rows are separated, if they are; None if `certificate` proves that they are not.
 
+        With biasReduction="firth", estimates are finite all the same, so that rows are read for it.
         With up to 100 coefficients it was found in the fit; else the rows are read again.
         """
         self._refuse("separation")
-        if self._report.separation is not None or self.certificate.estimateExists:
+        proved = self.certificate.estimateExists and not self._reduced
+        if self._report.separation is not None or proved:
             return self._report.separation
         params = cast(LogisticRegressionParams, self._model)
         self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
@@ -169,7 +176,8 @@ class CoefficientInference(FitMeasures):
     def dropOneTests(self, groups: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
         """Test each term by the likelihood ratio against the model without it.
 
-        All these models are fitted together, in a few readings of the rows.
+        All these models are fitted together, in a few readings of the rows. With
+        biasReduction="firth" by the penalised likelihood, as logistf's drop1.
 
         Parameters
         ----------
@@ -193,8 +201,11 @@ class CoefficientInference(FitMeasures):
         params = cast(LogisticRegressionParams, self._model)
         with open_rows(self._dataset, params, numbers) as rows:
             found = rows.without(self._information, {**together, **single})
+        twice = 2 * self.weightSum
         results = {
-            term: likelihood_ratio(2 * self.weightSum * loss, self.deviance, degrees)
+            term: penalised_ratio(twice * loss, degrees)
+            if self._reduced
+            else likelihood_ratio(twice * loss, self.deviance, degrees)
             for term, (loss, degrees) in found.items()
         }
         columns = {
@@ -284,22 +295,29 @@ class CoefficientInference(FitMeasures):
             explained,
         ]
         facts.append(("estimates", self._existence()))
+        notes: tuple[str, ...] = ()
+        if self._reduced:
+            words = f"{number(self.penalisedLogLikelihood)}; the likelihood ratio is that of it"
+            facts.insert(1, ("penalised log lik.", words))
+            notes = (WALD_NOTE,)
         page = self._inference.page()
-        return Page("", (*facts, *page.facts), page.tables, page.notes)
+        return Page("", (*facts, *page.facts), page.tables, (*page.notes, *notes))
 
     def _existence(self) -> str:
         """Return whether the estimates exist and are unique, in words."""
         model, found, certificate = self._model, self._separation_so_far, self.certificate
         names = model.numbers.feature_names(model.getFeaturesCol())
-        if found is not None and found.kind != "none":
+        if found is not None and found.kind != "none" and not self._reduced:
             return f"SEPARATED ROWS: {found.sentence(names)}"
         dependences = self._information.dependences()
         if len(dependences):
             words = "; ".join(dependence_words(its, names) for its in dependences[:MOST_SHOWN])
             more = len(dependences) - MOST_SHOWN
             return f"not unique: {words}" + (f"; and {more:,} more" if more > 0 else "")
-        if found is not None:
+        if found is not None and not self._reduced:
             return "exist and are unique: the rows are not separated"
+        if self._reduced:
+            return "exist, even where rows are separated (Firth's bias reduction)"
         if certificate.estimateExists:
             step = f"another step moves no row's log odds by {certificate.largestStep:.0e}"
             return f"exist and are unique: the rows are not separated ({step})"

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
 
+from sparklr.params.bias_reduction import HasBiasReduction
 from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
@@ -18,7 +19,7 @@ P = TypeVar("P", bound="LogisticRegressionParams")
 E = TypeVar("E", bound="EstimatorParams")
 
 
-class LogisticRegressionParams(DeclaredParams):
+class LogisticRegressionParams(DeclaredParams, HasBiasReduction):
     """Params shared by the estimator and the model."""
 
     def setThreshold(self: P, value: float) -> P:
@@ -156,6 +157,10 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
     def setMaxBlockSizeInMB(self: E, value: float) -> E:
         """Set the size of a block of rows; with 0, sparklr chooses it."""
         return self._set(maxBlockSizeInMB=value)
+
+    def setBiasReduction(self: E, value: str) -> E:
+        """Set whether to reduce the bias of the estimates: none, or firth."""
+        return self._set(biasReduction=value)
 
     def setSolver(self: E, value: str) -> E:
         """Set the optimisation method."""

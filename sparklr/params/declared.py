@@ -26,6 +26,7 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
+from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
@@ -208,6 +209,7 @@ RULES: dict[str, ParamRule] = {
     "verbose": ParamRule(None, affects_rows=False, per_feature=False),
     "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
     "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
+    "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

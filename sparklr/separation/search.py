@@ -127,7 +127,8 @@ class Separation:
     def outcome(self, names: Sequence[str]) -> str:
         """Return how a fit of separated rows ends, for a list of facts."""
         where = along(self.direction, names)
-        return f"at infinity along {where}, where the rows are separated: use a penalty"
+        firth = " or biasReduction='firth'" if len(self.direction) == 1 else ""
+        return f"at infinity along {where}, where the rows are separated: use a penalty{firth}"
 
 
 def absence_bound(step: Array, moments: Moments, origin: Array | None) -> float:

@@ -52,6 +52,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("classWeights", "even", "'balanced' or one positive number per class"),
     ("classWeights", [1.0, 0.0], "'balanced' or one positive number per class"),
     ("classWeights", [1.0, NAN], "'balanced' or one positive number per class"),
+    ("biasReduction", "brglm", "none, firth"),
 ]
 
 

@@ -45,6 +45,7 @@ OTHERS: dict[str, Any] = {
     "solver": "l-bfgs",
     "inference": "never",
     "separation": "ignore",
+    "biasReduction": "firth",
     "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 0.0]),
     "upperBoundsOnCoefficients": DenseMatrix(1, 2, [1.0, 1.0]),
     "lowerBoundsOnIntercepts": Vectors.dense(0.0),

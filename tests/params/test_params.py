@@ -11,6 +11,7 @@ from pyspark.ml.param import Param
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
 OURS_ONLY = {
+    "biasReduction",
     "classWeights",
     "featuresCols",
     "inference",
@@ -60,6 +61,7 @@ VALUES: dict[str, Any] = {
     "solver": "owl-qn",
     "inference": "always",
     "separation": "error",
+    "biasReduction": "firth",
     "verbose": True,
 }
 

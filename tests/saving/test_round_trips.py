@@ -47,6 +47,7 @@ SHARED: dict[str, Any] = {
     "maxBlockSizeInMB": 0.125,
     "family": "binomial",
     "solver": "l-bfgs",
+    "biasReduction": "firth",
     "lowerBoundsOnCoefficients": DenseMatrix(2, 3, [-INF, 0.1, 1e-300, -INF, -1 / 3, 2.0]),
     "upperBoundsOnCoefficients": SparseMatrix(2, 3, [0, 1, 1, 2], [0, 1], [INF, 1 / 3]),
     "lowerBoundsOnIntercepts": DenseVector([-INF, 0.1]),
