@@ -40,9 +40,9 @@ SLOW := bench or deep or cluster or soak or parity_full or notebooks
 CLIENT := $(BIN)/python -m tests.connect.client
 
 unit: $(INSTALLED) ## run the tests that need no Spark session
-	$(BIN)/python -m pytest -m "not (session or $(SLOW))"
+	$(BIN)/python -m pytest --numprocesses=2 -m "not (session or $(SLOW))"
 
-# Each of the two is bound by one core. Their output does not mix, if this version of make can.
+# One Spark session is bound by one core. Their output does not mix, if this version of make can.
 TWO := --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: java $(INSTALLED) ## run the tests: those, what one Spark session can show, some on Connect

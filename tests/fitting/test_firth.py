@@ -292,8 +292,14 @@ def test_what_does_not_go_with_it_is_refused(
 ) -> None:
     features = 2 if change else 2_000
     with pytest.raises(InvalidValueError) as caught:
-        check_bias_reduction(replace(FIRTH, **change), margins, features)
+        check_bias_reduction(replace(FIRTH, **change), margins, features, offset=None)
     for word in ["biasReduction='firth'", *words]:
         assert word in str(caught.value)
     plain = replace(FIRTH, biasReduction="none", **change)
-    check_bias_reduction(plain, margins, features)
+    check_bias_reduction(plain, margins, features, offset=None)
+
+
+def test_offsets_and_class_weights_are_refused() -> None:
+    for spec, offset in ((FIRTH, "moved"), (replace(FIRTH, class_weights="balanced"), None)):
+        with pytest.raises(InvalidValueError, match="offsetCol" if offset else "classWeights"):
+            check_bias_reduction(spec, 1, 2, offset=offset)

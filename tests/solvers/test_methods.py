@@ -14,7 +14,7 @@ from tests.problems import ask_quadratic, random_matrix, run
 
 MATRIX, LINEAR = random_matrix(1, np.array([0.5, 1.0, 2.0, 4.0])), np.array([2.0, -1.0, 0.5, 3.0])
 ASK = ask_quadratic(MATRIX, LINEAR)
-every_method = pytest.mark.parametrize("method", METHODS.values(), ids=str)
+every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
 def task(**changes: object) -> Task:
