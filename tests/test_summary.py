@@ -190,6 +190,7 @@ def test_every_member_of_sparks_classes_is_here_in_the_same_shape() -> None:
             "CoefficientInference",
             "FitMeasures",
             "ScoreInference",
+            "TableOfFit",
         }
         assert inherited <= bases
 

@@ -101,7 +101,7 @@ def infer(
     `kept` is the information from the fit, with what was found of separation; if it is None, the
     rows are read.
     """
-    layout = _layout(model, options.referenceClass)
+    layout = layout_of(model, options.referenceClass)
     if kept is not None:
         layout = layout.separated(separation)
         if options.method == "wald":
@@ -112,7 +112,7 @@ def infer(
         step = -information.inverse @ information.gradient
         if options.covariance == "debiased":
             moved = rows.problem.scaling.to_coefficients(rows.point + step)
-            layout = _layout(model, options.referenceClass, moved)
+            layout = layout_of(model, options.referenceClass, moved)
             words = "inverse information, at estimates without the penalty's effect (one step)"
             return _inference(layout, information, None, _assumed(options, words), dataset)
         away = float(information.gradient @ -step) ** 0.5
@@ -181,9 +181,10 @@ def _inference(
     return Inference(layout, covariance, assumed, frame_of(dataset))
 
 
-def _layout(
+def layout_of(
     model: FittedModel, base: int | None, moved: tuple[Array, Array] | None = None
 ) -> Layout:
+    """Return the coefficients of a model, less those of the class `base` if there is one."""
     numbers = model.numbers
     values, many = np.column_stack(moved or numbers.arrays), numbers.family.per_class
     if base is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pyspark.ml import Estimator
 from pyspark.ml.param import Param
+from pyspark.sql import SparkSession
 
 # Whatever model it makes: Spark's own type is invariant in that.
 AnyEstimator: TypeAlias = Estimator[Any]
@@ -14,3 +15,10 @@ ParamMap: TypeAlias = Mapping[Param[Any], Any]
 ParamDict: TypeAlias = dict[Param[Any], Any]  # where Spark insists
 # An object of the JVM, or of pyspark where it holds one: its members are found at run time.
 JavaObject: TypeAlias = Any
+
+
+class HasSession(Protocol):
+    """A frame, or what else leads to a session."""
+
+    @property
+    def sparkSession(self) -> SparkSession: ...

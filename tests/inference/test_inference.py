@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from sparklr import (
     BinaryLogisticRegressionSummary,
@@ -22,29 +22,9 @@ from sparklr import (
 from sparklr.fitting import shared
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
-from tests.inference.references import column, data, reference
+from tests.inference.fits import fit_of, frame_of
+from tests.inference.references import data, reference
 from tests.tiers import first_and_deep
-
-
-def frame_of(spark: SparkSession, name: str) -> DataFrame:
-    rows, known = data(name), reference(name)
-    table = pd.DataFrame(rows.matrix, columns=rows.names)
-    table["label"] = rows.labels
-    if rows.weights is not None:
-        table["count"] = rows.weights
-    if known["cluster"]:
-        table["cluster"] = column(name, "cluster")
-    return spark.createDataFrame(table)
-
-
-def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionModel:
-    estimator = LogisticRegressionEstimator(
-        featuresCols=list(data(name).names),
-        fitIntercept=reference(name)["intercept"],
-        **({} if data(name).weights is None else {"weightCol": "count"}),
-        **params,
-    )
-    return estimator.fit(frame_of(spark, name))
 
 
 def by_name(inference: Any, known: Any) -> pd.DataFrame:
