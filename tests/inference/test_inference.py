@@ -26,6 +26,8 @@ from tests.inference.fits import fit_of, frame_of
 from tests.inference.references import data, reference
 from tests.tiers import first_and_deep
 
+pytestmark = pytest.mark.connect
+
 
 def by_name(inference: Any, known: Any) -> pd.DataFrame:
     """The table of a binomial model in the order of the references."""
@@ -34,6 +36,7 @@ def by_name(inference: Any, known: Any) -> pd.DataFrame:
     return table.loc[terms]
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize(
     "name", first_and_deep(["birthwt", "ucb", "birthwt_origin", "birthwt_weighted", "pima"], 3)
 )
@@ -99,6 +102,7 @@ def test_robust_errors_are_those_of_r(
     assert_allclose(by_name(inference, known).standardError, errors, rtol=1e-6)
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("covariance", first_and_deep(["CR1", "CR0"]))
 def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -> None:
     known = reference("bacteria")
@@ -260,6 +264,7 @@ def test_a_forest_plot_has_a_row_per_feature(spark: SparkSession) -> None:
     assert any("[1.5" in its.get_text() or "[1.3" in its.get_text() for its in axes.texts)
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("name", first_and_deep(["endometrial", "sex2"]))
 def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
     known = reference(name)
