@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from pyspark.errors import PySparkException
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression
 from pyspark.sql import SparkSession
@@ -35,6 +36,14 @@ def glm(frame: Any, names: list[str], **params: Any) -> Any:
     """Spark's generalized linear regression for labels 0 and 1."""
     assembled = VectorAssembler(inputCols=names, outputCol="features").transform(frame)
     return GeneralizedLinearRegression(family="binomial", **params).fit(assembled)
+
+
+def page_or_error(summary: Any) -> str:
+    """What is printed, or why nothing is."""
+    try:
+        return str(summary)
+    except PySparkException as reason:
+        return str(reason)
 
 
 # Spark's GeneralizedLinearRegression
@@ -85,16 +94,17 @@ def test_spark_has_p_values_of_penalised_fits(spark: SparkSession) -> None:
 @pytest.mark.classic
 @pytest.mark.deep
 def test_spark_has_no_table_where_a_column_depends_on_others(spark: SparkSession) -> None:
-    frame = frame_of(spark, "birthwt").selectExpr("label", "age", "lwt", "2 * age - lwt + 3 as sum")
+    frame = frame_of(spark, "birthwt").selectExpr("label", "age", "lwt", "2 * age - lwt as sum")
     names = ["age", "lwt", "sum"]
     theirs = glm(frame, names).summary
     assert theirs.rank == 4
-    with pytest.raises(Exception, match=r"No Std. Error|UNSUPPORTED|unsupported"):
-        str(theirs)
+    # Rounding decides whether it fails, or prints errors of 100,000 for all coefficients.
+    failed = "No summary available" in page_or_error(theirs)
+    assert failed or min(theirs.coefficientStandardErrors) > 1_000
     ours = LogisticRegressionEstimator(featuresCols=names).fit(frame).summary
     assert ours.rank == 3
     assert np.isfinite(ours.coefficientStandardErrors[-1])
-    assert "not unique: 'sum' = 2 'age' - 'lwt' + 3" in str(ours)
+    assert "not unique: 'sum' = 2 'age' - 'lwt'" in str(ours)
 
 
 # statsmodels and firthmodels
