@@ -152,7 +152,7 @@ class RowsOfModel:
             ranks[name] = information.rank - (Pivoted.of(inner).rank - gauge)
         problems = dict.fromkeys(solvers, self.problem)
         solutions, _ = run_solvers(solvers, problems, self.passes, BUDGET)
-        return {name: (found.value, ranks[name]) for name, found in solutions.items()}
+        return {name: (solutions[name].value, ranks[name]) for name in groups}
 
     def score_products(self, *, squared: bool) -> Array:
         """Read the rows once for the products of scores, in the solvers' coordinates."""

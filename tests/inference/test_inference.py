@@ -191,6 +191,8 @@ def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None
     known = reference(name)
     groups = {str(term): list(its) for term, its in known["groups"].items()}
     table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
+    alone = [one for one in data(name).names if not any(one in its for its in groups.values())]
+    assert list(table.index) == [*groups, *alone]
     assert set(table.index) == set(known["drop_one"])
     for term, expected in known["drop_one"].items():
         assert_allclose(table.statistic[term], expected["statistic"], rtol=1e-5)
