@@ -7,6 +7,7 @@ test that fails because a fault was mended is good news: then the page needs to 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ import pytest
 from numpy.testing import assert_allclose
 from pyspark.errors import PySparkException
 from pyspark.ml.feature import VectorAssembler
-from pyspark.ml.regression import GeneralizedLinearRegression
+from pyspark.ml.regression import (
+    GeneralizedLinearRegression,
+    GeneralizedLinearRegressionModel,
+)
 from pyspark.sql import SparkSession
 
 from sparklr import LogisticRegressionEstimator
@@ -107,6 +111,24 @@ def test_spark_has_no_table_where_a_column_depends_on_others(spark: SparkSession
     assert "not unique: 'sum' = 2 'age' - 'lwt'" in str(ours)
 
 
+@pytest.mark.classic
+@pytest.mark.deep
+def test_spark_says_nothing_of_separated_rows(spark: SparkSession) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = glm(frame_of(spark, "endometrial"), list(data("endometrial").names))
+    assert theirs.coefficients[0] > 10  # where it stopped: there is no finite estimate
+    assert theirs.summary.coefficientStandardErrors[0] > 100
+
+
+@pytest.mark.classic
+@pytest.mark.deep
+def test_spark_does_not_save_its_table(spark: SparkSession, tmp_path: Path) -> None:
+    theirs = glm(frame_of(spark, "birthwt"), list(data("birthwt").names))
+    theirs.save(str(tmp_path / "model"))
+    assert not GeneralizedLinearRegressionModel.load(str(tmp_path / "model")).hasSummary
+
+
 # statsmodels and firthmodels
 
 
@@ -135,11 +157,15 @@ def with_ones(matrix: Array) -> Array:
 
 def test_hc1_of_statsmodels_is_hc0() -> None:
     """R's sandwich multiplies HC0 by n / (n - k), and so does sparklr (test_inference.py)."""
-    logit = pytest.importorskip("statsmodels.discrete.discrete_model").Logit
+    pytest.importorskip("statsmodels")
+    from statsmodels.discrete.discrete_model import Logit
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
     matrix, labels = made_rows()
-    model = logit(labels, with_ones(matrix))
-    zero, one = (model.fit(disp=0, cov_type=kind).bse for kind in ("HC0", "HC1"))
-    assert_allclose(one, zero, rtol=1e-12)
+    for model in (Logit(labels, with_ones(matrix)), GLM(labels, with_ones(matrix), Binomial())):
+        zero, one = (model.fit(disp=0, cov_type=kind).bse for kind in ("HC0", "HC1"))
+        assert_allclose(one, zero, rtol=1e-12)
 
 
 def hard_rows() -> tuple[Array, Array, Array]:
