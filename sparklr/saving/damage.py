@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
-
-# What `json.loads` makes of an object.
-Json: TypeAlias = dict[str, Any]
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from pyspark.sql import SparkSession
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import FitReport
-from sparklr.saving.damage import Json, damage
+from sparklr.saving.damage import damage
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import Json
 
 MOST_COVARIANCES = 2_000  # coefficients; their covariances then take 16 MB
 ROWS = "place int, standardError double, covariances array<double>"

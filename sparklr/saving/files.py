@@ -29,13 +29,13 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.objective.families import family_of_flag
 from sparklr.params import check_value
-from sparklr.saving.damage import Json, damage
+from sparklr.saving.damage import damage
 from sparklr.saving.estimates import KeptFit, fit_facts, kept_fit, read_errors, write_errors
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.refusals import REFUSALS, first_line
-from sparklr.spark.types import ParamMap
+from sparklr.spark.types import Json, ParamMap
 
 FORMAT = 2  # since 2 models have estimates, and a text of JSON has "fit"
 

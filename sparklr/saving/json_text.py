@@ -13,7 +13,7 @@ from pyspark.ml.param import Params
 
 from sparklr.arrays import Array
 from sparklr.objective.families import family_of_flag
-from sparklr.saving.damage import Json, damage
+from sparklr.saving.damage import damage
 from sparklr.saving.estimates import KeptFit, errors_from_json, errors_json, fit_facts, kept_fit
 from sparklr.saving.files import (
     FORMAT,
@@ -27,6 +27,7 @@ from sparklr.saving.files import (
 )
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
+from sparklr.spark.types import Json
 
 T = TypeVar("T", bound=Params)
 

@@ -1,4 +1,4 @@
-"""Names for types of Spark's and of py4j's that have no precise form of their own."""
+"""Names for types of Spark's, of py4j's and of JSON that have no precise form of their own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ ParamMap: TypeAlias = Mapping[Param[Any], Any]
 ParamDict: TypeAlias = dict[Param[Any], Any]  # where Spark insists
 # An object of the JVM, or of pyspark where it holds one: its members are found at run time.
 JavaObject: TypeAlias = Any
+# What `json.loads` makes of an object.
+Json: TypeAlias = dict[str, Any]
 
 
 class HasSession(Protocol):
