@@ -16,7 +16,7 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
 from sparklr.display.progress import Progress
-from sparklr.fitting.from_params import Request
+from sparklr.fitting.from_params import Request, class_factors_of
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
@@ -51,13 +51,14 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation` and `verbose`. A fit minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights` and `verbose`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
     where W is the sum of the weights and b are the coefficients of the features scaled to unit
     standard deviation (with standardization=False, of the unscaled features). The intercept is
-    not penalised.
+    not penalised. With `offsetCol` each row's value is added to its log odds; with `classWeights`
+    w_i is the row's weight times the factor of its class.
 
     Examples
     --------
@@ -106,11 +107,14 @@ class LogisticRegressionEstimator(
         lowerBoundsOnIntercepts: Vector | None = None,
         upperBoundsOnIntercepts: Vector | None = None,
         maxBlockSizeInMB: float = 0.0,
+        offsetCol: str | None = None,
+        classWeights: str | list[float] | None = None,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -141,11 +145,14 @@ class LogisticRegressionEstimator(
         lowerBoundsOnIntercepts: Vector | None = None,
         upperBoundsOnIntercepts: Vector | None = None,
         maxBlockSizeInMB: float = 0.0,
+        offsetCol: str | None = None,
+        classWeights: str | list[float] | None = None,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
         inference: str = "auto",
         separation: str = "warn",
+        biasReduction: str = "none",
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -204,7 +211,7 @@ class LogisticRegressionEstimator(
     ) -> Iterator[tuple[int, LogisticRegressionModel]]:
         """Fit a model for each param map, all in the same passes over the same packed rows.
 
-        Maps with different columns (features, label, weight) are packed separately.
+        Maps with different columns (features, label, weight, offset) are packed separately.
 
         Parameters
         ----------
@@ -257,7 +264,11 @@ def model_of(
         loss=fit.loss,
         information=fit.information,
         certificate=fit.certificate,
+        products=fit.products,
+        null_loss=fit.null_loss,
+        factors=class_factors_of(estimator, moments, facts.classes),
         separation=fit.separation,
+        penalised=fit.penalised,
     )
     return fitted_model(numbers, estimator, dataset, report)
 

@@ -13,12 +13,13 @@ from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
+from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.of_model import InferenceOnRows
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
-from sparklr.params import LogisticRegressionParams, check_thresholds
-from sparklr.rows.columns import check_frame, find_features
+from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
+from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
 from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
@@ -26,8 +27,9 @@ from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import is_table, read_rows
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
-from sparklr.scoring.scorer import Scorer
+from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
 from sparklr.spark.matrices import (
     by_row,
@@ -119,8 +121,9 @@ class LogisticRegressionModel(
     def toSpark(self) -> SparkModel:
         """Return a Spark model with the same numbers and Params, for tools that need one.
 
-        It takes a vector column. Params that Spark does not have are dropped.
+        It takes a vector column. Params that Spark does not have are dropped, except `offsetCol`.
         """
+        refuse_offset("toSpark", offset_name(self))
         twin = self._cache.spark_model(SparkSession.builder.getOrCreate())
         if twin is None:
             raise RuntimeError(
@@ -138,6 +141,7 @@ class LogisticRegressionModel(
 
         Its `predict` returns the most probable class: thresholds are dropped.
         """
+        refuse_offset("toSklearn", offset_name(self))
         return sklearn_model(self._numbers)
 
     def toJson(self) -> str:
@@ -232,18 +236,22 @@ class LogisticRegressionModel(
 
     def predictRaw(self, value: Any) -> Any:
         """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""
-        raw = self._scorer.raw(read_rows(value, self._numbers))
+        raw = self._scores(value).raw
         return raw if is_table(value) else DenseVector(raw[0])
 
     def predictProbability(self, value: Any) -> Any:
         """Return probabilities: a vector for one row, an array (n, classes) for a matrix."""
-        probability = self._scorer.scores(read_rows(value, self._numbers)).probability
+        probability = self._scores(value).probability
         return probability if is_table(value) else DenseVector(probability[0])
 
     def predict(self, value: Any) -> Any:
         """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
-        prediction = self._scorer.scores(read_rows(value, self._numbers)).prediction
+        prediction = self._scores(value).prediction
         return prediction if is_table(value) else float(prediction[0])
+
+    def _scores(self, value: object) -> Scores:
+        offsets = read_offsets(value, offset_name(self))
+        return self._scorer.scores(read_rows(value, self._numbers), offsets)
 
     @cached_property
     def _cache(self) -> SparkModelCache:
@@ -287,10 +295,15 @@ class LogisticRegressionModel(
         scorer = self._scorer
         features = find_features(dataset, self)
         check_width(features, self.numFeatures)
+        offset = find_offset(dataset, self)
+        check_offset(self, scorer.family)
+        needed = wanted if offset is None else (RAW,)
         twin = self._cache.copy_in(dataset.sparkSession)
         if twin is None:
-            return score_by_arrow(dataset, features, scorer, wanted)
-        return score_by_twin(dataset, features, twin, scorer, wanted)
+            scored = score_by_arrow(dataset, features, scorer, needed)
+        else:
+            scored = score_by_twin(dataset, features, twin, scorer, needed)
+        return scored if offset is None else moved(scored, offset.column, scorer)
 
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
         """Return a copy with the same summary and estimates, and the values of `extra`."""

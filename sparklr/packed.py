@@ -20,6 +20,7 @@ def pack(
     featuresCols: Sequence[str] | None = None,
     labelCol: str = "label",
     weightCol: str | None = None,
+    offsetCol: str | None = None,
     aggregationDepth: int = 2,
     maxBlockSizeInMB: float = 0.0,
     validator: CrossValidator | TrainValidationSplit | None = None,
@@ -36,7 +37,7 @@ def pack(
     ----------
     dataset : DataFrame
         The rows.
-    featuresCol, featuresCols, labelCol, weightCol, aggregationDepth, maxBlockSizeInMB
+    featuresCol, featuresCols, labelCol, weightCol, offsetCol, aggregationDepth, maxBlockSizeInMB
         As in the estimators that will fit the rows.
     validator : CrossValidator or TrainValidationSplit, optional
         A validator that will be fitted on these rows. They are packed with its folds.
@@ -67,5 +68,7 @@ def pack(
         columns = columns.setFeaturesCols(list(featuresCols))
     if weightCol:
         columns = columns.setWeightCol(weightCol)
+    if offsetCol:
+        columns = columns.setOffsetCol(offsetCol)
     split = None if validator is None else validator.split(dataset)
     return PackedRows(dataset, columns, split)

@@ -19,8 +19,8 @@ from sparklr.display import plots
 from sparklr.display.pages import FittedParams, evaluation_page, fit_page
 from sparklr.display.tables import Page
 from sparklr.fitting.outcome import FitReport
+from sparklr.inference.diagnostics import FitDiagnostics
 from sparklr.inference.of_scores import ScoreInference
-from sparklr.inference.training import CoefficientInference
 from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.scoring.numbers import ModelNumbers
@@ -279,7 +279,7 @@ class BinaryLogisticRegressionSummary(ScoreInference, LogisticRegressionSummary)
         return evaluation_page(self._predictions, self._confusion, self._curve)
 
 
-class LogisticRegressionTrainingSummary(CoefficientInference, LogisticRegressionSummary):
+class LogisticRegressionTrainingSummary(FitDiagnostics, LogisticRegressionSummary):
     """How a model was fitted, and how well it predicts the rows it was fitted on.
 
     `print` shows the outcome of the fit and the coefficients, and runs no Spark job. There are
@@ -319,7 +319,7 @@ class LogisticRegressionTrainingSummary(CoefficientInference, LogisticRegression
 
     @property
     def passes(self) -> int:
-        """The number of passes over the data, excluding packing."""
+        """The passes of the fit over the data: packing and later readings are not counted."""
         return self._report.passes
 
     def _page(self) -> Page:

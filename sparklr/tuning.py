@@ -29,6 +29,7 @@ from sparklr.search.folds import (
     train_validation_split,
 )
 from sparklr.search.penalty_grid import reg_param_grid
+from sparklr.search.pictures import plot_path, plot_scores
 from sparklr.search.select import best_map, penalties_of, simplest_map
 from sparklr.search.trials import Trials, can_try, last_stage
 from sparklr.spark.classic import for_readers
@@ -44,6 +45,8 @@ __all__ = [
     "ParamGridBuilder",
     "TrainValidationSplit",
     "TrainValidationSplitModel",
+    "plot_path",
+    "plot_scores",
     "regParamGrid",
     "reg_param_grid",
 ]

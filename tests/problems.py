@@ -8,7 +8,7 @@ Quadratics have theirs in closed form; scipy finds those of logistic regression.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -208,6 +208,12 @@ def _with_duplicate(block: Block) -> Block:
     return Block(np.column_stack((block.matrix, block.matrix[:, -1])), block.labels, block.weights)
 
 
+def _with_offsets(block: Block) -> Block:
+    """Offsets that vary more than the margins do."""
+    offsets = np.random.default_rng(block.rows).normal(1.0, 2.0, block.rows)
+    return replace(block, row_offsets=offsets)
+
+
 def make_dummies(seed: int, rows: int, levels: int, classes: int) -> Block:
     """A column for every level of a category, rarer and rarer, and one more feature.
 
@@ -310,6 +316,24 @@ def _table() -> list[Case]:
             make_dummies(1, 200, 4, 3),
             3,
             unique=False,
+        ),
+        _logistic(
+            "offsets",
+            Spec(BINOMIAL, regParam=0.02),
+            _with_offsets(make_rows(15, 90, 4, weighted=True)),
+            2,
+        ),
+        _logistic(
+            "offsets and class weights without intercept",
+            Spec(BINOMIAL, fitIntercept=False, class_weights=(1.0, 4.0)),
+            _with_offsets(make_rows(16, 90, 4, sparse=True)),
+            2,
+        ),
+        _logistic(
+            "offsets and balanced class weights L1",
+            Spec(BINOMIAL, regParam=0.05, elasticNetParam=1, class_weights="balanced"),
+            _with_offsets(make_rows(17, 120, 8)),
+            2,
         ),
         _logistic(
             "more features than rows L1",

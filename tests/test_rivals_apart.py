@@ -66,7 +66,7 @@ def test_a_fit_that_is_slow_or_fails_is_ended_with_all_that_it_started(
     assert side == Side(note=note)
     engine = (tmp_path / "slow.log").read_text().splitlines()[0]
     state = subprocess.run(["ps", "-o", "stat=", "-p", engine], capture_output=True, text=True)
-    assert state.stdout.strip() in ("", "Z")
+    assert state.stdout.strip()[:1] in ("", "Z")
     assert not (tmp_path / "apart").exists()
 
 

@@ -188,6 +188,7 @@ def test_every_member_of_sparks_classes_is_here_in_the_same_shape() -> None:
         inherited = {base.__name__ for base in ours_.__mro__} - {
             "object",
             "CoefficientInference",
+            "FitDiagnostics",
             "FitMeasures",
             "ScoreInference",
             "TableOfFit",

@@ -34,6 +34,8 @@ class FittedParams(Protocol):
     def getRegParam(self) -> float: ...
     def getElasticNetParam(self) -> float: ...
     def getStandardization(self) -> bool: ...
+    def getOffsetCol(self) -> str: ...
+    def getBiasReduction(self) -> str: ...
     def isSet(self, param: str, /) -> bool: ...
 
 
@@ -62,6 +64,14 @@ def _fit_facts(
     rows = f"{report.rows:,}"
     if report.label_weights.sum() != report.rows:
         rows += f", with weights that sum to {amount(report.label_weights.sum())}"
+    fitted: list[tuple[str, str]] = []
+    if params.isSet("offsetCol") and params.getOffsetCol():
+        fitted.append(("offset", f"'{params.getOffsetCol()}'"))
+    if report.factors is not None:
+        shown = Ends.of(len(report.factors), MOST_CLASSES)
+        each = [f"{at}: {number(report.factors[at])}" for at in shown.places]
+        words = ", ".join(shown.joined(each, f"... {shown.left_out:,} more ..."))
+        fitted.append(("class weights", words))
     used = np.unique(stored_matrix(numbers.coefficients).nonzero()[1]).size
     work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
     return [
@@ -70,6 +80,7 @@ def _fit_facts(
         ("features", f"{numbers.features:,}, of them {used:,} with a coefficient other than 0"),
         ("penalty", _penalty(params)),
         ("intercept", "fitted" if params.getFitIntercept() else "none"),
+        *fitted,
         ("solver", f"{report.solver}, {work} over the rows"),
         ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
     ]
@@ -93,6 +104,8 @@ def _penalty(params: FittedParams) -> str:
         if params.isSet(name) or params.isSet(name.replace("lower", "upper"))
     ]
     bounds = f"; bounds on {' and '.join(bounded)}" if bounded else ""
+    if params.getBiasReduction().lower() == "firth":
+        return "Jeffreys' prior, for Firth's bias reduction"
     if params.getRegParam() == 0:
         return f"none (regParam=0){bounds}"
     share = params.getElasticNetParam()

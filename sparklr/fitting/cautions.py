@@ -30,9 +30,10 @@ class SeparationError(ValueError):
 def tell_of_separation(found: Separation, names: Sequence[str], *, error: bool) -> None:
     """Warn or raise about rows that are separated."""
     text = found.sentence(names)
+    reduced = "biasReduction='firth', with " if len(found.direction) == 1 else ""
     text = (
-        f"{text[0].upper()}{text[1:]}. Fit with a penalty (regParam above 0), or leave the feature "
-        "out."
+        f"{text[0].upper()}{text[1:]}. Fit with {reduced}a penalty (regParam above 0), or leave "
+        "the feature out."
     )
     if error:
         raise SeparationError(text)

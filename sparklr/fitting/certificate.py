@@ -10,6 +10,7 @@ free (not at a bound, nor held at zero by an L1 term), both summed over rows of 
     largest step        max |x~' d|         the most by which d moves the margin of any row
     smallest curvature  the least eigenvalue of H / W, in units of standardised features
     condition number    of H at unit diagonal
+    duality gap         objective - minimum, or more (`duality_gap`)
 """
 
 from __future__ import annotations
@@ -18,14 +19,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparklr.arrays import Array
+from sparklr.fitting.duality_gap import duality_gap
+from sparklr.fitting.problem import Problem
 from sparklr.objective.information import Information, Pivoted
 from sparklr.objective.moments import Moments
 from sparklr.separation.search import absence_bound
+from sparklr.solvers import Answer, Query
 
 
 @dataclass(frozen=True)
 class Certificate:
     """Figures that show how near a fit is to its optimum, and how well the optimum is determined.
+
+    Without the Hessian at the optimum (see the Param `inference`), as after most penalised fits,
+    only `kktResidual` and `dualityGap` are known: the other figures are NaN, and `estimateExists`
+    is false.
 
     Attributes
     ----------
@@ -43,6 +52,11 @@ class Certificate:
     estimateExists : bool
         Whether the figures prove that the maximum of the likelihood is at finite coefficients; if
         they do not, it may still be so.
+    dualityGap : float or None
+        The most by which the objective of a penalised fit is above its minimum, in the units of
+        `objectiveHistory`; None without a penalty, where no such bound is known, and with bounds.
+        It shrinks like `kktResidual`, the true difference like its square, so that a smaller `tol`
+        may be needed to show how small that is.
     """
 
     kktResidual: float
@@ -51,6 +65,15 @@ class Certificate:
     smallestCurvature: float
     conditionNumber: float
     estimateExists: bool
+    dualityGap: float | None = None
+
+
+def certificate_of(problem: Problem, point: Array, answer: Answer) -> Certificate:
+    """Return what is known from the gradient at the point where a fit has ended."""
+    _, residual = problem.standing(Query(point, 1), answer)
+    unknown = float("nan")
+    gap = duality_gap(problem, point, answer)
+    return Certificate(residual, unknown, unknown, unknown, unknown, False, gap)
 
 
 def certify(information: Information, moments: Moments) -> Certificate:
@@ -58,9 +81,10 @@ def certify(information: Information, moments: Moments) -> Certificate:
     free = information.free
     hessian = information.hessian + np.diag(information.penalty)
     inner, slope = hessian[np.ix_(free, free)], information.slope[free]
+    plain = not information.penalty.any() and bool(free.all())
+    pivoted = information.pivoted if plain else Pivoted.of(inner)
     move = np.zeros(len(free))
-    pivoted = Pivoted.of(inner)
-    move[free] = -pivoted.inverse() @ slope
+    move[free] = -pivoted.inverse @ slope
     curvatures = np.linalg.eigvalsh(inner / information.weight) if free.any() else np.zeros(1)
     at_unit = np.linalg.eigvalsh(inner * pivoted.scale * pivoted.scale[:, None])
     singular = pivoted.singular or not free.any()
@@ -69,12 +93,11 @@ def certify(information: Information, moments: Moments) -> Certificate:
     shift = scaling.origin if np.any(scaling.origin) else None
     bound = absence_bound(np.column_stack((coefficients, offsets)), moments, shift)
     # The proof is about the likelihood alone, at a point where its step was found.
-    plain = not information.penalty.any() and bool(free.all()) and not pivoted.singular
     return Certificate(
         kktResidual=float(np.abs(information.slope).max(initial=0)) / information.weight,
         newtonDecrement=max(-float(slope @ move[free]), 0.0) ** 0.5,
         largestStep=information.scaling.largest_move(move, moments),
         smallestCurvature=max(float(curvatures[0]), 0.0),
         conditionNumber=np.inf if singular else float(at_unit[-1] / at_unit[0]),
-        estimateExists=plain and bound < 1,
+        estimateExists=plain and not pivoted.singular and bound < 1,
     )

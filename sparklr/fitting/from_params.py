@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from sparklr.arrays import MEGABYTE, Array
+from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
-from sparklr.fitting.spec import Spec
+from sparklr.fitting.spec import BiasReduction, Spec
+from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.job import NEAR_BYTES, PackSettings
-from sparklr.params import LogisticRegressionParams
+from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.methods import SolverName
@@ -49,6 +51,7 @@ def check_sizes(request: Request, rows: TrainingRows) -> None:
     if rows.classes:
         _check_thresholds(params, rows.classes)
         family = family_of(params, rows.classes)
+        _check_class_weights(params, rows.classes, family)
         check_solver(_spec(request, family, family.margins(rows.classes), rows.width))
         return
     named = params.getFamily().lower()
@@ -62,6 +65,7 @@ def spec_of(request: Request, classes: int, features: int) -> Spec:
     """Return what to fit, for known numbers of classes and features."""
     _check_thresholds(request.params, classes)
     family = family_of(request.params, classes)
+    _check_class_weights(request.params, classes, family)
     return _spec(request, family, family.margins(classes), features)
 
 
@@ -70,7 +74,8 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
     params, initial = request.params, request.initial
     if initial is not None:
         check_initial(initial, params, margins, features)
-    return Spec(
+    check_offset(params, family)
+    spec = Spec(
         family=family,
         regParam=params.getRegParam(),
         elasticNetParam=params.getElasticNetParam(),
@@ -80,26 +85,60 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         tol=params.getTol(),
         solver=cast(SolverName, params.getSolver().lower()),  # check_params has checked the name
         bounds=read_bounds(params, margins, features),
+        class_weights=class_weights_of(params),
         initial=initial,
+        biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
+    check_bias_reduction(spec, margins, features, offset=offset_name(params))
+    return spec
+
+
+def check_offset(params: LogisticRegressionParams, family: Family) -> None:
+    """Refuse offsets where each class has a margin of its own."""
+    name = offset_name(params)
+    if name is not None and family.per_class:
+        raise InvalidValueError(
+            f"offsetCol='{name}' is for binomial models: it is added to the log odds of label 1, "
+            f"but this model is {family}. Clear offsetCol, or make labels of two classes."
+        )
+
+
+def class_weights_of(params: LogisticRegressionParams) -> ClassWeights | None:
+    """Return the value of classWeights, or None if it is not set."""
+    if not params.isSet(params.classWeights):
+        return None
+    value = params.getClassWeights()
+    return "balanced" if isinstance(value, str) else tuple(value)  # check_params has checked it
+
+
+def class_factors_of(
+    params: LogisticRegressionParams, moments: Moments, classes: int
+) -> Array | None:
+    """Return the factors of the weights of so many classes, or None if there are none."""
+    wanted = class_weights_of(params)
+    return None if wanted is None else class_factors(wanted, moments.histogram(classes))
 
 
 def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> Spec:
     """Return the spec, with inference if the Param asks for it; `size` counts the coefficients.
 
+    Such a fit without penalty and bounds looks for separation, if the other Param does.
+
     By default that is so for a fit without penalty and bounds that is made alone: a search makes
     hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
+    plain = spec.regParam == 0 and spec.bounds is None
     if request.inference == "auto":
-        plain = spec.regParam == 0 and spec.bounds is None
         wanted = alone and plain and size <= MOST_INFERRED
     if wanted and size > HESSIAN_LIMIT:
         raise InvalidValueError(
             f"inference='always' needs a matrix of {size:,} x {size:,} numbers on the driver, but "
             f"the limit is {HESSIAN_LIMIT:,} coefficients. Use inference='auto' or 'never'."
         )
-    return replace(spec, inference=wanted)
+    watched = wanted and plain and spec.biasReduction == "none"
+    watched = watched and request.separation != "ignore"
+    return replace(spec, inference=wanted, watched=watched)
 
 
 def family_of(params: LogisticRegressionParams, classes: int) -> Family:
@@ -136,6 +175,17 @@ def _check_thresholds(params: LogisticRegressionParams, classes: int) -> None:
         raise InvalidValueError(
             f"thresholds has {count} values, but column '{params.getLabelCol()}' has {classes} "
             "classes. Give one threshold per class."
+        )
+
+
+def _check_class_weights(params: LogisticRegressionParams, classes: int, family: Family) -> None:
+    """Refuse class weights unless there is one per class; two serve rows of a single class too."""
+    wanted = class_weights_of(params)
+    known = {classes, family.classes(family.margins(classes))}
+    if wanted is not None and wanted != "balanced" and len(wanted) not in known:
+        raise InvalidValueError(
+            f"classWeights has {len(wanted)} values, but column '{params.getLabelCol()}' has "
+            f"{classes} classes. Give one weight per class, or classWeights='balanced'."
         )
 
 

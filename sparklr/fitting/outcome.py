@@ -25,6 +25,18 @@ class Round:
     residual: float  # that fit's KKT residual; nan if not known
 
 
+@dataclass(frozen=True)
+class Penalised:
+    """The logarithm of the likelihood times Jeffreys' prior, in the units of the columns.
+
+    log_likelihood : at the estimates
+    null : its maximum with all coefficients zero but the intercept, if there is one
+    """
+
+    log_likelihood: float
+    null: float
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
@@ -38,8 +50,11 @@ class Fit:
     loss: float  # at the end, without penalty
     size: int = 0  # the number of coordinates that the solver sought
     information: Information | None = None  # at the end, if the spec asks for it
-    certificate: Certificate | None = None  # likewise
-    separation: Separation | None = None  # likewise, if it was looked for
+    certificate: Certificate | None = None  # if the solver knew the gradient at the end
+    products: Array | None = None  # of scores, with the information, if classes have weights
+    null_loss: float | None = None  # without features, if rows have offsets
+    separation: Separation | None = None  # if it was looked for
+    penalised: Penalised | None = None  # with the information, by Firth's method
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -73,9 +88,18 @@ class FitReport:
     information : Information, optional
         What the rows tell of the coefficients, if the fit was made with inference.
     certificate : Certificate, optional
-        How near the fit is to its optimum, likewise.
+        How near the fit is to its optimum, as far as the last answer tells.
+    products : array (n, n), optional
+        Sums of products of scores in the solvers' coordinates, with the information, if classes
+        have weights.
+    null_loss : float, optional
+        The mean loss without features, if rows have offsets.
+    factors : array (classes,), optional
+        The factors of the weights of each class.
     separation : Separation, optional
         Whether the rows are separated, if it was looked for.
+    penalised : Penalised, optional
+        The penalised likelihood, if the fit was made by Firth's method, with inference.
     """
 
     history: tuple[float, ...]
@@ -89,4 +113,13 @@ class FitReport:
     loss: float
     information: Information | None = None
     certificate: Certificate | None = None
+    products: Array | None = None
+    null_loss: float | None = None
+    factors: Array | None = None
     separation: Separation | None = None
+    penalised: Penalised | None = None
+
+    @property
+    def weights_by_class(self) -> Array:
+        """The weight of each class, with its factor, (classes,)."""
+        return self.label_weights if self.factors is None else self.label_weights * self.factors

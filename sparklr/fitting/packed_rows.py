@@ -12,7 +12,7 @@ from sparklr.arrays import MEGABYTE
 from sparklr.fitting.from_params import pack_settings
 from sparklr.fitting.split import Split
 from sparklr.objective.moments import Moments
-from sparklr.params import LogisticRegressionParams, check_params, row_params
+from sparklr.params import LogisticRegressionParams, check_params, offset_name, row_params
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, check_frame, training_rows
@@ -61,7 +61,8 @@ class PackedRows:
         """About how much memory or disk the packed rows take."""
         moments = self._moments
         dense, sparse = 8 * moments.rows * moments.features, 12 * moments.nonzeros
-        return (min(dense, sparse) + 16 * moments.rows) / MEGABYTE
+        each = 16 if offset_name(self._params) is None else 24
+        return (min(dense, sparse) + each * moments.rows) / MEGABYTE
 
     @property
     def inMemory(self) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from sparklr.arrays import MEGABYTE, Array
-from sparklr.fitting.certificate import certify
+from sparklr.fitting.at_infinity import SeparationWatch
 from sparklr.fitting.choose_solver import (
     check_solver,
     choose_solver,
@@ -22,20 +22,23 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
-from sparklr.fitting.last_hessian import with_last_hessian
+from sparklr.fitting.firth import fit_firth
+from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
+from sparklr.fitting.of_solution import certified, fit_of
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
+from sparklr.fitting.scores import ScoreProducts
 from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.passes.local import LocalPasses
-from sparklr.passes.protocol import Passes
+from sparklr.passes.local import LocalPasses, in_pieces
+from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
-from sparklr.passes.threads import one_blas_thread
-from sparklr.solvers import Preconditioner, Solution, Solver, Stop
+from sparklr.passes.threads import one_blas_thread, useful_threads
+from sparklr.solvers import Preconditioner, Query, Solver, Stop
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -77,6 +80,7 @@ def fit_all(
     for wave in group.waves():
         starts = group.sample_starts(wave)
         group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
+    group.run_firth()
     return {key: group.fits[key] for key in specs}, group.readings
 
 
@@ -135,6 +139,7 @@ def fit_without_folds(
                 for key, warm in ((key, members[key].warm) for key in wave)
             }
         )
+    group.run_firth()
     return {key: group.fits[key] for key in members}, group.readings
 
 
@@ -146,18 +151,23 @@ class _Members(Generic[Key]):
         self.readings = 0
         self._passes, self._budget, self._watch = passes, budget, watch
         self._members, self._later = members, 0
+        # Between readings no task runs, so sums over the sample may have all cores.
+        self._threads = useful_threads(passes.slots)
         self._problems: dict[Key, Problem] = {}
+        self._reduced: dict[Key, Problem] = {}  # with Firth's method
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
         self._preconditions: dict[Key, Preconditioner] = {}
+        self._watches: dict[Key, SeparationWatch] = {}
 
     def pose(
         self, key: Key, spec: Spec, classes: int, moments: Moments, without: int | None
     ) -> None:
         """Add a fit on rows with these moments; if it needs no solver, its result is set here."""
         check_solver(spec)
-        known = constant_label_fit(spec, moments, classes)
+        reduced = spec.biasReduction == "firth"
+        known = None if reduced else constant_label_fit(spec, moments, classes)
         if known is not None:
             self.fits[key] = known
             return
@@ -165,9 +175,12 @@ class _Members(Generic[Key]):
             Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
         )
         problem = pose()
-        value = problem.start_value()
-        if problem.size == 0 and value is not None:
-            self.fits[key] = nothing_to_fit(problem, value)
+        if reduced and problem.size > 0:
+            self._reduced[key] = problem
+            self._later += 1
+            return
+        if problem.size == 0:
+            self.fits[key] = nothing_to_fit(problem, self._start_value(problem))
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)
@@ -181,6 +194,15 @@ class _Members(Generic[Key]):
         self._methods[key], self._conditions[key] = method, conditions
         self._later += 1
 
+    def _start_value(self, problem: Problem) -> float:
+        """Return the objective at the start, from a reading if it needs one."""
+        value, query = problem.start_value(), Query(problem.start(), 0)
+        if value is not None:
+            return value
+        (sums,), readings = read_round(self._passes, [problem.probe(query)], self._budget)
+        self.readings += readings
+        return problem.answer(query, sums).value
+
     def waves(self) -> Iterator[list[Key]]:
         """Return the fits to run, in groups whose solvers fit into the driver's memory."""
         return batches(
@@ -193,27 +215,42 @@ class _Members(Generic[Key]):
         """Run solvers in lockstep until all have stopped."""
         self._later -= len(solvers)
         preconditions, self._preconditions = self._preconditions, {}
-        solvers = {
-            key: self._with_last_hessian(key, its) if self._problems[key].spec.inference else its
-            for key, its in solvers.items()
-        }
+        solvers = {key: self._with_last_answer(key, its) for key, its in solvers.items()}
         solutions, count = run_solvers(
             solvers, self._problems, self._passes, self._budget, self._report
         )
         self.readings += count
         for key, solution in solutions.items():
-            problem, method = self._problems[key], self._methods[key]
+            problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
-            fit = _fit_of(problem, method, solution, kept)
-            if solution.last is not None and solution.last.finite:
-                information = problem.information(solution.point, solution.last)
-                certificate = certify(information, self._passes.moments)
-                fit = replace(fit, information=information, certificate=certificate)
+            fit = fit_of(problem, method, solution, kept)
+            fit = certified(fit, problem, solution, self._passes.moments, watch)
+            known = fit.information is not None and problem.spec.regParam == 0
+            if known and problem.factors is not None:
+                fit = replace(fit, products=self._score_products(problem, solution.point))
+            if watch is not None and watch.found is not None:
+                self.readings += watch.found.readings
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
-    def _with_last_hessian(self, key: Key, solver: Solver) -> Solver:
+    def run_firth(self) -> None:
+        """Run the fits with Firth's method, whose queries are of their own kind."""
+        if self._reduced:
+            self._later -= len(self._reduced)
+            found = fit_firth(self._reduced, self._passes, self._budget, self._report)
+            self.fits |= found[0]
+            self.readings += found[1]
+
+    def _score_products(self, problem: Problem, point: Array) -> Array:
+        """Read the rows once more for robust errors, the only ones with weights by class."""
+        self.readings += 1
+        reading = ScoreProducts(problem.probe(Query(point, 1)), 1)
+        return problem.scaling.hessian(self._passes.read(reading))
+
+    def _with_last_answer(self, key: Key, solver: Solver) -> Solver:
         problem = self._problems[key]
+        if not problem.spec.inference:
+            return with_last_gradient(solver, problem)
         return with_last_hessian(solver, problem, self._passes, problem.spec.maxIter)
 
     def _keeps(self, problem: Problem) -> bool:
@@ -237,14 +274,15 @@ class _Members(Generic[Key]):
 
         A rough optimum is enough: its distance from the true one is mostly sampling error.
         """
-        sample = self._passes.sample
-        local = LocalPasses((sample,), self._passes.moments, sample)
+        sample, threads = self._passes.sample, self._threads
+        pieces = in_pieces(sample, threads)
+        local = LocalPasses(pieces, self._passes.moments, sample, threads)
         problems, solvers = {}, {}
-        curvature = SampleCurvature(sample)
+        curvature = SampleCurvature(sample, threads)
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            plain = spec.initial is None and problem.start_value() is not None
+            plain = spec.initial is None and problem.starts_at_zero
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
@@ -253,7 +291,7 @@ class _Members(Generic[Key]):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
-                problems[key] = problem.on_weight(sample.total_weight)
+                problems[key] = problem.on_rows(sample)
                 precondition = curvature.precondition(problem, method, start, whole=False)
                 solvers[key] = make_solver(problem, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
@@ -270,8 +308,11 @@ class _Members(Generic[Key]):
             else self._precondition(key, warm, begins=True)
         )
         make = make_solver(problem, method, precondition)
+        if problem.spec.watched:
+            self._watches[key] = SeparationWatch(problem, self._passes)
+            make = self._watches[key].over(make)
         stop = stop_with(problem, method, self._conditions[key], stop)
-        if warm is None or value is None:
+        if warm is None:
             return make(start, stop)
         return warm_started(problem, make, warm, value, stop)
 
@@ -293,24 +334,7 @@ class _Members(Generic[Key]):
         problem, method, conditions = self._problems[key], self._methods[key], self._conditions[key]
         whole = worth_whole(problem, conditions)
         begins = begins and spares_hessians(problem, conditions)
-        curvature = SampleCurvature(self._passes.sample)
+        curvature = SampleCurvature(self._passes.sample, self._threads)
         made = curvature.precondition(problem, method, point, whole=whole, begins=begins)
         self._preconditions[key] = made
         return made
-
-
-def _fit_of(
-    problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
-) -> Fit:
-    coefficients, intercepts = problem.coefficients(solution.point)
-    return Fit(
-        coefficients=coefficients,
-        intercepts=intercepts,
-        history=solution.history,
-        solver=method.name,
-        reason=solution.reason.value,
-        converged=solution.reason.converged,
-        loss=problem.loss(solution.point, solution.history[-1]),
-        size=problem.size,
-        precondition=kept,
-    )

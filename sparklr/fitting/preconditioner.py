@@ -1,6 +1,6 @@
 """The curvature of a problem on a sample of its rows, as an approximate inverse Hessian.
 
-Knows problems and the sample's rows; no passes.
+Knows problems and the sample's rows, which are in this process; no passes over all rows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from scipy.linalg import LinAlgError
 from sparklr.arrays import Array
 from sparklr.fitting.problem import Problem
 from sparklr.objective.moments import moments_of
+from sparklr.objective.sums import Sums
+from sparklr.passes.local import in_pieces, read_blocks
+from sparklr.passes.readings import DerivativeSums, MarginHessians, Reading
 from sparklr.rows.blocks import Block
 from sparklr.solvers import BlockInverse, Preconditioner, Query
 from sparklr.solvers.methods import Method
@@ -36,9 +39,9 @@ STEEP = 10.0
 class SampleCurvature:
     """A sample's Hessians. Problems that start at one point share the sums over its rows."""
 
-    def __init__(self, sample: Block) -> None:
-        self._sample = sample
-        self._sums: dict[tuple[int, bytes, bytes], Array] = {}
+    def __init__(self, sample: Block, threads: int = 1) -> None:
+        self._sample, self._threads = sample, threads
+        self._sums: dict[tuple[int, bytes, bytes, bytes], Array] = {}
 
     def precondition(
         self,
@@ -86,10 +89,18 @@ class SampleCurvature:
         # The sample's rows are in their order of arrival, so every k-th of them is a sample too.
         rows = self._sample.take(slice(None, None, every))
         seen = moments_of(rows)
-        if whole:
-            return problem.whole_curvature(point, rows, seen)
         probe = problem.probe(Query(point, 2))
-        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes()
+        if whole:
+            flat = self._read(DerivativeSums((probe,)), rows, problem)
+            return problem.whole_curvature(Query(point, 2), Sums.of(probe, flat), seen)
+        factors = b"" if probe.factors is None else probe.factors.tobytes()
+        key = every, probe.coefficients.tobytes(), probe.offsets.tobytes(), factors
         if key not in self._sums:
-            self._sums[key] = problem.margin_sums(probe, rows)
+            self._sums[key] = self._read(MarginHessians(probe), rows, problem)
         return problem.margin_curvatures(self._sums[key], seen)
+
+    def _read(self, reading: Reading[Array], rows: Block, problem: Problem) -> Array:
+        """Read some rows of the sample, in a piece per thread."""
+        origin = problem.scaling.origin if problem.scaling.origin.any() else None
+        pieces = in_pieces(rows, self._threads)
+        return read_blocks(reading, pieces, rows.features, origin, self._threads)

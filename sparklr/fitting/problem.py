@@ -4,8 +4,8 @@ With weights w_i of total W, in the coordinates of `Scaling`,
 
     f(x) = 1/W sum_i w_i loss_i(x) + sum_j l2_j x_j^2 / 2 + gauge(x)
 
-and the solver adds the l1 part. Penalty and scaling are applied here, on the driver; workers only
-compute sums over rows.
+where w_i includes the factor of the row's class, and the solver adds the l1 part. Penalty and
+scaling are applied here, on the driver; workers only compute sums over rows.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from sparklr.arrays import Array
 from sparklr.fitting.spec import Spec
+from sparklr.objective.class_weights import class_factors, total_weight
 from sparklr.objective.information import Information
 from sparklr.objective.moments import Moments
 from sparklr.objective.penalties import Penalty
 from sparklr.objective.scaling import NEAR, Scaling
-from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians
+from sparklr.objective.sums import Probe, Sums
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Answer, Box, Query, pseudo_gradient
 
@@ -38,6 +39,9 @@ class Problem:
     class_weights: Array  # (K,)
     box: Box | None  # the bounds in the solvers' coordinates
     without: int | None = None  # the fold whose rows are left out
+    factors: Array | None = None  # (K,), of the labels' weights
+    offset: float = 0.0  # the mean of the rows' offsets
+    offset_varies: bool = False
 
     @staticmethod
     def of(
@@ -70,29 +74,25 @@ class Problem:
         box = None
         if bounds is not None:
             box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
-        gauge = np.zeros(scaling.shape[1])
-        if margins > 1:
-            # Adding one number to all classes' coefficients of a feature changes no
-            # probability. Unpenalised, this freedom makes the Hessian singular. So the gauge
-            # pulls the sum over classes to zero: where Spark centres it, at no cost to the loss.
-            # With an L2 penalty the gauge does no harm, and helps if the penalty is very weak.
-            # With an L1 term it is left out, because that term's minimum is elsewhere.
-            gauge[:] = 1.0 / margins
-            if not penalty.smooth:
-                gauge[: len(scaling.active)] = 0.0
-            if box is not None:  # a bounded coefficient cannot move with the others
-                bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
-                gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
+        histogram, weight, factors = moments.histogram(spec.family.classes(margins)), None, None
+        if spec.class_weights is not None:
+            factors = class_factors(spec.class_weights, histogram)
+            histogram = histogram * factors
+            weight = float(histogram.sum())
+        varies = moments.offset_minimum < moments.offset_maximum
         return Problem(
             spec,
             scaling,
             penalty,
-            gauge,
+            _gauge(scaling, penalty, box),
             scaling.mean_squares(moments),
-            moments.weight,
-            moments.histogram(spec.family.classes(margins)),
+            moments.weight if weight is None else weight,
+            histogram,
             box,
             without,
+            factors,
+            moments.offset_mean if varies else moments.offset_minimum,
+            varies,
         )
 
     @property
@@ -105,9 +105,9 @@ class Problem:
         """The side length of the summed Hessian, which includes features that do not vary."""
         return self.scaling.margins * (self.scaling.features + 1)
 
-    def on_weight(self, weight: float) -> Problem:
-        """Return the same problem for a sample of the rows, of total weight `weight`."""
-        return replace(self, weight=weight)
+    def on_rows(self, sample: Block) -> Problem:
+        """Return the same problem for a sample of the rows."""
+        return replace(self, weight=total_weight(sample, self.factors))
 
     def start(self) -> Array:
         """Return the starting point, within the bounds: the initial model's, or else the plain."""
@@ -118,18 +118,26 @@ class Problem:
         return point if self.box is None else self.box.clip(point)
 
     def _plain_start(self) -> Array:
-        """Return zero coefficients, and intercepts that give the class shares, as in Spark."""
+        """Return zero coefficients, and intercepts that give the class shares, as in Spark.
+
+        With offsets, they do so at the mean offset.
+        """
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
             # Infinite if only one label occurs; then a finite bound clips it.
-            point[:, -1] = self.spec.family.start_intercepts(self.class_weights)
+            point[:, -1] = self.spec.family.start_intercepts(self.class_weights) - self.offset
         return point.ravel()
 
-    def null_point(self) -> Array:
-        """Return the optimum with zero coefficients: intercepts that give the class shares."""
+    def null_point(self, intercepts: Array | None = None) -> Array:
+        """Return the optimum with zero coefficients: intercepts that give the class shares.
+
+        If offsets vary, these `intercepts` (C,) are found from the rows (`null_model`).
+        """
         point = np.zeros(self.scaling.shape)
         if self.spec.fitIntercept:
-            point[:, -1] = self.spec.family.null_intercepts(self.class_weights / self.weight)
+            shares = self.class_weights / self.weight
+            plain = self.spec.family.null_intercepts(shares) - self.offset
+            point[:, -1] = plain if intercepts is None else intercepts
         return point.ravel()
 
     def start_value(self) -> float | None:
@@ -137,21 +145,28 @@ class Problem:
 
         It needs none where all rows have the same margins.
         """
+        if self.offset_varies or not self.starts_at_zero:
+            return None
         start = self.start()
         matrix = start.reshape(self.scaling.shape)
-        if matrix[:, : len(self.scaling.active)].any() or np.any(self.scaling.held):
-            return None
         margins = matrix[:, -1] if self.spec.fitIntercept else np.zeros(len(matrix))
         shares = self.class_weights / self.weight
-        logs = self.spec.family.log_chances(margins)
+        logs = self.spec.family.log_chances(margins + self.offset)
         return float(-(shares @ logs)) + self._gauge_at(start)[1]
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether all coefficients are zero at `start`."""
+        matrix = self.start().reshape(self.scaling.shape)
+        return not matrix[:, : len(self.scaling.active)].any() and not np.any(self.scaling.held)
 
     def start_curvature(self) -> Array:
         """Return the Hessian's diagonal at `start`, without a pass: the simplest preconditioner.
 
         There every row has the same probabilities, so the loss contributes their variance times
         the mean square of the (scaled, centred) feature. This is exact up to a relative error of
-        about 1/rows, from unbiased variances and from log1p of the class weights.
+        about 1/rows, from unbiased variances and from log1p of the class weights, if the rows have
+        neither offsets nor weights by class; else it is a rough guess.
         """
         squares = np.append(self.squares, np.ones(int(self.spec.fitIntercept)))
         matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
@@ -174,7 +189,8 @@ class Problem:
     def probe(self, query: Query) -> Probe:
         """Return the probe whose sums answer the query."""
         coefficients, offsets = self.scaling.to_rows(query.point)
-        return Probe(self.spec.family, coefficients, offsets, query.order, self.without)
+        family, order = self.spec.family, query.order
+        return Probe(family, coefficients, offsets, order, self.without, self.factors)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
         """Return the answer to a query from its sums."""
@@ -200,8 +216,7 @@ class Problem:
         penalty = self.weight * self.penalty.l2
         hessian = self.weight * answer.second()
         hessian[np.diag_indices_from(hessian)] -= penalty
-        pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
-        gradient = self.weight * (answer.first() - self.penalty.l2 * point - pull)
+        gradient = self.weight * self.loss_gradient(point, answer)
         slope = pseudo_gradient(point, answer.first(), self.penalty.l1, self.box)
         free = (self.penalty.l1 == 0) | (point != 0)
         if self.box is not None:
@@ -217,35 +232,40 @@ class Problem:
             self.weight,
         )
 
-    def whole_curvature(self, point: Array, rows: Block, seen: Moments) -> Array:
+    def loss_gradient(self, point: Array, answer: Answer) -> Array:
+        """Return the gradient of the mean loss, without penalty and gauge."""
+        pull = np.tile(self._gauge_at(point)[0], self.scaling.margins)
+        return answer.first() - self.penalty.l2 * point - pull
+
+    def whole_curvature(self, query: Query, sums: Sums, seen: Moments) -> Array:
         """The Hessian as some rows show it, (1, n, n), and what they cannot show of its diagonal.
 
-        `seen` are the moments of these rows.
+        `sums` answer the query of order 2 over these rows, and `seen` are their moments.
         """
-        here, query = self.on_weight(rows.total_weight), Query(point, 2)
-        probe = here.probe(query)
-        stack = Stack([probe], rows.features, self._origin())
-        stack.add(rows)
-        hessian = here.answer(query, Sums.of(probe, stack.totals())).second()
+        here = replace(self, weight=self._weight_of(seen))
+        hessian = here.answer(query, sums).second()
         hessian[np.diag_indices_from(hessian)] += self._unseen(self.size, seen)
         return hessian[None]
 
     def margin_curvatures(self, sums: Array, seen: Moments) -> Array:
         """As `whole_curvature`, but the Hessian's block for each margin, (C, q, q).
 
-        `sums` are what `margin_sums` makes of the rows.
+        `sums` are those of the reading `MarginHessians` over the rows.
         """
         unseen = self._unseen(self.scaling.shape[1], seen)
         diagonal = (unseen + self.penalty.l2).reshape(self.scaling.shape)
         diagonal += self.gauge / self.scaling.margins
-        blocks = np.array([self.scaling.margin_hessian(its) for its in sums]) / seen.weight
+        blocks = np.array([self.scaling.margin_hessian(its) for its in sums])
+        blocks /= self._weight_of(seen)
         for block, its in zip(blocks, diagonal, strict=True):
             block[np.diag_indices_from(block)] += its
         return blocks
 
-    def margin_sums(self, probe: Probe, rows: Block) -> Array:
-        """The sums of each margin's block of the Hessian over some rows, without a penalty."""
-        return margin_hessians(probe, rows, self._origin())
+    def _weight_of(self, seen: Moments) -> float:
+        """The weight of some rows, with the factors of the classes."""
+        if self.factors is None:
+            return seen.weight
+        return float(seen.histogram(len(self.factors)) @ self.factors)
 
     def _unseen(self, unknown: int, seen: Moments) -> Array:
         """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
@@ -260,9 +280,6 @@ class Problem:
         lacking = np.zeros(self.scaling.shape)
         lacking[:, : len(self.squares)] = 1 - 2 * self.scaling.mean_squares(seen) / self.squares
         return (share + np.clip(lacking.ravel(), 0, 1)) * self.start_curvature()
-
-    def _origin(self) -> Array | None:
-        return self.scaling.origin if np.any(self.scaling.origin) else None
 
     def standing(self, query: Query, answer: Answer) -> tuple[float, float]:
         """Return the objective, l1 included, and the largest KKT residual."""
@@ -305,3 +322,25 @@ class Problem:
             penalised=self.spec.regParam > 0,
             intercept=self.spec.fitIntercept,
         )
+
+
+def _gauge(scaling: Scaling, penalty: Penalty, box: Box | None) -> Array:
+    """Return the strength of the pull on the sum over classes, per coordinate of one margin.
+
+    Adding one number to all classes' coefficients of a feature changes no probability. Unpenalised,
+    this freedom makes the Hessian singular. So the gauge pulls the sum over classes to zero: where
+    Spark centres it, at no cost to the loss. With an L2 penalty the gauge does no harm, and helps
+    if the penalty is very weak. With an L1 term it is left out, because that term's minimum is
+    elsewhere.
+    """
+    margins = scaling.margins
+    gauge = np.zeros(scaling.shape[1])
+    if margins == 1:
+        return gauge
+    gauge[:] = 1.0 / margins
+    if not penalty.smooth:
+        gauge[: len(scaling.active)] = 0.0
+    if box is not None:  # a bounded coefficient cannot move with the others
+        bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
+        gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
+    return gauge

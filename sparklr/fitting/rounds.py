@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.solvers import Answer, Query, Solution, Solver, Stop, lockstep
 
 Key = TypeVar("Key", bound=Hashable)
+Report: TypeAlias = Callable[[int, int, float, float], None]
 
 
 def stop_of(spec: Spec) -> Stop:
@@ -28,7 +29,7 @@ def run_solvers(
     problems: Mapping[Key, Problem],
     passes: Passes,
     budget: int,
-    report: Callable[[int, int, float, float], None] | None = None,
+    report: Report | None = None,
 ) -> tuple[dict[Key, Solution], int]:
     """Run solvers in lockstep over passes; return the solutions and the number of readings.
 
@@ -58,14 +59,17 @@ def warm_started(
     problem: Problem,
     make: Callable[[Array, Stop], Solver],
     warm: Array,
-    first: float,
+    first: float | None,
     stop: Stop,
 ) -> Solver:
     """Run a solver from `warm`, or from the plain start if its objective is not higher.
 
     The history begins with `first`, the objective at the plain start, as if the first step had
-    led from there to `warm`.
+    led from there to `warm`. If it is None, that objective would take a pass over the rows: then
+    the solver runs from `warm`, whose objective is the first.
     """
+    if first is None:
+        return (yield from make(warm, stop))
     solver = make(warm, replace(stop, max_steps=stop.max_steps - 1))
     query = next(solver)
     answer = yield query

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
+import numpy as np
 from pyspark.sql import Column, DataFrame
 
 from sparklr.fitting.cautions import (
@@ -19,6 +20,7 @@ from sparklr.fitting.cautions import (
     warn_of_labels,
     warn_of_stops,
 )
+from sparklr.fitting.existence import all_right, searches_at_once, separation_unless_proved
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -29,9 +31,11 @@ from sparklr.fitting.from_params import (
     with_inference,
 )
 from sparklr.fitting.largest_penalty import largest_penalty
+from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
@@ -40,12 +44,7 @@ from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, nameless, training_rows
 from sparklr.scoring.outputs import check_output_columns
-from sparklr.separation.search import find_separation
 from sparklr.spark.settings import round_bytes
-
-# With up to so many coefficients separation is looked for in a fit, which takes a fraction of a
-# second. With hundreds of separated levels it would take longer than the fit.
-AT_ONCE = 100
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]  # the key of a request, and the fold it is fitted without
@@ -146,31 +145,53 @@ class SharedFits:
             specs[at] = with_inference(spec, its, size, alone=len(self.requests) == 1)
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
-        fits = {at: self._with_separation(at, specs[at], fit, classes) for at, fit in fits.items()}
+        fits = self._with_null_loss(specs, fits, classes)
+        fits = {at: self._with_separation(at, specs[at], fit) for at, fit in fits.items()}
         declared, column = self._rows.classes is not None, self._rows.names.label
         warn_of_labels(self.passes.moments, classes, column, declared=declared)
         warn_of_stops(fits.values())
         return fits
 
-    def _with_separation(self, at: int, spec: Spec, fit: Fit, classes: int) -> Fit:
-        """Look for separation where a fit without penalty has not proved that there is none."""
-        request, certificate = self.requests[at], fit.certificate
-        free = spec.regParam == 0 and spec.bounds is None
-        if request.separation == "ignore" or certificate is None or not free:
+    def _with_null_loss(
+        self, specs: Mapping[int, Spec], fits: dict[int, Fit], classes: int
+    ) -> dict[int, Fit]:
+        """Find the loss without features where offsets decide it; fits with equal ones share it."""
+        moments = self.passes.moments
+        if moments.offset_minimum == moments.offset_maximum == 0:
+            return fits
+        alike = grouped(specs, lambda at: (specs[at].fitIntercept, specs[at].class_weights))
+        problems = [Problem.of(specs[group[0]], moments, classes) for group in alike]
+        found, readings = null_models(problems, self.passes)
+        self._readings += readings
+        known = {at: loss for group, (_, loss) in zip(alike, found, strict=True) for at in group}
+        return {at: replace(fit, null_loss=known[at]) for at, fit in fits.items()}
+
+    def _with_separation(self, at: int, spec: Spec, fit: Fit) -> Fit:
+        """Look for separation where a fit has neither done so nor proved that there is none."""
+        certificate, found = fit.certificate, fit.separation
+        if not spec.watched or certificate is None:
             return fit
-        if certificate.estimateExists:
+        error = self.requests[at].separation == "error"
+        if found is None:
+            fitted = np.column_stack((fit.coefficients, fit.intercepts))
+            known = certificate.estimateExists or all_right(fit.loss, self.passes.moments, spec)
+            if not (known or error or searches_at_once(fitted.size)):
+                warn_of_doubt(certificate.largestStep)
+                return fit
+            found = separation_unless_proved(certificate, fitted, fit.loss, self.passes, spec)
+            if found is None:
+                return fit
+            self._readings += found.readings
+        fit = replace(fit, separation=found)
+        if found.kind == "none":
             return fit
-        error = request.separation == "error"
-        if fit.size > AT_ONCE and not error:
-            warn_of_doubt(certificate.largestStep)
-            return fit
-        found = find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
-        self._readings += found.readings
-        if found.kind != "none":
-            names = self._rows.names
-            each = [nameless(str(names.features), j) for j in range(self.passes.moments.features)]
-            tell_of_separation(found, names.each or each, error=error)
-        return replace(fit, separation=found)
+        features = self.passes.moments.features
+        names = self._rows.names.each
+        names = names or [nameless(str(self._rows.names.features), j) for j in range(features)]
+        tell_of_separation(found, names, error=error)
+        if fit.converged and found.kind != "unknown":
+            fit = replace(fit, reason=found.outcome(names))
+        return fit
 
     def fit_without(
         self, places: Sequence[Place], whole: Mapping[int, Fit] | None

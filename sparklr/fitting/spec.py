@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
+from sparklr.objective.class_weights import ClassWeights
 from sparklr.objective.families import Family
 from sparklr.solvers.methods import SolverName
+
+BiasReduction: TypeAlias = Literal["none", "firth"]
 
 
 @dataclass(frozen=True)
@@ -23,5 +27,8 @@ class Spec:
     tol: float = 1e-6
     solver: SolverName = "auto"
     bounds: Bounds | None = None
+    biasReduction: BiasReduction = "none"
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
+    watched: bool = False  # whether it ends early where the rows turn out to be separated
+    class_weights: ClassWeights | None = None
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at

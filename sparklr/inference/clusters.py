@@ -28,13 +28,14 @@ MOST_BYTES = 64 * 2**20
 class ClusterSums:
     """Partial sums by cluster; the scores are taken relative to `origin`, centred and scaled.
 
-    Batches have columns features, label, cluster and perhaps weight.
+    Batches have columns features, label, cluster and perhaps weight and offset.
     """
 
     family: Family
     coefficients: Array  # (C, p), of features less the origin
     offsets: Array  # (C,)
     origin: Array  # (p,)
+    factors: Array | None = None  # (K,), of the labels' weights
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield partial sums of this partition."""
@@ -58,10 +59,14 @@ class ClusterSums:
         dense = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
         dense = dense - self.origin
         margins = dense @ self.coefficients.T + self.offsets
+        if "offset" in batch.schema.names:
+            margins += read_numbers(batch.column("offset"))[:, None]
         labels = read_numbers(batch.column("label"))
         slopes = self.family.terms(margins, labels, 1).slopes
         if "weight" in batch.schema.names:
             slopes = slopes * read_numbers(batch.column("weight"))[:, None]
+        if self.factors is not None:
+            slopes = slopes * self.factors[labels.astype(np.int64)][:, None]
         ones = np.column_stack((dense, np.ones(len(dense))))
         return np.asarray((slopes[:, :, None] * ones[:, None, :]).reshape(len(ones), -1))
 

@@ -8,24 +8,29 @@ estimated, and G clusters:
     CR0, CR1    V M V, G / (G - 1)       clusters are independent
     debiased    V, at b + V s            the score s is that of the likelihood without the penalty
 
-n is the sum of the weights if they are counts, and else the number of rows.
+n is the sum of the weights if they are counts, and else the number of rows. Student's t has n - k
+or G - 1 degrees of freedom: with clusters by default, otherwise with smallSample=True. Factors of
+the weights by class are no counts: they make the information a lie, so there are robust covariances
+only, whose products of scores have these factors squared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
 from sparklr.display.pages import FittedParams
+from sparklr.display.tables import amount
+from sparklr.fitting.from_params import class_weights_of
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
 from sparklr.inference.layout import Layout
-from sparklr.inference.on_rows import RowsOfModel, open_rows
+from sparklr.inference.on_rows import ReadRows, RowsOfModel, open_rows
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
 from sparklr.scoring.numbers import ModelNumbers
@@ -33,10 +38,13 @@ from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
 ROBUST, CLUSTERED = ("HC0", "HC1"), ("CR0", "CR1")
-COVARIANCES = ("model", *ROBUST, *CLUSTERED, "debiased")
+COVARIANCES = ("auto", "model", *ROBUST, *CLUSTERED, "debiased")
 WEIGHTS = ("frequency", "probability")
 METHODS = ("wald", "profile")
 MODEL, PROFILE = "inverse information", "intervals of the profile likelihood"
+WRONG = "robust to a wrong model"
+FIRTH = "inverse information at Firth's estimates"
+PENALISED = "intervals of the profile penalised likelihood"
 # Coefficients that are further from the optimum of some rows, in standard errors, were not
 # estimated from these rows.
 MOST_AWAY = 0.1
@@ -59,6 +67,7 @@ class Options:
     level: float
     referenceClass: int | None
     method: str = "wald"
+    smallSample: bool | None = None
 
     def __post_init__(self) -> None:
         if self.covariance not in COVARIANCES:
@@ -81,12 +90,56 @@ class Options:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}, but got '{self.method}'."
             )
-        if self.method == "profile" and self.covariance != "model":
+        if self.method == "profile" and self.covariance not in ("auto", "model"):
             raise ValueError(
                 f"method='profile' does not go with covariance='{self.covariance}': the likelihood "
                 "has intervals of its own, which assume that the model is right."
             )
+        if self.smallSample and (self.covariance == "debiased" or self.method == "profile"):
+            raise ValueError(
+                "smallSample=True takes Student's t in the place of the normal distribution, which "
+                "covariance='debiased' and method='profile' do not have: the former is for many "
+                "more rows than coefficients, the latter compares likelihoods."
+            )
         check_level(self.level)
+
+    @property
+    def power(self) -> Literal[1, 2] | None:
+        """The power of the weights in products of the rows' scores; None if no such are needed."""
+        if self.covariance not in ROBUST:
+            return None
+        return 1 if self.weights == "frequency" else 2
+
+    def degrees(self, own: float) -> float:
+        """Return the degrees of freedom of Student's t; infinite for the normal distribution.
+
+        own : n - k, or with clusters G - 1
+        """
+        t = self.clusterCol is not None if self.smallSample is None else self.smallSample
+        if t and own <= 0:
+            raise InvalidValueError(
+                f"smallSample=True needs more rows than coefficients, but {own:g} degrees of "
+                "freedom are left for Student's t."
+            )
+        return own if t else np.inf
+
+    def settled(self, *, by_class: bool) -> Options:
+        """Return the options with a covariance in the place of "auto"; `by_class`: with weights."""
+        auto = self.covariance == "auto"
+        if not by_class:
+            return replace(self, covariance="model") if auto else self
+        if self.method == "profile":
+            raise InvalidValueError(
+                "method='profile' does not go with classWeights: rows that are weighed anew have "
+                "no likelihood. Use method='wald', or fit without class weights."
+            )
+        if self.covariance in ("model", "debiased"):
+            raise InvalidValueError(
+                f"covariance='{self.covariance}' does not go with classWeights: it takes the "
+                "weights for rows that were seen, and may be several times too small. Use HC0 or "
+                "another robust covariance, or fit without class weights."
+            )
+        return replace(self, covariance="HC0") if auto else self
 
 
 def infer(
@@ -95,20 +148,34 @@ def infer(
     options: Options,
     kept: Information | None,
     separation: Separation | None,
+    products: Array | None = None,
 ) -> Inference:
     """Return the inference about a model's coefficients from the rows that it was fitted on.
 
-    `kept` is the information from the fit, with what was found of separation; if it is None, the
-    rows are read.
+    `kept` is the information from the fit, with what was found of separation and, if classes have
+    weights, the products of scores; where they do not do, the rows are read.
     """
-    layout = layout_of(model, options.referenceClass)
-    if kept is not None:
-        layout = layout.separated(separation)
-        if options.method == "wald":
-            return _inference(layout, kept, None, _assumed(options, MODEL), dataset)
     params = cast(LogisticRegressionParams, model)
+    by_class = class_weights_of(params) is not None
+    options = options.settled(by_class=by_class)
+    reduced = model.getBiasReduction().lower() == "firth"
+    if reduced:  # estimates are finite even if the rows are separated
+        _check_reduced(options)
+        separation = None
+    plain = FIRTH if reduced else MODEL
+    layout = layout_of(model, options.referenceClass)
+    if kept is not None and options.method == "wald":
+        if options.covariance == "model":
+            assumed = _by_model(options, kept, plain)
+            return _inference(layout.separated(separation), kept, None, assumed, dataset)
+        usual = options.weights == "frequency" and not options.smallSample
+        if options.covariance == "HC0" and products is not None and usual:
+            inner = kept.inverse @ products @ kept.inverse
+            assumed = _assumed(options, WRONG, by_class=True)
+            return _inference(layout.separated(separation), kept, inner, assumed, dataset)
     with open_rows(dataset, params, model.numbers) as rows:
-        information = rows.information()
+        read = rows.read(options.power)
+        information = read.information
         step = -information.inverse @ information.gradient
         if options.covariance == "debiased":
             moved = rows.problem.scaling.to_coefficients(rows.point + step)
@@ -122,45 +189,73 @@ def infer(
                 "these rows: give the rows that the model was fitted on, without a penalty, or "
                 "use covariance='debiased'."
             )
-        layout = layout.separated(rows.separation(information))
+        if not reduced:
+            layout = layout.separated(rows.separation(information, read.loss))
         if options.method == "profile":
             limits = rows.profile_limits(information, layout, options.level)
-            assumed = replace(_assumed(options, f"{MODEL}; {PROFILE}"), limits=limits)
+            words = f"{plain}; {PENALISED if reduced else PROFILE}"
+            assumed = replace(_assumed(options, words), limits=limits)
             return _inference(layout, information, None, assumed, dataset)
         if options.covariance == "model":
-            return _inference(layout, information, None, _assumed(options, MODEL), dataset)
-        products, assumed = _robust(rows, information, options, dataset, params)
+            assumed = _by_model(options, information, plain)
+            return _inference(layout, information, None, assumed, dataset)
+        products, assumed = _robust(rows, read, options, dataset, params)
         inner = information.inverse @ products @ information.inverse
         return _inference(layout, information, inner, assumed, dataset)
 
 
+def _check_reduced(options: Options) -> None:
+    """Refuse covariances that are made of the scores of rows: those of Firth's method are not."""
+    if options.covariance != "model":
+        raise InvalidValueError(
+            f"covariance='{options.covariance}' does not go with biasReduction='firth': the "
+            "leverages make the score of each row depend on all rows, so that products of scores "
+            "estimate no variance. Use covariance='model', or fit with biasReduction='none'."
+        )
+
+
 def _robust(
     rows: RowsOfModel,
-    information: Information,
+    read: ReadRows,
     options: Options,
     dataset: DataFrame | PackedRows,
     params: LogisticRegressionParams,
 ) -> tuple[Array, Assumptions]:
     """Return the products of scores that a covariance is made of, and what it assumes."""
-    counts, moments = options.weights == "frequency", rows.passes.moments
-    if options.clusterCol is not None:
-        products, groups = rows.cluster_products(frame_of(dataset), params, options.clusterCol)
+    by_class = rows.problem.factors is not None
+    if read.products is None:
+        name = cast(str, options.clusterCol)  # no other robust covariance reads without products
+        products, groups = rows.cluster_products(frame_of(dataset), params, name)
         if groups < 2:
             raise InvalidValueError(
-                f"Column '{options.clusterCol}' has {groups} cluster, but at least 2 are needed."
+                f"Column '{name}' has {groups} cluster, but at least 2 are needed."
             )
         factor = groups / (groups - 1) if options.covariance == "CR1" else 1.0
-        words = f"clustered by '{options.clusterCol}', {groups:,} clusters; Student's t"
-        return factor * products, _assumed(options, words, degrees=groups - 1)
-    products = rows.score_products(squared=not counts)
-    units = moments.weight if counts else moments.rows
-    factor = units / (units - information.rank) if options.covariance == "HC1" else 1.0
-    return factor * products, _assumed(options, "robust to a wrong model")
+        words = f"clustered by '{name}', {groups:,} clusters"
+        degrees = options.degrees(groups - 1)
+        return factor * products, _assumed(options, words, degrees, by_class=by_class)
+    moments = rows.passes.moments
+    units = moments.weight if options.power == 1 else moments.rows
+    own = units - read.information.rank
+    factor = units / own if options.covariance == "HC1" else 1.0
+    degrees = options.degrees(own)
+    return factor * read.products, _assumed(options, WRONG, degrees, by_class=by_class)
 
 
-def _assumed(options: Options, words: str, degrees: float = np.inf) -> Assumptions:
+def _by_model(options: Options, information: Information, words: str) -> Assumptions:
+    return _assumed(options, words, options.degrees(information.weight - information.rank))
+
+
+def _assumed(
+    options: Options, words: str, degrees: float = np.inf, *, by_class: bool = False
+) -> Assumptions:
+    if np.isfinite(degrees):
+        words += f"; Student's t on {amount(degrees)} degrees of freedom"
+    elif options.clusterCol is not None:
+        words += "; normal distribution"
     meaning = {"frequency": "weights as counts", "probability": "weights as probabilities"}
     text = f"{options.covariance}: {words}; {meaning[options.weights]}"
+    text += "; class weights squared" if by_class else ""
     return Assumptions(options.covariance, text, options.level, degrees)
 
 
@@ -178,7 +273,10 @@ def _inference(
     if layout.endless is not None:
         endless = layout.endless.ravel()
         covariance[endless] = covariance[:, endless] = np.nan
-    return Inference(layout, covariance, assumed, frame_of(dataset))
+    scaling = information.scaling
+    deviation = np.zeros(scaling.features)
+    deviation[scaling.active] = scaling.deviation
+    return Inference(layout, covariance, assumed, frame_of(dataset), deviation)
 
 
 def layout_of(

@@ -98,6 +98,8 @@ class EffectTotals:
         weights = np.ones(rows.rows) if rows.weights is None else rows.weights
         coefficients = probe.coefficients[0]
         margins = (matrix - self._origin) @ coefficients + probe.offsets[0]
+        if rows.row_offsets is not None:
+            margins += rows.row_offsets
         chances = expit(margins)
         curvature = weights * chances * (1 - chances)
         values, steps = matrix[:, flags], coefficients[flags]

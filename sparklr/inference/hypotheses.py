@@ -1,7 +1,8 @@
 """Tests of hypotheses about coefficients.
 
     likelihood ratio    D_small - D_large          chi squared, as many degrees as ranks differ
-    Wald                b_S' V_SS^-1 b_S           chi squared, rank of V_SS degrees
+    Wald                b_S' V_SS^-1 b_S           chi squared, rank of V_SS degrees; divided by
+                                                   these, F, where errors are by Student's t
 
 for deviances D, coefficients b with covariance V, and a set S of them that is zero by hypothesis.
 Probabilities are those of the tail itself, never one minus the rest, so that they do not become 0.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, f
 
 from sparklr.arrays import Array
 from sparklr.objective.information import Pivoted
@@ -39,8 +40,19 @@ def likelihood_ratio(small: float, large: float, degrees: int) -> TestResult:
     return chi_squared(max(small - large, 0.0), degrees, "likelihood ratio")
 
 
-def wald(coefficients: Array, covariance: Array) -> TestResult:
-    """Test whether all of these coefficients (m,), with covariance (m, m), are zero."""
+def penalised_ratio(statistic: float, degrees: int) -> TestResult:
+    """Return the result for twice a difference of penalised log likelihoods (Firth's method)."""
+    return chi_squared(max(statistic, 0.0), degrees, "penalised likelihood ratio")
+
+
+def wald(coefficients: Array, covariance: Array, degrees: float = np.inf) -> TestResult:
+    """Test whether all of these coefficients (m,), with covariance (m, m), are zero.
+
+    degrees : of Student's t for one of them; infinite for the normal distribution
+    """
     pivoted = Pivoted.of(covariance)
-    statistic = float(coefficients @ pivoted.inverse() @ coefficients)
-    return chi_squared(statistic, pivoted.rank, "Wald")
+    statistic, rank = float(coefficients @ pivoted.inverse @ coefficients), pivoted.rank
+    if np.isinf(degrees) or rank == 0:
+        return chi_squared(statistic, rank, "Wald")
+    p = float(f.sf(statistic / rank, rank, degrees))
+    return TestResult(statistic, rank, p, f"Wald, F on {rank} and {degrees:g} degrees of freedom")

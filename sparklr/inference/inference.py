@@ -67,11 +67,16 @@ class Inference:
     """
 
     def __init__(
-        self, layout: Layout, covariance: Array, assumptions: Assumptions, like: HasSession
+        self,
+        layout: Layout,
+        covariance: Array,
+        assumptions: Assumptions,
+        like: HasSession,
+        deviation: Array | None = None,
     ) -> None:
         # The covariance (m, m) of the flat coefficients, or their errors (m,) if it was not kept.
         self._layout, self._known, self._assumptions = layout, covariance, assumptions
-        self._like = like
+        self._like, self._deviation = like, deviation
 
     @property
     def level(self) -> float:
@@ -168,6 +173,9 @@ class Inference:
     def waldTest(self, features: Sequence[str]) -> TestResult:
         """Test whether the coefficients of these features are all zero.
 
+        The p-value is by chi squared, and by F where those of single coefficients are by Student's
+        t.
+
         Parameters
         ----------
         features : sequence of str
@@ -185,9 +193,10 @@ class Inference:
                 "These coefficients are not identified by the rows, so they cannot be tested "
                 "together: see coefficientTable, where their standard errors are NaN."
             )
-        return wald(self._layout.values.ravel()[places], covariance)
+        degrees = self._assumptions.degrees
+        return wald(self._layout.values.ravel()[places], covariance, degrees)
 
-    def plot_forest(self, ax: Axes | None = None) -> Axes:
+    def plot_forest(self, ax: Axes | None = None, per: str = "unit") -> Axes:
         """Draw the odds ratios of a binomial model with their intervals, on a logarithmic axis.
 
         Of many features, those with the largest |z| are drawn; those without errors never.
@@ -196,6 +205,9 @@ class Inference:
         ----------
         ax : matplotlib Axes, optional
             The axes to draw on; by default those of a new figure.
+        per : {"unit", "deviation"}
+            Whether the odds ratios are for a feature that rises by one, or by its standard
+            deviation, which makes those of a weight and of a flag comparable.
 
         Returns
         -------
@@ -210,11 +222,25 @@ class Inference:
         size = np.abs(shown.z[: len(layout.names)])
         known = np.flatnonzero(np.isfinite(size))
         kept = np.sort(known[np.argsort(-size[known], kind="stable")][:MOST_DRAWN])
-        limits = np.transpose(shown.interval)[kept]
+        scale = self._scale(per)[kept]
+        limits = np.transpose(shown.interval)[kept] * scale[:, None]
         names = [layout.names[j] for j in kept]
-        what = f"odds ratio per unit, with {100 * shown.level:.4g}% intervals"
-        drawn = np.exp(shown.coefficients[kept]), np.exp(limits)
+        unit = "unit" if per == "unit" else "standard deviation"
+        what = f"odds ratio per {unit}, with {100 * shown.level:.4g}% intervals"
+        drawn = np.exp(shown.coefficients[kept] * scale), np.exp(limits)
         return plots.plot_forest(plots.axes(ax), names, *drawn, what)
+
+    def _scale(self, per: str) -> Array:
+        """Return by how much each feature rises."""
+        if per not in ("unit", "deviation"):
+            raise ValueError(f"per must be one of unit, deviation, but got '{per}'.")
+        if per == "unit":
+            return np.ones(len(self._layout.names))
+        if self._deviation is None:
+            raise InvalidValueError(
+                "The standard deviations of the features are not known here. Use per='unit'."
+            )
+        return self._deviation
 
     @cached_property
     def _estimates(self) -> Estimates:

@@ -17,6 +17,7 @@ from sparklr.inference.layout import Layout
 from sparklr.inference.of_fit import TableOfFit
 from sparklr.saving.estimates import KeptFit
 from sparklr.separation.search import Separation
+from sparklr.spark.errors import InvalidValueError
 
 
 class KeptEstimates(TableOfFit):
@@ -68,17 +69,19 @@ class KeptEstimates(TableOfFit):
             The errors, tests and intervals; `print` shows them.
         """
         check_level(level)
-        found = self._separation_so_far
+        kept, deviation = self._kept, self._report.deviation
+        # Firth's estimates are finite even if the rows are separated.
+        found = None if self._reduced else self._separation_so_far
         whole = layout_of(self._model, None).separated(found)
-        known = _placed(whole, self._kept)
-        assumed = Assumptions("model", self._kept.assumption, level)
+        known = _placed(whole, kept)
+        assumed = Assumptions(kept.covariance_name, kept.assumption, level)
         # The session is looked for when a frame is made; a page needs none.
-        inference = Inference(whole, known, assumed, BaseReadWrite())
+        inference = Inference(whole, known, assumed, BaseReadWrite(), deviation)
         if referenceClass is None:
             return inference
         layout = layout_of(self._model, referenceClass).separated(found)
         inference.covarianceMatrix  # noqa: B018 - an error if there are only standard errors
-        return Inference(layout, _contrasts(layout, known), assumed, BaseReadWrite())
+        return Inference(layout, _contrasts(layout, known), assumed, BaseReadWrite(), deviation)
 
     @cached_property
     def _inference(self) -> Inference:
@@ -95,6 +98,13 @@ class KeptEstimates(TableOfFit):
     @property
     def _why_no_errors(self) -> None:
         """There are errors, or else nothing was kept."""
+
+    def _tjur(self) -> float:
+        """Refuse what needs the rows."""
+        raise InvalidValueError(
+            "pseudoR2('tjur') is for two classes, and made of the rows' probabilities, which a "
+            "model does not keep. Use 'mcfadden', 'cox-snell' or 'nagelkerke'."
+        )
 
     def page(self) -> Page:
         """Return the printed page."""

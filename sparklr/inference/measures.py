@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import cast
 
 import numpy as np
+from pyspark.sql import DataFrame
 
-from sparklr.fitting.outcome import NO_SOLVER, FitReport
+from sparklr.fitting.outcome import NO_SOLVER, FitReport, Penalised
 from sparklr.inference.covariances import FittedModel
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio
+from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
+from sparklr.inference.on_rows import open_rows
 from sparklr.objective.information import Information
+from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.scoring.metrics import null_deviance
 from sparklr.spark.errors import InvalidValueError
 
@@ -31,22 +35,40 @@ class FitMeasures:
 
     _model: FittedModel
     _report: FitReport
+    _dataset: DataFrame
 
     @property
     def deviance(self) -> float:
-        """Twice the weighted sum of the loss, without the penalty."""
+        """Twice the weighted sum of the loss, without the penalty.
+
+        So `deviance`, `logLikelihood`, `aic` and `bic` of a fit with biasReduction="firth" are
+        those of the plain likelihood at its estimates, as in brglm2.
+        """
         return 2 * self.weightSum * self._report.loss
 
     @property
     def nullDeviance(self) -> float:
-        """The deviance of a model without features, with an intercept if this model has one."""
-        intercept = self._model.getFitIntercept()
-        return null_deviance(self._report.label_weights, intercept=intercept)
+        """The deviance of a model without features, with an intercept if this model has one.
+
+        It has the offsets, if there are any.
+        """
+        report, intercept = self._report, self._model.getFitIntercept()
+        if offset_name(cast(LogisticRegressionParams, self._model)) is not None:
+            return 2 * self.weightSum * self._null_loss
+        return null_deviance(report.weights_by_class, intercept=intercept)
 
     @property
     def logLikelihood(self) -> float:
         """The logarithm of the likelihood at the estimates, by weight."""
         return -0.5 * self.deviance
+
+    @property
+    def penalisedLogLikelihood(self) -> float:
+        """`logLikelihood` plus half the log determinant of the information, with Firth's method.
+
+        It is what biasReduction="firth" maximises; logistf calls it loglik.
+        """
+        return self._penalised("penalisedLogLikelihood").log_likelihood
 
     @property
     def numInstances(self) -> int:
@@ -55,8 +77,8 @@ class FitMeasures:
 
     @property
     def weightSum(self) -> float:
-        """The sum of the weights; without weights, the number of rows."""
-        return float(self._report.label_weights.sum())
+        """The sum of the weights, class weights included; without weights, the number of rows."""
+        return float(self._report.weights_by_class.sum())
 
     @property
     def dispersion(self) -> float:
@@ -91,12 +113,14 @@ class FitMeasures:
     def aic(self) -> float:
         """Akaike's criterion, `deviance` + 2 `rank`."""
         self._refuse("aic")
+        self._refuse_class_weights("aic")
         return self.deviance + 2 * self.rank
 
     @property
     def bic(self) -> float:
         """The Bayesian criterion, `deviance` + log(`weightSum`) `rank`."""
         self._refuse("bic")
+        self._refuse_class_weights("bic")
         return self.deviance + float(np.log(self.weightSum)) * self.rank
 
     def pseudoR2(self, kind: str = "mcfadden") -> float:
@@ -104,8 +128,10 @@ class FitMeasures:
 
         Parameters
         ----------
-        kind : {"mcfadden", "cox-snell", "nagelkerke"}
-            1 - D/D0; 1 - exp((D - D0)/W); the latter divided by its largest value.
+        kind : {"mcfadden", "cox-snell", "nagelkerke", "tjur"}
+            1 - D/D0; 1 - exp((D - D0)/W); the latter divided by its largest value; the mean
+            probability of label 1 among the rows with label 1, less that among the rows with
+            label 0, for two classes, from the job that makes the ROC curve.
 
         Returns
         -------
@@ -118,6 +144,7 @@ class FitMeasures:
             "mcfadden": lambda: 1 - self.deviance / null,
             "cox-snell": lambda: float(cox_snell),
             "nagelkerke": lambda: float(cox_snell / -np.expm1(-null / weight)),
+            "tjur": self._tjur,
         }
         if kind not in measures:
             raise ValueError(f"kind must be one of {', '.join(measures)}, but got '{kind}'.")
@@ -126,19 +153,47 @@ class FitMeasures:
     def likelihoodRatioTest(self) -> TestResult:
         """Test whether all coefficients are zero, against the model with intercepts alone.
 
+        With biasReduction="firth" by the penalised likelihood: the penalty is that of all
+        coefficients in both models, as in logistf.
+
         Returns
         -------
         TestResult
             statistic, degreesOfFreedom, pValue and method.
         """
         self._refuse("likelihoodRatioTest")
+        self._refuse_class_weights("likelihoodRatioTest")
+        if self._reduced:
+            both = self._penalised("likelihoodRatioTest")
+            rise = both.log_likelihood - both.null
+            degrees = self.rank - self._null_rank
+            return penalised_ratio(2 * rise, degrees)
         return likelihood_ratio(self.nullDeviance, self.deviance, self.rank - self._null_rank)
+
+    def _tjur(self) -> float:
+        """Return what binary summaries have."""
+        raise InvalidValueError(
+            "pseudoR2('tjur') is for two classes. Use 'mcfadden', 'cox-snell' or 'nagelkerke'."
+        )
 
     @property
     def _null_rank(self) -> int:
         """The number of intercepts that the rows identify."""
-        margins = len(self._report.label_weights) - 1
+        margins = max(len(self._report.label_weights) - 1, 1)
         return margins if self._model.getFitIntercept() else 0
+
+    @property
+    def _reduced(self) -> bool:
+        """Whether the fit is by Firth's method."""
+        return self._model.getBiasReduction().lower() == "firth"
+
+    def _penalised(self, what: str) -> Penalised:
+        if not self._reduced:
+            raise InvalidValueError(f"'{what}' is for fits with biasReduction='firth'.")
+        self._refuse(what)
+        if self._report.penalised is None:
+            raise InvalidValueError(f"'{what}' is not known for this fit: {NOT_KEPT}")
+        return self._report.penalised
 
     @property
     def _information(self) -> Information:
@@ -152,6 +207,23 @@ class FitMeasures:
         why = self._why_no_errors
         if why is not None:
             raise InvalidValueError(f"'{what}' is not defined for this fit: {why}")
+
+    def _refuse_class_weights(self, what: str) -> None:
+        """Raise if classes have weights; `what` needs a likelihood."""
+        if self._report.factors is not None:
+            raise InvalidValueError(
+                f"'{what}' is not defined for a fit with classWeights: rows that are weighed anew "
+                "have no likelihood, and their probabilities are not those of the population. Fit "
+                "without class weights, and choose a threshold."
+            )
+
+    @cached_property
+    def _null_loss(self) -> float:
+        if self._report.null_loss is not None:
+            return self._report.null_loss
+        params = cast(LogisticRegressionParams, self._model)
+        with open_rows(self._dataset, params, self._model.numbers) as rows:
+            return rows.null_loss()
 
     @cached_property
     def _why_no_errors(self) -> str | None:

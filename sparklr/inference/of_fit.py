@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from pyspark.ml.linalg import DenseMatrix
@@ -20,9 +20,16 @@ from sparklr.inference.hypotheses import TestResult
 from sparklr.inference.inference import Inference
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
 from sparklr.inference.pages import MOST_SHOWN, dependence_words
+from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.saving.estimates import KeptFit
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
+
+WALD_NOTE = (
+    "z, p and intervals are Wald's. With few events the likelihood's are better: "
+    'inference(method="profile") and dropOneTests() of the summary, or '
+    'model.inference(frame, method="profile").'
+)
 
 
 class TableOfFit(FitMeasures):
@@ -67,7 +74,8 @@ class TableOfFit(FitMeasures):
         """Figures that show how near the fit is to its optimum, and how well it is determined."""
         found = self._report.certificate
         if found is None:
-            raise InvalidValueError(f"There is no certificate of this fit: {NOT_KEPT}")
+            why = self._why_no_errors or NOT_KEPT
+            raise InvalidValueError(f"There is no certificate of this fit: {why}")
         return found
 
     def waldTest(self, features: Sequence[str]) -> TestResult:
@@ -93,6 +101,10 @@ class TableOfFit(FitMeasures):
         if self._why_no_errors is not None:
             facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
             return Page("", tuple(facts), (), (f"No standard errors: {self._why_no_errors}",))
+        page, existence = self._inference.page(), ("estimates", self._existence())
+        if self._report.factors is not None:  # there is no likelihood
+            facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
+            return Page("", (*facts, existence, *page.facts), page.tables, page.notes)
         test = self.likelihoodRatioTest()
         degrees = f"{amount(self.degreesOfFreedom)} degrees of freedom"
         null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
@@ -103,22 +115,28 @@ class TableOfFit(FitMeasures):
             ("likelihood ratio", f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
             ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
             explained,
+            existence,
         ]
-        facts.append(("estimates", self._existence()))
-        page = self._inference.page()
-        return Page("", (*facts, *page.facts), page.tables, page.notes)
+        notes = page.notes
+        if self._reduced:
+            words = f"{number(self.penalisedLogLikelihood)}; the likelihood ratio is that of it"
+            facts.insert(1, ("penalised log lik.", words))
+            notes = (*notes, WALD_NOTE)
+        return Page("", (*facts, *page.facts), page.tables, notes)
 
     def _existence(self) -> str:
         """Return whether the estimates exist and are unique, in words."""
         model, found, certificate = self._model, self._separation_so_far, self.certificate
         names = model.numbers.feature_names(model.getFeaturesCol())
-        if found is not None and found.kind != "none":
+        if found is not None and found.kind != "none" and not self._reduced:
             return f"SEPARATED ROWS: {found.sentence(names)}"
         dependences = self._dependences
         if len(dependences):
             words = "; ".join(dependence_words(its, names) for its in dependences[:MOST_SHOWN])
             more = len(dependences) - MOST_SHOWN
             return f"not unique: {words}" + (f"; and {more:,} more" if more > 0 else "")
+        if self._reduced:
+            return "exist, even where rows are separated (Firth's bias reduction)"
         if found is not None:
             return "exist and are unique: the rows are not separated"
         if certificate.estimateExists:
@@ -131,11 +149,14 @@ class TableOfFit(FitMeasures):
             self._refuse("estimates")
         if self._why_no_errors is not None:
             return None
-        inference = self._inference
+        inference, found = self._inference, self._separation_so_far
+        moved = offset_name(cast(LogisticRegressionParams, self._model)) is not None
+        null_loss = self._null_loss if moved else None
         return KeptFit.of(
-            replace(self._report, separation=self._separation_so_far),
+            replace(self._report, separation=found, null_loss=null_loss),
             rank=self.rank,
             dependences=self._dependences,
+            covariance_name=inference.covariance,
             assumption=inference.assumption,
             covariance=inference.covarianceMatrix.toArray(),
         )

@@ -52,12 +52,13 @@ class InferenceOnRows:
         self,
         dataset: DataFrame | PackedRows,
         *,
-        covariance: str = "model",
+        covariance: str = "auto",
         clusterCol: str | None = None,
         weights: str = "frequency",
         level: float = 0.95,
         referenceClass: int | None = None,
         method: str = "wald",
+        smallSample: bool | None = None,
     ) -> Inference:
         """Return standard errors, tests and intervals from the rows that the model was fitted on.
 
@@ -67,8 +68,8 @@ class InferenceOnRows:
         ----------
         dataset : DataFrame or PackedRows
             The rows.
-        covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
-            What the standard errors assume.
+        covariance : {"auto", "model", "HC0", "HC1", "CR0", "CR1", "debiased"}
+            What the standard errors assume; "auto": the model's, or HC0 with class weights.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}
@@ -80,6 +81,9 @@ class InferenceOnRows:
         method : {"wald", "profile"}
             Intervals from the standard errors, or from the likelihood itself, which are better with
             few rows and near separation: all limits together take a few readings of the rows.
+        smallSample : bool, optional
+            Whether p-values and intervals are by Student's t, on n - rank degrees of freedom or,
+            with clusters, on G - 1; else by the normal distribution. By default only with clusters.
 
         Returns
         -------
@@ -87,5 +91,7 @@ class InferenceOnRows:
             The errors, tests and intervals; `print` shows them.
         """
         check_frame(frame_of(dataset))
-        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
+        options = Options(
+            covariance, clusterCol, weights, level, referenceClass, method, smallSample
+        )
         return infer(cast(FittedModel, self), dataset, options, None, None)

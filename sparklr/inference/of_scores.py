@@ -182,6 +182,10 @@ class ScoreInference:
             raise ValueError("There are no rows with weight above zero.")
         return self._tallies.groups(count)
 
+    def _tjur(self) -> float:
+        """Return the measure of `pseudoR2`, from the weights by score."""
+        return self._tallies.discrimination
+
     @cached_property
     def _tallies(self) -> Tallies:
         return Tallies.of(self._curve)

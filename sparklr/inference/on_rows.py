@@ -1,6 +1,6 @@
 """The information of a frame's rows at a model's coefficients, and covariances from their scores.
 
-The frame is packed as for a fit, and read once for the Hessian and once for the products of scores.
+The frame is packed as for a fit, and read once for the Hessian and the products of scores.
 """
 
 from __future__ import annotations
@@ -8,39 +8,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, cast
 
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.stats import chi2
 
-from sparklr.arrays import MEGABYTE, Array, IntArray
+from sparklr.arrays import MEGABYTE, Array, BoolArray, IntArray
 from sparklr.fitting.certificate import certify
-from sparklr.fitting.from_params import Request
+from sparklr.fitting.existence import separation_unless_proved
+from sparklr.fitting.from_params import Request, check_offset, class_weights_of
+from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Round
 from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
+from sparklr.fitting.scores import DerivativesAndProducts
 from sparklr.fitting.shared import open_shared_fits
-from sparklr.fitting.spec import Spec
+from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
 from sparklr.inference.effects import Effects, EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
-from sparklr.inference.scores import ScoreProducts
+from sparklr.inference.penalised import PenalisedRows
 from sparklr.objective.information import Information, Pivoted
 from sparklr.params import LogisticRegressionParams
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.rows.columns import find_column, training_rows
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation, find_separation
-from sparklr.solvers import BlockInverse, Query, Solver, Stop, lbfgs
+from sparklr.solvers import BlockInverse, Query, Solution, Solver, Stop, lbfgs
 from sparklr.solvers.profile import profile_limit
 from sparklr.solvers.restricted import restricted
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
 
 BUDGET = 256 * MEGABYTE  # of the sums of one round
+
+
+@dataclass(frozen=True, eq=False)
+class ReadRows:
+    """What one reading of the rows tells at a model's coefficients.
+
+    loss : the mean loss
+    products : those of scores (`scores`) in the solvers' coordinates, if they were asked for
+    """
+
+    information: Information
+    loss: float
+    products: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +69,52 @@ class RowsOfModel:
     point: Array
     passes: Passes
 
-    def information(self) -> Information:
-        """Read the rows once for the Hessian and the gradient."""
-        query = Query(self.point, 2)
-        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
-        return self.problem.information(self.point, self.problem.answer(query, sums))
+    @property
+    def reduced(self) -> bool:
+        """Whether the likelihood is that of Firth's method."""
+        return self.problem.spec.biasReduction == "firth"
 
-    def separation(self, information: Information) -> Separation | None:
-        """Look for separation, unless the information proves that there is none."""
-        moments, spec = self.passes.moments, self.problem.spec
-        if certify(information, moments).estimateExists:
-            return None
-        classes = spec.family.classes(self.problem.scaling.margins)
-        return find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
+    @cached_property
+    def _penalised(self) -> PenalisedRows:
+        return PenalisedRows.of(self.problem, self.point, self.passes)
+
+    def read(self, power: Literal[1, 2] | None = None) -> ReadRows:
+        """Read the rows once for the Hessian, and for products of scores by weights' powers.
+
+        With Firth's penalty, which has no such products, twice.
+        """
+        query, problem = Query(self.point, 2), self.problem
+        products = None
+        if self.reduced:
+            answer = self._penalised.last
+        elif power is None:
+            (sums,), _ = read_round(self.passes, [problem.probe(query)], MEGABYTE)
+            answer = problem.answer(query, sums)
+        else:
+            reading = DerivativesAndProducts.of(problem.probe(query), power)
+            sums, found = reading.split(self.passes.read(reading))
+            products = problem.scaling.hessian(found)
+            answer = problem.answer(query, sums)
+        loss = problem.loss(self.point, answer.value)
+        return ReadRows(problem.information(self.point, answer), loss, products)
+
+    def null_loss(self) -> float:
+        """Return the mean loss without features, from a few readings."""
+        ((_, loss),), _ = null_models([self.problem], self.passes)
+        return loss
+
+    def separation(self, information: Information, loss: float) -> Separation | None:
+        """Look for separation, unless the information proves that there is none.
+
+        `loss` is the mean loss at the coefficients. Those of Firth's method prove nothing.
+        """
+        spec = self.problem.spec
+        if self.reduced:
+            classes = spec.family.classes(self.problem.scaling.margins)
+            return find_separation(self.passes, spec.family, classes, intercept=spec.fitIntercept)
+        certificate = certify(information, self.passes.moments)
+        fitted = np.column_stack(self.problem.scaling.to_coefficients(self.point))
+        return separation_unless_proved(certificate, fitted, loss, self.passes, spec)
 
     def marginal_effects(self, information: Information, level: float) -> dict[str, object]:
         """Read the rows once for average marginal effects; return the columns of their table."""
@@ -99,66 +150,80 @@ class RowsOfModel:
             raise InvalidValueError(
                 "method='profile' is for binomial models. Use method='wald' for several classes."
             )
-        weight, scaling = self.problem.weight, self.problem.scaling
-        query = Query(self.point, 1)
-        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
-        value, rise = self.problem.answer(query, sums).value, chi2.ppf(level, 1) / 2 / weight
+        rise = chi2.ppf(level, 1) / 2 / self.problem.weight
         known = np.isfinite(np.diagonal(information.covariance()))
         if layout.endless is not None:
             known &= ~layout.endless[0]
-        solvers = {
-            (j, side): profile_limit(
-                self.point,
-                value,
-                information.hessian / weight,
-                information.of_margin[j],
-                rise=rise,
-                upper=side == 1,
-            )
-            for j in np.flatnonzero(known)
-            for side in (0, 1)
-        }
-        solutions, _ = run_solvers(
-            solvers, dict.fromkeys(solvers, self.problem), self.passes, BUDGET
-        )
+        directions = {int(j): information.of_margin[j] for j in np.flatnonzero(known)}
+        if self.reduced:
+            ends = self._penalised.limits(directions, rise)
+        else:
+            ends = self._plain_limits(information, directions, rise)
         limits = np.full((len(known), 2), np.nan)
-        for (j, side), found in solutions.items():
-            if found.reason.converged:
-                limits[j, side] = np.append(*scaling.to_coefficients(found.point))[j]
+        for j, both in ends.items():
+            for side, found in enumerate(both):
+                if found.reason.converged:
+                    values = self.problem.scaling.to_coefficients(found.point)
+                    limits[j, side] = np.append(*values)[j]
         return limits
+
+    def _plain_limits(
+        self, information: Information, directions: Mapping[int, Array], rise: float
+    ) -> dict[int, tuple[Solution, Solution]]:
+        """Return where the profile of each quantity a'x is so much above the optimum, by side."""
+        query, hessian = Query(self.point, 1), information.hessian / self.problem.weight
+        (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
+        value = self.problem.answer(query, sums).value
+        solvers = {
+            (j, upper): profile_limit(self.point, value, hessian, direction, rise=rise, upper=upper)
+            for j, direction in directions.items()
+            for upper in (False, True)
+        }
+        problems = dict.fromkeys(solvers, self.problem)
+        found, _ = run_solvers(solvers, problems, self.passes, BUDGET)
+        return {j: (found[j, False], found[j, True]) for j in directions}
 
     def without(
         self, information: Information, groups: Mapping[str, IntArray]
     ) -> dict[str, tuple[float, int]]:
         """Fit again without each group of features, all together in a few readings.
 
-        Returns for each the mean loss, and by how much the rank is less. A fit begins where one
-        Newton step leads, and has the Hessian of its coordinates from the whole fit.
+        Returns for each the mean loss, and by how much the rank is less. With Firth's penalty, it
+        is by how much the mean loss with the penalty exceeds that of the whole model. A fit begins
+        where one Newton step leads, and has the Hessian of its coordinates from the whole fit.
         """
-        solvers: dict[str, Solver] = {}
-        ranks: dict[str, int] = {}
-        scaling, hessian = self.problem.scaling, information.hessian / self.problem.weight
-        stop = Stop(relative=1e-14, absolute=1e-12 / self.problem.weight)
+        scaling, frees, ranks = self.problem.scaling, {}, {}
         for name, features in groups.items():
             kept = np.ones(scaling.shape, dtype=bool)
             kept[:, np.flatnonzero(np.isin(scaling.active, features))] = False
-            free = kept.ravel()
+            free = frees[name] = kept.ravel()
+            gauge = int(np.count_nonzero(information.gauge[kept[0]]))
+            inner = information.hessian[np.ix_(free, free)]
+            ranks[name] = information.rank - (Pivoted.of(inner).rank - gauge)
+        if self.reduced:
+            losses = self._penalised.without(frees)
+        else:
+            losses = self._plain_without(information, frees)
+        return {name: (losses[name], ranks[name]) for name in groups}
+
+    def _plain_without(
+        self, information: Information, frees: Mapping[str, BoolArray]
+    ) -> dict[str, float]:
+        """Return the mean loss of each fit in which only some coordinates are free."""
+        solvers: dict[str, Solver] = {}
+        hessian = information.hessian / self.problem.weight
+        stop = Stop(relative=1e-14, absolute=1e-12 / self.problem.weight)
+        for name, free in frees.items():
             inner = hessian[np.ix_(free, free)]
-            shift = np.linalg.lstsq(inner, hessian[np.ix_(free, ~free)] @ self.point[~free])[0]
+            shift = np.linalg.lstsq(
+                inner, hessian[np.ix_(free, ~free)] @ self.point[~free], rcond=None
+            )[0]
             start = self.point[free] + shift
             solver = lbfgs(start, precondition=BlockInverse(inner[None]), stop=stop)
             solvers[name] = restricted(solver, free)
-            gauge = int(np.count_nonzero(information.gauge[kept[0]]))
-            ranks[name] = information.rank - (Pivoted.of(inner).rank - gauge)
         problems = dict.fromkeys(solvers, self.problem)
         solutions, _ = run_solvers(solvers, problems, self.passes, BUDGET)
-        return {name: (solutions[name].value, ranks[name]) for name in groups}
-
-    def score_products(self, *, squared: bool) -> Array:
-        """Read the rows once for the products of scores, in the solvers' coordinates."""
-        probe = self.problem.probe(Query(self.point, 1))
-        reading = ScoreProducts(probe, 2 if squared else 1)
-        return self.problem.scaling.hessian(self.passes.read(reading))
+        return {name: found.value for name, found in solutions.items()}
 
     def cluster_products(
         self, dataset: DataFrame, params: LogisticRegressionParams, name: str
@@ -173,7 +238,7 @@ class RowsOfModel:
             )
         coefficients, offsets = self.problem.scaling.to_rows(self.point)
         family, origin = self.problem.spec.family, self.problem.scaling.origin
-        task = ClusterSums(family, coefficients, offsets, origin)
+        task = ClusterSums(family, coefficients, offsets, origin, self.problem.factors)
         sums = frame.mapInArrow(task, PARTIAL)
         by_cluster = sums.repartition("cluster").sortWithinPartitions("cluster")
         table = collect_arrow(by_cluster.mapInArrow(products_of_sums, PRODUCTS))
@@ -189,6 +254,7 @@ def open_rows(
     dataset: DataFrame | PackedRows, params: LogisticRegressionParams, numbers: ModelNumbers
 ) -> Iterator[RowsOfModel]:
     """Pack a frame for a model with these Params and numbers."""
+    check_offset(params, numbers.family)
     with open_shared_fits({0: Request(params)}, dataset, stage=_nothing, watch=_nothing) as shared:
         moments, classes = shared.passes.moments, numbers.classes
         if moments.features != numbers.features or moments.labels[-1] >= max(classes, 2):
@@ -197,7 +263,12 @@ def open_rows(
                 f"{moments.labels[-1]:g}, but the model has {numbers.features} features and "
                 f"{classes} classes."
             )
-        spec = Spec(numbers.family, fitIntercept=params.getFitIntercept())
+        spec = Spec(
+            numbers.family,
+            fitIntercept=params.getFitIntercept(),
+            class_weights=class_weights_of(params),
+            biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
+        )
         problem = Problem.of(spec, moments, classes)
         yield RowsOfModel(problem, problem.point_of(*numbers.arrays), shared.passes)
 

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from sparklr.arrays import Array
 from sparklr.inference.covariances import Options, infer
 from sparklr.inference.estimates import check_level
-from sparklr.inference.hypotheses import likelihood_ratio
+from sparklr.inference.hypotheses import likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.of_fit import TableOfFit
@@ -36,8 +36,6 @@ class CoefficientInference(TableOfFit):
     refused, since the penalty moves the estimates by more than they say.
     """
 
-    _dataset: DataFrame
-
     if TYPE_CHECKING:  # a summary has these
 
         @property
@@ -51,38 +49,42 @@ class CoefficientInference(TableOfFit):
     def separation(self) -> Separation | None:
         """How the rows are separated, if they are; None if `certificate` proves that they are not.
 
+        With biasReduction="firth", estimates are finite all the same, so that rows are read for it.
         With up to 100 coefficients it was found in the fit; else the rows are read again.
         """
         self._refuse("separation")
-        if self._report.separation is not None or self.certificate.estimateExists:
+        proved = self.certificate.estimateExists and not self._reduced
+        if self._report.separation is not None or proved:
             return self._report.separation
         params = cast(LogisticRegressionParams, self._model)
         self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
         with open_rows(self._dataset, params, self._model.numbers) as rows:
-            return rows.separation(self._information)
+            return rows.separation(self._information, self._report.loss)
 
     def inference(
         self,
         *,
-        covariance: str = "model",
+        covariance: str = "auto",
         clusterCol: str | None = None,
         weights: str = "frequency",
         level: float = 0.95,
         referenceClass: int | None = None,
         method: str = "wald",
+        smallSample: bool | None = None,
     ) -> Inference:
         """Return standard errors, tests and intervals under these assumptions.
 
-        All but the model's covariance read the rows of the fit again.
+        All but the default covariance read the rows of the fit again.
 
         Parameters
         ----------
-        covariance : {"model", "HC0", "HC1", "CR0", "CR1", "debiased"}
-            The inverse information, right if the model is; robust to a wrong model, HC1 with the
-            factor n / (n - rank); robust to rows that belong together, CR1 with the factor
-            G / (G - 1) for G clusters, both with Student's t on G - 1 degrees of freedom; or, after
-            a penalised fit, that of estimates that are moved by one Newton step of the unpenalised
-            likelihood, which takes the penalty's effect out again.
+        covariance : {"auto", "model", "HC0", "HC1", "CR0", "CR1", "debiased"}
+            Of the model, the inverse information, right if the model is; robust to a wrong model,
+            HC1 with the factor n / (n - rank); robust to rows that belong together, CR1 with the
+            factor G / (G - 1) for G clusters; or, after a penalised fit, that of estimates that are
+            moved by one Newton step of the unpenalised likelihood, which takes the penalty's effect
+            out again. "auto" is the model's, or HC0 where classes have weights: with those the
+            model's is refused.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}
@@ -96,23 +98,29 @@ class CoefficientInference(TableOfFit):
         method : {"wald", "profile"}
             Intervals from the standard errors, or from the likelihood itself, which are better with
             few rows and near separation: all limits together take a few readings of the rows.
+        smallSample : bool, optional
+            Whether p-values and intervals are by Student's t, on n - rank degrees of freedom or,
+            with clusters, on G - 1; else by the normal distribution. By default only with clusters.
 
         Returns
         -------
         Inference
             The errors, tests and intervals; `print` shows them.
         """
-        options = Options(covariance, clusterCol, weights, level, referenceClass, method)
+        options = Options(
+            covariance, clusterCol, weights, level, referenceClass, method, smallSample
+        )
         if options.covariance != "debiased":
             self._refuse("inference")
-        kept = self._information if options.covariance == "model" else None
-        known = self._separation_so_far
-        return infer(self._model, self._dataset, options, kept, known)
+        report, known = self._report, self._separation_so_far
+        kept = None if options.covariance == "debiased" else report.information
+        return infer(self._model, self._dataset, options, kept, known, report.products)
 
     def dropOneTests(self, groups: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
         """Test each term by the likelihood ratio against the model without it.
 
-        All these models are fitted together, in a few readings of the rows.
+        All these models are fitted together, in a few readings of the rows. With
+        biasReduction="firth" by the penalised likelihood, as logistf's drop1.
 
         Parameters
         ----------
@@ -126,6 +134,7 @@ class CoefficientInference(TableOfFit):
             A row per term: term, statistic, degreesOfFreedom, pValue.
         """
         self._refuse("dropOneTests")
+        self._refuse_class_weights("dropOneTests")
         numbers = self._model.numbers
         names = numbers.feature_names(self._model.getFeaturesCol())
         layout = Layout(np.zeros((1, len(names) + 1)), names, False, False)
@@ -135,8 +144,11 @@ class CoefficientInference(TableOfFit):
         params = cast(LogisticRegressionParams, self._model)
         with open_rows(self._dataset, params, numbers) as rows:
             found = rows.without(self._information, {**together, **single})
+        twice = 2 * self.weightSum
         results = {
-            term: likelihood_ratio(2 * self.weightSum * loss, self.deviance, degrees)
+            term: penalised_ratio(twice * loss, degrees)
+            if self._reduced
+            else likelihood_ratio(twice * loss, self.deviance, degrees)
             for term, (loss, degrees) in found.items()
         }
         columns = {
@@ -165,6 +177,7 @@ class CoefficientInference(TableOfFit):
             zValue, pValue, lower, upper.
         """
         self._refuse("marginalEffects")
+        self._refuse_class_weights("marginalEffects")
         if self._model.numbers.family.per_class:
             raise InvalidValueError("Marginal effects are computed for binomial models only.")
         check_level(level)

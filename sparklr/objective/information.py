@@ -61,8 +61,9 @@ class Pivoted:
         """Whether the rank is less than n."""
         return self.rank < len(self.pivots)
 
+    @cached_property
     def inverse(self) -> Array:
-        """Return the inverse; of a singular matrix, that of the first pivots' part, else zero."""
+        """The inverse; of a singular matrix, that of the first pivots' part, else zero."""
         inverse, kept = np.zeros_like(self.factor), self.pivots[: self.rank]
         square = self.factor[: self.rank, : self.rank]
         inverse[np.ix_(kept, kept)] = cho_solve((square, True), np.eye(self.rank))
@@ -89,6 +90,7 @@ class Information:
     penalty : (n,), the curvature that an L2 penalty adds to the diagonal of `hessian`
     slope : (n,), the gradient of the whole objective; zero at an optimum, also with L1 and bounds
     free : (n,), whether a coordinate can move both ways: not at a bound, nor at zero by L1
+    rank_before : the rank at another point, where rows still told that are certain at this one
     """
 
     hessian: Array
@@ -99,25 +101,27 @@ class Information:
     free: BoolArray
     scaling: Scaling
     weight: float
+    rank_before: int = 0
 
     @cached_property
-    def _pivoted(self) -> Pivoted:
+    def pivoted(self) -> Pivoted:
+        """The factor of `hessian`."""
         return Pivoted.of(self.hessian)
 
     @property
     def rank(self) -> int:
         """The number of parameters that the rows identify."""
-        return self._pivoted.rank - int(np.count_nonzero(self.gauge))
+        return max(self.pivoted.rank - int(np.count_nonzero(self.gauge)), self.rank_before)
 
     @property
     def singular(self) -> bool:
         """Whether some coefficients of features that vary are not identified."""
-        return self._pivoted.singular
+        return self.pivoted.singular
 
-    @cached_property
+    @property
     def inverse(self) -> Array:
         """V (n, n) in the solvers' coordinates; if singular, one of the generalised inverses."""
-        return self._pivoted.inverse()
+        return self.pivoted.inverse
 
     def dependences(self) -> Array:
         """Return the dependences of columns, (m, p + 1): each times [x, 1] is zero for all rows."""
@@ -141,6 +145,18 @@ class Information:
         against[:, base] -= 1
         return self._mapped(np.asarray(np.kron(against, self.of_margin), dtype=float), inner)
 
+    def root(self) -> Array:
+        """Return R (rank, p + 1) of a binomial model with R'R = V in the user's units.
+
+        |R x~|^2 is the variance of a row's margin. If the information is singular, V is one of the
+        generalised inverses, and they all agree on that.
+        """
+        pivoted, rank = self.pivoted, self.pivoted.rank
+        kept, square = pivoted.pivots[:rank], pivoted.factor[:rank, :rank]
+        # As V = D P (L L')^-1 P' D for the scale D and pivots P.
+        scaled = (self.of_margin * pivoted.scale)[:, kept].T
+        return np.asarray(solve_triangular(square, scaled, lower=True))
+
     def variances(self, derivatives: Array) -> Array:
         """Return the variances (m,) of functions with these derivatives by coefficients (m, p + 1).
 
@@ -160,8 +176,8 @@ class Information:
         """Whether each row of a change of coordinates is identified."""
         known = change.any(axis=1)
         if self.singular:
-            moved = np.abs(change @ self._pivoted.null_space())
-            size = np.abs(change) @ np.abs(self._pivoted.null_space())
+            moved = np.abs(change @ self.pivoted.null_space())
+            size = np.abs(change) @ np.abs(self.pivoted.null_space())
             known &= ~(moved > DUST * size).any(axis=1)
         return np.asarray(known)
 

@@ -21,6 +21,7 @@ from sparklr.rows.blocks import Block
 # A column whose mean exceeds this many standard deviations is shifted before it is summed.
 FAR = 30.0
 OF_FEATURES = ("mean", "spread", "minimum", "maximum")
+OF_OFFSETS = ("offset_mean", "offset_minimum", "offset_maximum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,9 @@ class Moments:
     nonzeros: int
     labels: Array  # distinct labels, ascending
     label_weights: Array  # total weight of each label
+    offset_mean: float = 0.0  # of the rows' offsets, which are 0 if they have none
+    offset_minimum: float = 0.0
+    offset_maximum: float = 0.0
 
     @property
     def features(self) -> int:
@@ -91,6 +95,10 @@ class Moments:
             nonzeros=self.nonzeros + other.nonzeros,
             labels=labels,
             label_weights=label_weights,
+            offset_mean=self.offset_mean
+            + (other.offset_mean - self.offset_mean) * (other.weight / weight),
+            offset_minimum=min(self.offset_minimum, other.offset_minimum),
+            offset_maximum=max(self.offset_maximum, other.offset_maximum),
         )
 
     def alike(self, other: Moments) -> bool:
@@ -100,7 +108,7 @@ class Moments:
         same = np.array_equal(self.labels, other.labels)
         return same and all(
             np.allclose(getattr(self, name), getattr(other, name), rtol=1e-9, atol=0.0)
-            for name in ("weight", "label_weights", "minimum", "maximum")
+            for name in ("weight", "label_weights", "minimum", "maximum", *OF_OFFSETS[1:])
         )
 
     def to_arrays(self) -> dict[str, Array]:
@@ -111,7 +119,7 @@ class Moments:
     def from_arrays(arrays: dict[str, Array]) -> Moments:
         """The inverse of `to_arrays`."""
         counts = {name: int(arrays[name]) for name in ("rows", "nonzeros")}
-        totals = {name: float(arrays[name]) for name in ("weight", "weight_squares")}
+        totals = {name: float(arrays[name]) for name in ("weight", "weight_squares", *OF_OFFSETS)}
         return Moments(**{**arrays, **counts, **totals})  # type: ignore[arg-type]
 
 
@@ -148,6 +156,7 @@ def moments_of(block: Block) -> Moments:
     distinct, where = np.unique(block.labels, return_inverse=True)
     spreads = _sparse_spread if block.sparse else _dense_spread
     mean, spread, minimum, maximum, nonzeros = spreads(block.matrix, each)
+    offsets = np.zeros(1) if block.row_offsets is None else block.row_offsets
     return Moments(
         rows=block.rows,
         weight=float(each.sum()),
@@ -159,6 +168,9 @@ def moments_of(block: Block) -> Moments:
         nonzeros=nonzeros,
         labels=distinct.astype(np.float64),
         label_weights=_totals(where, each, len(distinct)),
+        offset_mean=0.0 if block.row_offsets is None else float(each @ offsets / each.sum()),
+        offset_minimum=float(offsets.min()),
+        offset_maximum=float(offsets.max()),
     )
 
 

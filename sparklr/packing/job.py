@@ -70,7 +70,7 @@ class PackSettings:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Rows to pack, with columns features, label and perhaps weight and fold, in this order."""
+    """Rows to pack: columns features, label and perhaps weight, offset and fold, in this order."""
 
     private: PrivateFrame
     names: ColumnNames  # the user's names of the columns, for errors

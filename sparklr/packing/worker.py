@@ -60,7 +60,7 @@ def pack_partition(
     plan: PackPlan,
     store: BlockStore | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Pack a partition, whose batches have columns features, label and perhaps weight and fold.
+    """Pack a partition, of columns features, label and perhaps weight, offset and fold.
 
     Blocks that will not come to the driver are written to the store's files. If that succeeds,
     Spark gets only their names.
@@ -139,7 +139,9 @@ class _Waiting:
 
     def add(self, rows: Block) -> None:
         """Add the rows of a batch."""
-        size = (16 if rows.sparse else 8) * rows.stored + 16 * rows.rows
+        size = (16 if rows.sparse else 8) * rows.stored + rows.rows * (
+            16 if rows.row_offsets is None else 24
+        )
         self._new.append(rows)
         self._new_size += size
         self.size += size
@@ -223,14 +225,19 @@ class Packer:
         """Return the rows of each fold with weight above zero; none if a fault was found."""
         features = read_features(batch.column(0))
         labels = read_numbers(batch.column(1))
-        count = batch.num_columns - self._plan.folded
-        folds = read_numbers(batch.column(count)) if self._plan.folded else None
-        weights = read_numbers(batch.column(2)) if count > 2 else None
+        last = batch.num_columns - self._plan.folded
+        folds = read_numbers(batch.column(last)) if self._plan.folded else None
+        moved = "offset" in batch.schema.names
+        offsets = read_numbers(batch.column("offset")) if moved else None
+        weights = read_numbers(batch.column(2)) if last - moved > 2 else None
         self._seen += len(labels)
         self._check_features(features)
         self._check_labels(labels)
         if weights is not None:
             self._check_weights(weights)
+        if offsets is not None:
+            self._check("null offset", offsets, np.isnan(offsets))
+            self._check("offset infinite", offsets, np.isinf(offsets))
         if self._faults or len(labels) == 0:
             return []
         if weights is not None and not (weights > 0).all():
@@ -239,10 +246,13 @@ class Packer:
                 return []
             features, labels, weights = features.keep(kept), labels[kept], weights[kept]
             folds = None if folds is None else folds[kept]
+            offsets = None if offsets is None else offsets[kept]
         if weights is not None and (weights == 1.0).all():
             weights = None
+        if offsets is not None and not offsets.any():
+            offsets = None
         matrix = stack_rows([features.matrix(self._features or 0)])
-        return _by_fold(Block(matrix, labels.copy(), weights), folds)
+        return _by_fold(Block(matrix, labels.copy(), weights, row_offsets=offsets), folds)
 
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._faults.add

@@ -13,6 +13,7 @@ from sparklr.params.checks import (
     check_thresholds,
 )
 from sparklr.params.declared import RULES, DeclaredParams, check_map, check_value, row_params
+from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
 from sparklr.params.verbose import HasVerbose, verbose_if_set
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_params",
     "check_thresholds",
     "check_value",
+    "offset_name",
     "row_params",
     "verbose_if_set",
 ]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
 
+from sparklr.params.bias_reduction import HasBiasReduction
 from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
@@ -18,7 +19,7 @@ P = TypeVar("P", bound="LogisticRegressionParams")
 E = TypeVar("E", bound="EstimatorParams")
 
 
-class LogisticRegressionParams(DeclaredParams):
+class LogisticRegressionParams(DeclaredParams, HasBiasReduction):
     """Params shared by the estimator and the model."""
 
     def setThreshold(self: P, value: float) -> P:
@@ -137,6 +138,14 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
         """Set the column of row weights; an empty name means none."""
         return self._set(weightCol=value)
 
+    def setOffsetCol(self: E, value: str) -> E:
+        """Set the column of offsets of the log odds; an empty name means none."""
+        return self._set(offsetCol=value)
+
+    def setClassWeights(self: E, value: str | list[float]) -> E:
+        """Set the factors of weights by class: "balanced", or one positive number per class."""
+        return self._set(classWeights=value)
+
     def setAggregationDepth(self: E, value: int) -> E:
         """Set the depth of the tree that merges partial sums."""
         return self._set(aggregationDepth=value)
@@ -148,6 +157,10 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
     def setMaxBlockSizeInMB(self: E, value: float) -> E:
         """Set the size of a block of rows; with 0, sparklr chooses it."""
         return self._set(maxBlockSizeInMB=value)
+
+    def setBiasReduction(self: E, value: str) -> E:
+        """Set whether to reduce the bias of the estimates: none, or firth."""
+        return self._set(biasReduction=value)
 
     def setSolver(self: E, value: str) -> E:
         """Set the optimisation method."""

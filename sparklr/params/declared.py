@@ -26,7 +26,10 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
+from sparklr.params.bias_reduction import BIAS_REDUCTION
+from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
+from sparklr.params.offset import HasOffsetCol
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -69,6 +72,8 @@ class DeclaredParams(
     HasAggregationDepth,
     HasThreshold,
     HasMaxBlockSizeInMB,
+    HasOffsetCol,
+    HasClassWeights,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
 
@@ -181,6 +186,8 @@ RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
     "weightCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "offsetCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "classWeights": ParamRule(CLASS_WEIGHTS, affects_rows=False, per_feature=False),
     "maxIter": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "regParam": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "elasticNetParam": ParamRule(UNIT, affects_rows=False, per_feature=False),
@@ -202,6 +209,7 @@ RULES: dict[str, ParamRule] = {
     "verbose": ParamRule(None, affects_rows=False, per_feature=False),
     "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
     "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
+    "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

@@ -50,7 +50,7 @@ Name: TypeAlias = tuple[int, int]  # a block's partition and position
 
 @contextmanager
 def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> Iterator[Passes]:
-    """Open passes over a frame with columns features, label, perhaps weight and fold, in order.
+    """Open passes over a frame with features, label, perhaps weight, offset and fold, in order.
 
     `names` are the user's names of these columns, for errors.
     """

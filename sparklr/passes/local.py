@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from sparklr.arrays import Array
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
@@ -46,21 +47,39 @@ class LocalPasses:
         return LocalPasses(blocks, moments, blocks[0])
 
     def read(self, reading: Reading[Part]) -> Part:
-        """Read all blocks: one run of neighbours per thread, merged in their order."""
-        # One thread per WORK_A_THREAD multiplications, but no more threads than blocks.
-        worth = self.moments.nonzeros * reading.columns // WORK_A_THREAD
-        threads = max(1, min(self.threads, worth, len(self.blocks)))
-        ends = np.linspace(0, len(self.blocks), threads + 1).astype(int)
-        runs = [range(begin, end) for begin, end in pairwise(ends)]
+        """Read all blocks."""
+        features, origin = self.moments.features, self.moments.origin
+        return read_blocks(reading, self.blocks, features, origin, self.threads)
 
-        def part_of(run: range) -> Part:
-            accumulator = reading.accumulator(self.moments.features, self.moments.origin)
-            for at in run:
-                accumulator.add(self.blocks[at])
-            return accumulator.part()
 
-        with one_blas_thread():  # more BLAS threads would wait for cores, or spin between products
-            if threads == 1:
-                return part_of(runs[0])
-            with ThreadPoolExecutor(threads) as pool:
-                return reading.merge(list(pool.map(part_of, runs)))
+def read_blocks(
+    reading: Reading[Part],
+    blocks: Sequence[Block],
+    features: int,
+    origin: Array | None,
+    threads: int,
+) -> Part:
+    """Read blocks: one run of neighbours per thread, merged in their order."""
+    # One thread per WORK_A_THREAD multiplications, but no more threads than blocks.
+    worth = sum(block.stored for block in blocks) * reading.columns // WORK_A_THREAD
+    threads = max(1, min(threads, worth, len(blocks)))
+    ends = np.linspace(0, len(blocks), threads + 1).astype(int)
+    runs = [range(begin, end) for begin, end in pairwise(ends)]
+
+    def part_of(run: range) -> Part:
+        accumulator = reading.accumulator(features, origin)
+        for at in run:
+            accumulator.add(blocks[at])
+        return accumulator.part()
+
+    with one_blas_thread():  # more BLAS threads would wait for cores, or spin between products
+        if threads == 1:
+            return part_of(runs[0])
+        with ThreadPoolExecutor(threads) as pool:
+            return reading.merge(list(pool.map(part_of, runs)))
+
+
+def in_pieces(rows: Block, pieces: int) -> list[Block]:
+    """Return the rows in pieces of about equal size, as views: for a thread each."""
+    ends = np.linspace(0, rows.rows, min(pieces, max(rows.rows, 1)) + 1).astype(int)
+    return [rows.part(begin, end) for begin, end in pairwise(ends)]

@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from sparklr.objective.moments import Moments
 from sparklr.objective.sums import Probe, Sums, split_totals
-from sparklr.passes.readings import DerivativeSums, Reading, batches, sums_bytes
+from sparklr.passes.leverage_sums import sums_of
+from sparklr.passes.readings import Reading, batches, sums_bytes
 from sparklr.rows.blocks import Block
 
 Part = TypeVar("Part")
@@ -55,6 +56,6 @@ def read_round(passes: Passes, probes: Sequence[Probe], budget: int) -> tuple[li
     sums: list[Sums] = []
     readings = 0
     for part in batches(probes, budget, sums_bytes):
-        sums += split_totals(part, passes.read(DerivativeSums(tuple(part))))
+        sums += split_totals(part, passes.read(sums_of(part)))
         readings += 1
     return sums, readings

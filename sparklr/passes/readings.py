@@ -10,22 +10,23 @@ and merged (Chu et al. 2006, the summation form). A `Reading` defines
 and `Passes.read` computes it, in this process or in Spark's tasks, with blocks that are in memory,
 in files, or lost and packed again. A new algorithm is a new reading, and changes none of these.
 
-Two readings are here: the sums of derivatives for solvers, and the margins of held-out rows. A
-probe that leaves out a fold is summed over all other blocks, and evaluated on that fold's rows.
-Depends on blocks and probes, not on where the blocks are.
+Three readings are here: the sums of derivatives for solvers, the part of them that preconditioners
+need, and the margins of held-out rows. A probe that leaves out a fold is summed over all other
+blocks, and evaluated on that fold's rows. Depends on blocks and probes, not on where the blocks
+are.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from sparklr.arrays import Array, Buffer
-from sparklr.objective.sums import Probe, Stack, Sums
+from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians, times_columns
 from sparklr.rows.blocks import Block
 
 T = TypeVar("T")
@@ -166,6 +167,45 @@ class DerivativeTotals:
 
 
 @dataclass(frozen=True, eq=False)
+class MarginHessians(SumsOfRows):
+    """The reading of each margin's own block of a probe's Hessian, (C, p + 1, p + 1)."""
+
+    probe: Probe
+
+    @property
+    def has_hessian(self) -> bool:
+        return True
+
+    @property
+    def columns(self) -> int:
+        return self.probe.margins
+
+    @property
+    def size(self) -> int:
+        width = int(self.probe.coefficients.shape[1]) + 1
+        return max(FLOAT_BYTES * self.probe.margins * width * width, probe_bytes(self.probe))
+
+    def accumulator(self, features: int, origin: Array | None) -> MarginHessianTotals:
+        return MarginHessianTotals(self.probe, features, origin)
+
+
+class MarginHessianTotals:
+    """Each margin's block of the Hessian over the blocks of rows added so far."""
+
+    def __init__(self, probe: Probe, features: int, origin: Array | None) -> None:
+        self._probe, self._origin = probe, origin
+        self._total = np.zeros((probe.margins, features + 1, features + 1))
+
+    def add(self, block: Block) -> None:
+        """Add a block."""
+        self._total += margin_hessians(self._probe, block, self._origin)
+
+    def part(self) -> Array:
+        """Return the blocks of the Hessian, (C, p + 1, p + 1)."""
+        return self._total
+
+
+@dataclass(frozen=True, eq=False)
 class HeldOutMargins(Reading[list[Block]]):
     """The reading of held-out margins: each block with the margins of probes without its fold."""
 
@@ -218,7 +258,8 @@ class ScoredBlocks:
     def add(self, block: Block) -> None:
         """Compute the margins of a block's rows."""
         margins = held_out_margins(block, self._probes, self._origin)
-        self._blocks.append(block.with_matrix(margins).detached())
+        scored = replace(block, matrix=margins, memo=None, row_offsets=None)  # they are in them
+        self._blocks.append(scored.detached())
 
     def part(self) -> list[Block]:
         """Return the blocks so far."""
@@ -246,8 +287,10 @@ def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None
         offsets = offsets - origin @ coefficients
     elif origin is not None:
         matrix = matrix - origin
-    margins: Array = np.asarray(matrix @ coefficients)
+    margins = times_columns(matrix, coefficients)
     margins += offsets
+    if block.row_offsets is not None:
+        margins += block.row_offsets[:, None]
     return margins
 
 

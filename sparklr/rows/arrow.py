@@ -1,7 +1,9 @@
 """Feature columns of Arrow batches, read as matrices without a loop over rows.
 
 A vector column arrives unwrapped, as struct<type, size, indices, values> with type 1 for dense
-and 0 for sparse; an array column arrives as list<double>. Depends on Arrow and matrices only.
+and 0 for sparse; an array column arrives as list<double>. Where Spark can write arrays as bytes
+(`array_bytes`), those of vectors are declared as text, and single columns arrive as struct<whole,
+values> with NaN in the place of null. Depends on Arrow and matrices only.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from sparklr.arrays import Array, BoolArray, IntArray, Matrix
 from sparklr.rows.blocks import csr
 
 SPARSE, DENSE = 0, 1
+# The first field of a struct that is no vector: whether the row has no null.
+WHOLE = "whole"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +93,18 @@ class FeatureRows:
 
 
 def read_features(column: pa.Array) -> FeatureRows:
-    """Read a feature column, a StructArray of vectors or a list array."""
-    return _read_vectors(column) if pa.types.is_struct(column.type) else _read_arrays(column)
+    """Read a feature column: of vectors, of lists, or of arrays as bytes."""
+    if not pa.types.is_struct(column.type):
+        return _read_arrays(column)
+    return _read_bytes(column) if column.type[0].name == WHOLE else _read_vectors(column)
+
+
+def _read_bytes(column: pa.StructArray) -> FeatureRows:
+    whole, values = column.flatten()
+    flat, lengths = _elements(values, np.dtype(np.float64))
+    none = np.zeros(len(column), dtype=bool)
+    null_element = ~np.asarray(whole.to_numpy(zero_copy_only=False), dtype=bool)
+    return FeatureRows(flat, None, lengths, lengths, none, null_element, none)
 
 
 def _read_arrays(column: pa.Array) -> FeatureRows:
@@ -104,7 +118,7 @@ def _read_arrays(column: pa.Array) -> FeatureRows:
 
 def _read_vectors(column: pa.Array) -> FeatureRows:
     parts = kinds, sizes, indices, values = column.flatten()
-    flat, lengths, _ = _flat(values)
+    flat, lengths = _elements(values, np.dtype(np.float64))
     null, none = _nulls(column), np.zeros(len(column), dtype=bool)
     dense = _numbers(kinds, np.int64) == DENSE
     width = np.where(dense, lengths, _numbers(sizes, np.int64))
@@ -112,7 +126,7 @@ def _read_vectors(column: pa.Array) -> FeatureRows:
         return FeatureRows(flat, None, lengths, width, null, none, none)
     starts = np.cumsum(lengths) - lengths
     places = np.arange(len(flat)) - np.repeat(starts, lengths)
-    stored, counts, _ = _flat(indices)
+    stored, counts = _elements(indices, np.dtype(np.int32))
     sparse = ~(dense | null)
     broken = sparse & ((counts != lengths) | (_numbers(kinds, np.int64) != SPARSE))
     for part in parts:
@@ -139,6 +153,22 @@ def _rising(places: IntArray, lengths: IntArray, starts: IntArray, width: IntArr
     found = np.ones(len(lengths), dtype=bool)
     found[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = False
     return found
+
+
+def _elements(column: pa.Array, kind: np.dtype[np.generic]) -> tuple[np.ndarray, IntArray]:
+    """Return the elements of a list array, or of text with their bytes, and the rows' lengths."""
+    if pa.types.is_list(column.type):
+        values, lengths, _ = _flat(column)
+        return values, lengths
+    wide = pa.types.is_large_string(column.type)
+    _, ends, data = column.buffers()
+    offsets = np.frombuffer(ends, np.int64 if wide else np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1] // kind.itemsize
+    if data is None:  # all rows are empty
+        return np.zeros(0, kind), np.zeros(len(column), dtype=np.int64)
+    count = int(offsets[-1] - offsets[0])
+    values = np.frombuffer(data, kind, count, int(offsets[0]) * kind.itemsize)
+    return values, np.diff(offsets).astype(np.int64)
 
 
 def _flat(lists: pa.ListArray) -> tuple[Array, IntArray, BoolArray | None]:

@@ -1,4 +1,4 @@
-"""Blocks: rows as one matrix with their labels and weights, and their binary format.
+"""Blocks: rows as one matrix with their labels, weights and offsets, and their binary format.
 
 A dense block has a C-ordered float64 matrix, a sparse block a CSR matrix. The binary format is a
 header of eight int64 and the buffers one after another, each padded to 64 bytes, so that a
@@ -24,8 +24,8 @@ Number = TypeVar("Number", bound=np.generic)
 # Below this share of nonzero values, CSR is smaller than dense, and its products are faster.
 SPARSE_BELOW = 0.2
 ALIGNMENT = 64
-MAGIC = 0x53504C5231  # "SPLR1"
-HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fold, one spare
+MAGIC = 0x53504C5232  # "SPLR2"
+HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fold, offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Block:
     """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1.
 
     `memo` is for results that depend on the matrix alone, if the block stays in memory for several
-    passes; None if it does not.
+    passes; None if it does not. `row_offsets` (n,) are added to the margins; None: all are 0.
     """
 
     matrix: Matrix
@@ -41,6 +41,7 @@ class Block:
     weights: Array | None
     fold: int = 0
     memo: dict[str, object] | None = None
+    row_offsets: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -70,16 +71,18 @@ class Block:
 
     def take(self, rows: IntArray | slice) -> Block:
         """Return the rows of an index array or slice."""
-        weights = None if self.weights is None else self.weights[rows]
-        return Block(self.matrix[rows], self.labels[rows], weights, self.fold)
+        return self._of_rows(self.matrix[rows], rows)
 
     def part(self, begin: int, end: int) -> Block:
         """Return neighbouring rows, as views of the block's arrays."""
-        part = slice(begin, end)
-        weights = None if self.weights is None else self.weights[part]
-        matrix = self.matrix
-        matrix = _csr_rows(matrix, part) if is_sparse(matrix) else matrix[part]
-        return Block(matrix, self.labels[part], weights, self.fold)
+        part, matrix = slice(begin, end), self.matrix
+        return self._of_rows(_csr_rows(matrix, part) if is_sparse(matrix) else matrix[part], part)
+
+    def _of_rows(self, matrix: Matrix, rows: IntArray | slice) -> Block:
+        """Return some rows, of which this is the matrix."""
+        weights = None if self.weights is None else self.weights[rows]
+        row_offsets = None if self.row_offsets is None else self.row_offsets[rows]
+        return Block(matrix, self.labels[rows], weights, self.fold, row_offsets=row_offsets)
 
     def with_matrix(self, matrix: Matrix) -> Block:
         """Return the same rows with another matrix (n, q) of features or other values."""
@@ -90,9 +93,11 @@ class Block:
         return replace(self, memo={})
 
     def detached(self) -> Block:
-        """The same matrix, with labels and weights that are not views of a buffer."""
+        """The same matrix, with labels, weights and offsets that are not views of a buffer."""
         weights = None if self.weights is None else self.weights.copy()
-        return replace(self, labels=self.labels.copy(), weights=weights, memo=None)
+        offsets = None if self.row_offsets is None else self.row_offsets.copy()
+        labels = self.labels.copy()
+        return replace(self, labels=labels, weights=weights, memo=None, row_offsets=offsets)
 
     def to_dense(self) -> Block:
         """Return the same rows with a dense matrix."""
@@ -109,7 +114,7 @@ class Block:
     @staticmethod
     def from_buffer(buffer: Buffer) -> Block:
         """Read a block without a copy, as views of the buffer: the inverse of `to_bytes`."""
-        magic, sparse, rows, features, stored, weighted, fold, _ = (
+        magic, sparse, rows, features, stored, weighted, fold, offset = (
             int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
         )
         if magic != MAGIC:
@@ -124,25 +129,29 @@ class Block:
 
         labels = take(np.float64, rows)
         weights = take(np.float64, rows) if weighted else None
-        if not sparse:
-            return Block(take(np.float64, stored).reshape(rows, features), labels, weights, fold)
-        data, columns, pointers = take(np.float64, stored), take(np.int32, stored), None
-        pointers = take(np.int64, rows + 1).astype(np.int32)
-        return Block(csr(data, columns, pointers, features), labels, weights, fold)
+        row_offsets = take(np.float64, rows) if offset else None
+        matrix: Matrix
+        if sparse:
+            data, columns = take(np.float64, stored), take(np.int32, stored)
+            matrix = csr(data, columns, take(np.int64, rows + 1).astype(np.int32), features)
+        else:
+            matrix = take(np.float64, stored).reshape(rows, features)
+        return Block(matrix, labels, weights, fold, row_offsets=row_offsets)
 
 
 def pieces_of(blocks: Sequence[Block]) -> list[memoryview]:
     """Return the bytes of one block with all rows, as views: dense matrices are not copied."""
     if any(block.sparse for block in blocks):
         blocks = [stack_blocks(blocks)]
-    first, weights = blocks[0], _weights_of(blocks)
+    first, weights, offsets = blocks[0], _weights_of(blocks), _offsets_of(blocks)
     header = np.zeros(HEADER, dtype=np.int64)
-    header[:7] = (
+    header[:] = (
         MAGIC, first.sparse, sum(block.rows for block in blocks), first.features,
         sum(block.stored for block in blocks), weights is not None, first.fold,
+        offsets is not None,
     )  # fmt: skip
     parts: list[list[npt.NDArray[np.generic]]] = [[header], [block.labels for block in blocks]]
-    parts += [] if weights is None else [[weights]]
+    parts += [[each] for each in (weights, offsets) if each is not None]
     parts += _buffers(blocks)
     pieces = []
     for part in parts:
@@ -167,6 +176,14 @@ def _weights_of(blocks: Sequence[Block]) -> Array | None:
     if all(block.weights is None for block in blocks):
         return None
     each = (np.ones(its.rows) if its.weights is None else its.weights for its in blocks)
+    return np.concatenate(list(each))
+
+
+def _offsets_of(blocks: Sequence[Block]) -> Array | None:
+    """Return the offsets of all rows; None if all are 0."""
+    if all(block.row_offsets is None for block in blocks):
+        return None
+    each = (np.zeros(its.rows) if its.row_offsets is None else its.row_offsets for its in blocks)
     return np.concatenate(list(each))
 
 
@@ -207,4 +224,5 @@ def stack_blocks(blocks: Sequence[Block]) -> Block:
         return blocks[0]
     matrix = stack_rows([block.matrix for block in blocks])
     labels = np.concatenate([block.labels for block in blocks])
-    return Block(matrix, labels, _weights_of(blocks), blocks[0].fold)
+    weights, offsets = _weights_of(blocks), _offsets_of(blocks)
+    return Block(matrix, labels, weights, blocks[0].fold, row_offsets=offsets)

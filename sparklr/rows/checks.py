@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["features", "label", "weight"]
+Role = Literal["features", "label", "weight", "offset"]
 
 # Half a gigabyte of coefficients. With more, the labels or features are surely identifiers.
 MOST_COEFFICIENTS = 2**26
@@ -59,6 +59,8 @@ RULES: dict[str, tuple[Role, str, str]] = {
     "null weight": ("weight", "null or NaN", "drop or fill these rows, e.g. df.fillna(1.0)"),
     "weight negative": ("weight", "negative weights", "make all weights 0 or more"),
     "weight infinite": ("weight", "infinite weights", "make all weights finite"),
+    "null offset": ("offset", "null or NaN", "drop or fill these rows, e.g. df.fillna(0.0)"),
+    "offset infinite": ("offset", "infinite offsets", "make all offsets finite"),
 }
 
 
@@ -70,6 +72,7 @@ class ColumnNames:
     label: str
     weight: str = ""
     each: Sequence[str] | None = None
+    offset: str = ""
 
     def subject(self, role: Role) -> str:
         """Return the beginning of a sentence about the column."""

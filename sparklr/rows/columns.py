@@ -20,14 +20,15 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from sparklr.params import LogisticRegressionParams, check_features
+from sparklr.params import LogisticRegressionParams, check_features, offset_name
 from sparklr.rows.checks import ColumnNames
+from sparklr.spark.array_bytes import ARRAY_BYTES
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with columns features, label, perhaps weight and fold, and facts from metadata."""
+    """A frame with features, label, perhaps weight, offset and fold, and facts from metadata."""
 
     frame: DataFrame
     names: ColumnNames
@@ -63,6 +64,7 @@ class Features:
     vectors: bool
     width: int | None
     each: Sequence[str] | None
+    paths: Sequence[str] = ()  # of the columns, if there are several
 
     @property
     def for_arrow(self) -> Column:
@@ -83,20 +85,36 @@ def training_rows(
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
     _check_numeric(label, "labelCol")
-    columns = [
-        features.for_arrow.alias("features"),
-        label.column.cast("double").alias("label"),
-    ]
+    columns = {"label": label.column.cast("double")}
     weight = find_weight(dataset, params)
     if weight is not None:
-        columns.append(weight.column.cast("double").alias("weight"))
+        columns["weight"] = weight.column.cast("double")
+    offset = find_offset(dataset, params)
+    if offset is not None:
+        columns["offset"] = offset.column.cast("double")
     if fold is not None:
-        columns.append(fold.cast("double").alias("fold"))
-    columns += [column.alias(name) for name, column in (extra or {}).items()]
-    names = ColumnNames(features.name, label.name, weight.name if weight else "", features.each)
-    frame = dataset.select(*columns)
+        columns["fold"] = fold.cast("double")
+    columns.update(extra or {})
+    weighted, moved = weight.name if weight else "", offset.name if offset else ""
+    names = ColumnNames(features.name, label.name, weighted, features.each, moved)
+    frame = _select(dataset, features, columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
+
+
+def _select(dataset: DataFrame, features: Features, others: Mapping[str, Column]) -> DataFrame:
+    """Select the features, as bytes where that is possible, and other columns by their names."""
+    session, columns = dataset.sparkSession, [its.alias(name) for name, its in others.items()]
+    frame = dataset.select(features.for_arrow.alias("features"), *columns)
+    quick: Column | None = None
+    if features.vectors:
+        quick = ARRAY_BYTES.vectors(session)
+    elif features.paths and (quick := ARRAY_BYTES.arrays(session)) is not None:
+        # A null has no bytes of its own, so it goes as NaN, in a row that is not whole.
+        filled = (f"coalesce(cast({path} as double), double('NaN'))" for path in features.paths)
+        array = F.expr(f"array({', '.join(filled)})").alias("features")
+        frame = dataset.select(array, features.present.alias("whole"), *columns)
+    return frame if quick is None else frame.select(quick, *others)
 
 
 def check_frame(dataset: object) -> None:
@@ -117,6 +135,16 @@ def find_weight(dataset: DataFrame, params: LogisticRegressionParams) -> FoundCo
     weight = find_column(dataset, params.getWeightCol(), "weightCol")
     _check_numeric(weight, "weightCol")
     return weight
+
+
+def find_offset(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
+    """Return the column of offsets, or None if offsetCol is not set."""
+    name = offset_name(params)
+    if name is None:
+        return None
+    offset = find_column(dataset, name, "offsetCol")
+    _check_numeric(offset, "offsetCol")
+    return offset
 
 
 def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:
@@ -155,7 +183,7 @@ def _gather_features(dataset: DataFrame, names: tuple[str, ...]) -> Features:
     # the JVM's stack and for messages of Spark Connect.
     array = F.expr(f"array({', '.join(f'cast({path} as double)' for path in paths)})")
     present = F.expr(" and ".join(f"{path} is not null" for path in paths))
-    return Features(names, array, present, False, len(names), names)
+    return Features(names, array, present, False, len(names), names, paths)
 
 
 def find_column(dataset: DataFrame, name: str, param: str) -> FoundColumn:

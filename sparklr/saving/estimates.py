@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
-from sparklr.fitting.outcome import FitReport
+from sparklr.fitting.outcome import FitReport, Penalised
 from sparklr.saving.damage import damage
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation
@@ -32,10 +32,11 @@ ROWS = "place int, standardError double, covariances array<double>"
 class KeptFit:
     """What a model keeps of its fit, after the rows and the Hessian are gone.
 
-    report : of the fit, without its information
+    report : of the fit, without its information and products of scores
     rank : the number of parameters that the rows identify
     dependences : (m, p + 1), of columns on others: each times [x, 1] is zero for all rows
-    assumption : what the standard errors assume, in words
+    covariance_name : what the standard errors assume, as "model" or "HC0"
+    assumption : the same in words
     errors : (n,), the standard errors in the order of the table of coefficients
     covariance : (n, n), in the same order; None if only the errors are known
     """
@@ -43,19 +44,27 @@ class KeptFit:
     report: FitReport
     rank: int
     dependences: Array
+    covariance_name: str
     assumption: str
     errors: Array
     covariance: Array | None
 
     @staticmethod
     def of(
-        report: FitReport, *, rank: int, dependences: Array, assumption: str, covariance: Array
+        report: FitReport,
+        *,
+        rank: int,
+        dependences: Array,
+        covariance_name: str,
+        assumption: str,
+        covariance: Array,
     ) -> KeptFit:
         """Return what is kept of a fit whose estimates have this covariance (n, n)."""
         return KeptFit(
-            report=replace(report, information=None),
+            report=replace(report, information=None, products=None),
             rank=rank,
             dependences=dependences,
+            covariance_name=covariance_name,
             assumption=assumption,
             errors=np.sqrt(np.diagonal(covariance)),
             covariance=covariance if len(covariance) <= MOST_COVARIANCES else None,
@@ -75,8 +84,12 @@ def fit_facts(fit: KeptFit) -> Json:
         "labelWeights": _texts(report.label_weights),
         "deviation": _texts(report.deviation),
         "loss": _text(report.loss),
+        "nullLoss": None if report.null_loss is None else _text(report.null_loss),
+        "classFactors": None if report.factors is None else _texts(report.factors),
+        "penalised": _record(report.penalised),
         "rank": fit.rank,
         "dependences": [_texts(one) for one in fit.dependences],
+        "covariance": fit.covariance_name,
         "assumption": fit.assumption,
         "certificate": _record(report.certificate),
         "separation": _record(report.separation),
@@ -98,6 +111,9 @@ def kept_fit(
         label_weights=_numbers(facts["labelWeights"]),
         deviation=deviation,
         loss=_number(facts["loss"]),
+        null_loss=_number_or_none(facts["nullLoss"]),
+        factors=None if facts["classFactors"] is None else _numbers(facts["classFactors"]),
+        penalised=_penalised(facts["penalised"]),
         certificate=_certificate(facts["certificate"]),
         separation=_separation(facts["separation"]),
     )
@@ -106,6 +122,7 @@ def kept_fit(
         report=report,
         rank=_whole(facts["rank"]),
         dependences=np.array(rows).reshape(len(rows), len(deviation) + 1),
+        covariance_name=_string(facts["covariance"]),
         assumption=_string(facts["assumption"]),
         errors=errors,
         covariance=covariance,
@@ -120,6 +137,8 @@ def _check(fit: KeptFit, numbers: ModelNumbers) -> None:
     report, found = fit.report, fit.report.separation
     if len(report.label_weights) != numbers.classes or len(report.deviation) != features:
         raise ValueError("there must be a weight per class, and a deviation per feature")
+    if report.factors is not None and len(report.factors) != numbers.classes:
+        raise ValueError("there must be a factor per class")
     if len(fit.errors) not in (margins * features, margins * (features + 1)):
         raise ValueError(f"{len(fit.errors)} standard errors do not fit the coefficients")
     if found is not None and found.direction.shape != (margins, features + 1):
@@ -174,7 +193,7 @@ def read_errors(path: str, session: SparkSession) -> tuple[Array, Array | None]:
         return errors, covariance
 
 
-def _record(found: Certificate | Separation | None) -> Json | None:
+def _record(found: Certificate | Separation | Penalised | None) -> Json | None:
     """Return the fields of a record by name."""
     return None if found is None else {name: _plain(value) for name, value in asdict(found).items()}
 
@@ -192,8 +211,16 @@ def _certificate(facts: Json | None) -> Certificate | None:
     if facts is None:
         return None
     exists = _flag(facts["estimateExists"])
-    figures = {name: _number(value) for name, value in facts.items() if name != "estimateExists"}
-    return Certificate(**figures, estimateExists=exists)
+    gap = _number_or_none(facts["dualityGap"])
+    others = ("estimateExists", "dualityGap")
+    figures = {name: _number(value) for name, value in facts.items() if name not in others}
+    return Certificate(**figures, estimateExists=exists, dualityGap=gap)
+
+
+def _penalised(facts: Json | None) -> Penalised | None:
+    if facts is None:
+        return None
+    return Penalised(**{name: _number(value) for name, value in facts.items()})
 
 
 def _separation(facts: Json | None) -> Separation | None:
@@ -209,6 +236,7 @@ def _separation(facts: Json | None) -> Separation | None:
         intercept=_flag(facts["intercept"]),
         rows=_whole(facts["rows"]),
         labels=tuple(_whole(one) for one in facts["labels"]),
+        least=_number(facts["least"]),
         total=_whole(facts["total"]),
         readings=_whole(facts["readings"]),
         reason=_string(facts["reason"]),
@@ -228,6 +256,10 @@ def _number(value: object) -> float:
     if type(value) not in (int, float) and value not in ("inf", "-inf", "nan"):
         raise TypeError(f"{value!r} is not a number")
     return float(str(value))
+
+
+def _number_or_none(value: object) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _numbers(values: object) -> Array:

@@ -67,6 +67,15 @@ class Tallies:
         squares = self.positives * (1 - self.scores) ** 2 + self.negatives * self.scores**2
         return float(squares.sum() / self.weights.sum())
 
+    @property
+    def discrimination(self) -> float:
+        """The mean score of positives less that of negatives (Tjur 2009); NaN without either."""
+        means = [
+            float(its @ self.scores / its.sum()) if its.sum() > 0 else np.nan
+            for its in (self.positives, self.negatives)
+        ]
+        return means[0] - means[1]
+
     def regression(self, *, slope: bool) -> tuple[float, float]:
         """Return intercept and slope of the labels' regression on the log odds, or for slope 1.
 

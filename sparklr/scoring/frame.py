@@ -5,8 +5,9 @@ Both ways return the wanted outputs (`scoring/outputs.py`), null where a feature
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
-from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind, Output
+from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
 from sparklr.spark.errors import InvalidValueError
@@ -66,12 +67,12 @@ def score_by_arrow(
     dataset: DataFrame, features: Features, scorer: Scorer, wanted: Collection[str]
 ) -> Scored:
     """Score with a Python function on Arrow batches, which works everywhere."""
-    # One column for all outputs, so that rows are sent to Python once.
-    scores = _helper()
     made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}
-    column = F.when(features.present, features.for_arrow)
-    udf = _score_udf(scorer, made, vectors=features.vectors)
-    scored = _row_by_row(dataset, features).select("*", udf(column).alias(scores))
+    makers = {name: its.of_scores for name, its in made.items()}  # workers need no more
+    kinds = {name: its.kind for name, its in made.items()}
+    scored, scores = with_numbers(
+        dataset, features, partial(scorer.score_column, outputs=makers), kinds
+    )
     columns = {param: F.col(f"{scores}.{param}") for param in made}
     known = columns[ALWAYS_KNOWN]
     outputs = {
@@ -81,6 +82,22 @@ def score_by_arrow(
         for param in wanted
     }
     return Scored(scored, (scores,), outputs)
+
+
+def with_numbers(
+    dataset: DataFrame,
+    features: Features,
+    make: Callable[[pa.Array], pa.StructArray],
+    kinds: Mapping[str, Kind],
+) -> tuple[DataFrame, str]:
+    """Return the frame with a column of structs, made of the features in Python, and its name.
+
+    It is one column for all numbers, so that rows are sent to Python once.
+    """
+    name = _helper()
+    column = F.when(features.present, features.for_arrow)
+    udf = _features_udf(make, kinds, vectors=features.vectors)
+    return _row_by_row(dataset, features).select("*", udf(column).alias(name)), name
 
 
 LEAST_HASH = -(2**31)
@@ -167,22 +184,23 @@ def _zeros(width: int) -> Column:
     return F.from_json(F.lit(text), StructType([StructField("v", VectorUDT())]))["v"]
 
 
-def _score_udf(scorer: Scorer, outputs: Mapping[str, Output], *, vectors: bool) -> Any:
-    """Return a function that scores the features column, on Arrow data if Spark supports it."""
-    kind = ", ".join(f"{name} {SQL_TYPES[its.kind]}" for name, its in outputs.items())
-    makers = {name: its.of_scores for name, its in outputs.items()}  # workers need no more
+def _features_udf(
+    make: Callable[[pa.Array], pa.StructArray], kinds: Mapping[str, Kind], *, vectors: bool
+) -> Any:
+    """Return a function of the features column, on Arrow data if Spark supports it."""
+    kind, names = ", ".join(f"{name} {SQL_TYPES[its]}" for name, its in kinds.items()), list(kinds)
     if hasattr(F, "arrow_udf"):  # Spark 4.1
 
         def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
             for batch in batches:
-                yield scorer.score_column(batch, makers)
+                yield make(batch)
 
         return F.arrow_udf(score, kind)
 
     def score_pandas(batches: Iterator[Any]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            scores = scorer.score_column(_from_pandas(batch), makers)
-            yield pd.DataFrame({name: scores.field(name).to_pandas() for name in makers})
+            made = make(_from_pandas(batch))
+            yield pd.DataFrame({name: made.field(name).to_pandas() for name in names})
 
     # Spark infers the kind of function from its types: an unwrapped vector arrives as a frame.
     batch: Any = pd.DataFrame if vectors else pd.Series

@@ -1,6 +1,8 @@
 """Predictions for rows in memory, by Spark's rules, without Spark, on the driver and in workers.
 
-margins = X B' + a,   from which the family computes raw -> probability -> prediction
+margins = X B' + a + o,   from which the family computes raw -> probability -> prediction
+
+for offsets o of the rows, if the model has offsets.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class Scorer:
     def features(self) -> int:
         return int(self.coefficients.shape[1])
 
-    def raw(self, matrix: Matrix) -> Array:
-        """Return rawPrediction for rows (n, p), dense or CSR."""
+    def raw(self, matrix: Matrix, offsets: Array | None = None) -> Array:
+        """Return rawPrediction for rows (n, p), dense or CSR, with offsets (n,)."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinite features: inf - inf, 0 * inf
             if is_sparse(self.coefficients):
                 product = (self.coefficients @ matrix.T).T
@@ -45,6 +47,7 @@ class Scorer:
             else:
                 product = matrix @ self.coefficients.T
             margins = np.asarray(product) + self.intercepts
+            margins = margins if offsets is None else margins + offsets[:, None]
         return self.family.raw(margins)
 
     def probability(self, raw: Array) -> Array:
@@ -55,34 +58,46 @@ class Scorer:
         """Return the predicted labels as doubles; probabilities are computed only if needed."""
         return self.family.prediction(raw, self.thresholds, probability)
 
-    def scores(self, matrix: Matrix) -> Scores:
-        """Return the scores of rows (n, p), dense or CSR."""
-        return Scores(self, self.raw(matrix))
+    def scores(self, matrix: Matrix, offsets: Array | None = None) -> Scores:
+        """Return the scores of rows (n, p), dense or CSR, with offsets (n,)."""
+        return Scores(self, self.raw(matrix, offsets))
 
     def score_column(
         self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
     ) -> pa.StructArray:
         """Return the outputs of an Arrow feature column by name, null where features are null."""
-        rows = read_features(column)
-        valid = ~rows.null
-        wrong = valid & (rows.sizes != self.features)
-        if wrong.any():
-            raise ValueError(
-                f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
-                f"{self.features}. Transform data with the same features."
-            )
-        if rows.broken.any():
-            raise ValueError(
-                "A row has a damaged sparse vector: indices must be strictly increasing, in "
-                "[0, size), one per value. Fix the step that built the vector."
-            )
-        scores = self.scores(rows.keep(valid).matrix(self.features))
-        place = None if valid.all() else pa.array(np.cumsum(valid) - 1, mask=~valid)
-        return pa.StructArray.from_arrays(
-            [_column(make(scores), place) for make in outputs.values()],
-            names=list(outputs),
-            mask=None if place is None else pa.array(~valid),
+
+        def made(matrix: Matrix) -> dict[str, Array]:
+            scores = self.scores(matrix)
+            return {name: make(scores) for name, make in outputs.items()}
+
+        return numbers_of_rows(column, self.features, made)
+
+
+def numbers_of_rows(
+    column: pa.Array, features: int, make: Callable[[Matrix], Mapping[str, Array]]
+) -> pa.StructArray:
+    """Return what is made of an Arrow feature column's rows by name, null where they are null."""
+    rows = read_features(column)
+    valid = ~rows.null
+    wrong = valid & (rows.sizes != features)
+    if wrong.any():
+        raise ValueError(
+            f"A row has {rows.sizes[wrong][0]} features, but the model was fitted on "
+            f"{features}. Transform data with the same features."
         )
+    if rows.broken.any():
+        raise ValueError(
+            "A row has a damaged sparse vector: indices must be strictly increasing, in "
+            "[0, size), one per value. Fix the step that built the vector."
+        )
+    made = make(rows.keep(valid).matrix(features))
+    place = None if valid.all() else pa.array(np.cumsum(valid) - 1, mask=~valid)
+    return pa.StructArray.from_arrays(
+        [_column(values, place) for values in made.values()],
+        names=list(made),
+        mask=None if place is None else pa.array(~valid),
+    )
 
 
 class Scores:

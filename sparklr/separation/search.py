@@ -45,7 +45,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.rows.blocks import Block, stack_blocks
 from sparklr.separation.cone import DUST, Cone, UndecidedError, cone_of
 from sparklr.separation.frame import Frame, spread_rows, with_weight
-from sparklr.separation.sentences import separation_sentence
+from sparklr.separation.sentences import along, separation_sentence
 from sparklr.separation.sides import Sides, SidesOfRows
 
 Kind: TypeAlias = Literal["none", "quasi-complete", "complete", "unknown"]
@@ -92,6 +92,8 @@ class Separation:
         The number of rows that are raised: the probability of the label rises for ever.
     labels : tuple of int
         The number of these rows by label, (K,).
+    least : float
+        The least by which the direction moves the log odds of such a row; infinite without one.
     total : int
         The number of all rows.
     readings : int
@@ -106,6 +108,7 @@ class Separation:
     intercept: bool = False
     rows: int = 0
     labels: tuple[int, ...] = ()
+    least: float = np.inf
     total: int
     readings: int
     reason: str = ""
@@ -120,6 +123,12 @@ class Separation:
             self.direction, self.features, self.labels, self.total, names,
             complete=self.kind == "complete",
         )  # fmt: skip
+
+    def outcome(self, names: Sequence[str]) -> str:
+        """Return how a fit of separated rows ends, for a list of facts."""
+        where = along(self.direction, names)
+        firth = " or biasReduction='firth'" if len(self.direction) == 1 else ""
+        return f"at infinity along {where}, where the rows are separated: use a penalty{firth}"
 
 
 def absence_bound(step: Array, moments: Moments, origin: Array | None) -> float:
@@ -261,6 +270,7 @@ class _Search:
             intercept=bool(infinite[-1]),
             rows=int(sides.raised.sum()),
             labels=tuple(int(count) for count in sides.raised),
+            least=sides.least,
             total=sides.total,
             readings=self._readings,
         )

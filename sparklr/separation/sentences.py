@@ -47,6 +47,12 @@ def separation_sentence(
     return f"{rule}: the coefficients of {named} have no finite estimates"
 
 
+def along(direction: Array, names: Sequence[str]) -> str:
+    """Return a direction in words."""
+    used = np.flatnonzero(np.any(direction[:, :-1] != 0, axis=0))
+    return _terms(direction, used, names) if len(used) else "the intercept"
+
+
 def _line(direction: Array) -> tuple[Array, int, str, str] | None:
     """Return the margin (p + 1,) of one label beside all others, this label, and both in words.
 

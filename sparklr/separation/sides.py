@@ -45,6 +45,7 @@ class Sides:
     against: int  # rows that speak against d and V
     certain: int  # rows whose comparisons are all positive
     raised: IntArray  # rows of each label that are raised, (K,)
+    least: float  # the smallest comparison above zero of a raised row; infinite if none is raised
     rows: Block  # some of those that speak against them, or hardly for them
     lowest: Array  # their least and largest comparisons by d and V, (n, 1 + b)
     highest: Array
@@ -94,21 +95,23 @@ class SidesOfRows(Reading[Sides]):
         lowest = np.concatenate([part.lowest for part in every])
         highest = np.concatenate([part.highest for part in every])
         kept = extremes(lowest, highest, self.each)
-        return sides_of(counts, rows.take(kept), lowest[kept], highest[kept])
+        least = min(part.least for part in every)
+        return sides_of(counts, least, rows.take(kept), lowest[kept], highest[kept])
 
     def to_bytes(self, part: Sides) -> bytes:
         header = np.array([len(part.counts), *part.lowest.shape], dtype=np.int64)
-        arrays = (header, part.counts, part.lowest, part.highest)
+        arrays = (header, part.counts, np.float64(part.least), part.lowest, part.highest)
         return b"".join([array.tobytes() for array in arrays]) + part.rows.to_bytes()
 
     def from_bytes(self, buffer: Buffer) -> Sides:
         kinds, rows, columns = (int(it) for it in np.frombuffer(buffer, dtype=np.int64, count=3))
         counts = np.frombuffer(buffer, dtype=np.int64, count=kinds, offset=24)
-        start, size = 24 + counts.nbytes, rows * columns
+        start, size = 32 + counts.nbytes, rows * columns
+        (least,) = np.frombuffer(buffer, dtype=np.float64, count=1, offset=start - 8)
         ends = np.frombuffer(buffer, dtype=np.float64, count=2 * size, offset=start)
         lowest, highest = ends.reshape(2, rows, columns)
         block = Block.from_buffer(memoryview(buffer)[start + ends.nbytes :])
-        return sides_of(counts, block, lowest, highest)
+        return sides_of(counts, float(least), block, lowest, highest)
 
 
 class SideCounts:
@@ -127,7 +130,7 @@ class SideCounts:
         self._tolerance = ROUNDINGS * terms * float(np.finfo(np.float64).eps)
         none = Block(np.zeros((0, features)), np.zeros(0), None)
         ends = np.zeros((0, beside))
-        self._parts = [sides_of(np.zeros(4 + reading.classes, np.int64), none, ends, ends)]
+        self._parts = [sides_of(np.zeros(4 + reading.classes, np.int64), np.inf, none, ends, ends)]
 
     def add(self, block: Block) -> None:
         """Add the rows of a block, slice by slice."""
@@ -160,10 +163,12 @@ class SideCounts:
         counts = [rows.rows, np.sum(lowered), np.sum(against), certain, *by_label]
         near = (positive & (change < self._reading.room)).any(axis=1)
         chosen = np.flatnonzero(against | near)
+        least = change[raised][positive[raised]].min(initial=np.inf)
         lowest, highest = values[chosen].min(axis=1), values[chosen].max(axis=1)
         kept = extremes(lowest, highest, self._reading.each)
         some = rows.take(chosen[kept]).detached()
-        return sides_of(np.array(counts, np.int64), some, lowest[kept], highest[kept])
+        counted = np.array(counts, np.int64)
+        return sides_of(counted, float(least), some, lowest[kept], highest[kept])
 
     def _values(self, rows: Block) -> tuple[Array, Array, Array]:
         """Return comparisons (n, c, 1 + b), the sizes of those by d (n, c), and of V's (n,)."""
@@ -186,10 +191,10 @@ class SideCounts:
         return beside, sums.reshape(rows.rows, margins - 1), sizes[:, -1]
 
 
-def sides_of(counts: IntArray, rows: Block, lowest: Array, highest: Array) -> Sides:
+def sides_of(counts: IntArray, least: float, rows: Block, lowest: Array, highest: Array) -> Sides:
     """Return sides from all their counts."""
     total, lowered, against, certain = (int(count) for count in counts[:4])
-    return Sides(total, lowered, against, certain, counts[4:], rows, lowest, highest)
+    return Sides(total, lowered, against, certain, counts[4:], least, rows, lowest, highest)
 
 
 def extremes(lowest: Array, highest: Array, each: int) -> IntArray:

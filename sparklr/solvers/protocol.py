@@ -65,6 +65,7 @@ class Reason(Enum):
 
     CONVERGED = "converged: the predicted further decrease is below the tolerance"
     PRECISION = "converged to rounding: no step shows a decrease that float64 can resolve"
+    AT_INFINITY = "converged to a limit: some coefficients have no finite optimum"
     STEP_LIMIT = "stopped at maxIter before the tolerance was met: raise maxIter, or tol"
     NO_DECREASE = "stopped: no step along the search direction lowers the objective"
     SINGULAR = "stopped: the Hessian is singular where the gradient is not zero, so no step exists"
@@ -72,7 +73,7 @@ class Reason(Enum):
 
     @property
     def converged(self) -> bool:
-        return self in (Reason.CONVERGED, Reason.PRECISION)
+        return self in (Reason.CONVERGED, Reason.PRECISION, Reason.AT_INFINITY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
-"""All code that needs Spark's JVM or the driver's SparkContext.
+"""The code that needs Spark's JVM or the driver's SparkContext.
 
-No other module may use them. Spark Connect has neither, so every function here also works without
-them, or returns None.
+Only `array_bytes` may use them too. Spark Connect has neither, so every function here also works
+without them, or returns None.
 """
 
 from __future__ import annotations

@@ -49,6 +49,10 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("solver", "sgd", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn"),
     ("inference", "maybe", "auto, always, never"),
     ("separation", "maybe", "warn, error, ignore"),
+    ("classWeights", "even", "'balanced' or one positive number per class"),
+    ("classWeights", [1.0, 0.0], "'balanced' or one positive number per class"),
+    ("classWeights", [1.0, NAN], "'balanced' or one positive number per class"),
+    ("biasReduction", "brglm", "none, firth"),
 ]
 
 

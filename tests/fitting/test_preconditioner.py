@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -57,13 +59,13 @@ def test_newton_has_a_diagonal_unless_it_begins_with_the_sample(name: str) -> No
 def test_problems_with_one_start_share_the_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, sample = rows_with_a_rare_level(2)
     summed = []
-    sums = Problem.margin_sums
+    read = SampleCurvature._read
 
-    def counted(self: Problem, *args: object) -> object:
-        summed.append(self.spec.regParam)
-        return sums(self, *args)  # type: ignore[arg-type]
+    def counted(self: SampleCurvature, reading: Any, rows: Block, problem: Problem) -> Any:
+        summed.append(problem.spec.regParam)
+        return read(self, reading, rows, problem)
 
-    monkeypatch.setattr(Problem, "margin_sums", counted)
+    monkeypatch.setattr(SampleCurvature, "_read", counted)
     curvature = SampleCurvature(sample)
     problems = [Problem.of(Spec(BINOMIAL, its), moments_of(rows), 2) for its in (0.01, 1.0)]
     steps = [

@@ -264,7 +264,7 @@ def test_another_total_weight_rescales_the_loss_alone(family: Family) -> None:
         drift = point.reshape(problem.scaling.shape).sum(axis=0)
         penalty += float(drift @ drift) / 18  # the gauge: (1 / K) / K drift^2 / 2
     loss = ask_rows(problem, passes)(Query(point, 0)).value - penalty
-    half = ask_rows(problem.on_weight(problem.weight / 2), passes)(Query(point, 0)).value
+    half = ask_rows(replace(problem, weight=problem.weight / 2), passes)(Query(point, 0)).value
     assert half == pytest.approx(2 * loss + penalty, rel=1e-12)
 
 

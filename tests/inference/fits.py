@@ -17,6 +17,8 @@ def frame_of(spark: SparkSession, name: str) -> DataFrame:
     table["label"] = rows.labels
     if rows.weights is not None:
         table["count"] = rows.weights
+    if known["offset"]:
+        table["moved"] = column(name, "offset")
     if known["cluster"]:
         table["cluster"] = column(name, "cluster")
     return spark.createDataFrame(table)
@@ -27,6 +29,7 @@ def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionM
         featuresCols=list(data(name).names),
         fitIntercept=reference(name)["intercept"],
         **({} if data(name).weights is None else {"weightCol": "count"}),
+        **({"offsetCol": "moved"} if reference(name)["offset"] else {}),
         **params,
     )
     return estimator.fit(frame_of(spark, name))

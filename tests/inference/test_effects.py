@@ -12,16 +12,17 @@ from sparklr.inference.effects import Effects, EffectSums, average_effects
 from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.rows.blocks import Block
-from tests.inference.references import data, reference
+from tests.inference.references import column, data, reference
 
-NAMES = ["birthwt", "birthwt_weighted", "ucb", "spector", "rare"]
+NAMES = ["birthwt", "birthwt_weighted", "ucb", "spector", "rare", "pima_offset"]
 
 
 def effects_of(name: str, *, sparse: bool = False) -> tuple[Array, Array]:
     """Effects and derivatives, from blocks of 50 rows."""
     rows, known = data(name), reference(name)
     matrix = sp.csr_matrix(rows.matrix) if sparse else rows.matrix
-    block = Block(matrix, rows.labels, rows.weights)
+    offsets = column(name, "offset") if known["offset"] else None
+    block = Block(matrix, rows.labels, rows.weights, row_offsets=offsets)
     *coefficients, intercept = known["coefficients"]
     values = np.array(coefficients)
     flags = np.flatnonzero((rows.matrix.min(axis=0) == 0) & (rows.matrix.max(axis=0) == 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from pyspark.sql import SparkSession
+from scipy.stats import norm
 
 from sparklr import (
     BinaryLogisticRegressionSummary,
@@ -19,14 +21,17 @@ from sparklr import (
     SeparationError,
     SeparationWarning,
 )
-from sparklr.fitting import shared
+from sparklr.fitting import existence
+from sparklr.inference.covariances import Options
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.fits import fit_of, frame_of
-from tests.inference.references import data, reference
+from tests.inference.references import FOLDER, data, reference
 from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.connect
+
+SMALL_SAMPLES = FOLDER / "small_samples.json"  # of make_small_samples.py
 
 
 def by_name(inference: Any, known: Any) -> pd.DataFrame:
@@ -38,7 +43,10 @@ def by_name(inference: Any, known: Any) -> pd.DataFrame:
 
 @pytest.mark.connect_slice
 @pytest.mark.parametrize(
-    "name", first_and_deep(["birthwt", "ucb", "birthwt_origin", "birthwt_weighted", "pima"], 3)
+    "name",
+    first_and_deep(
+        ["birthwt", "ucb", "pima_offset", "birthwt_origin", "birthwt_weighted", "pima"], 3
+    ),
 )
 def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)
@@ -65,8 +73,9 @@ def test_the_summary_has_the_numbers_of_r(spark: SparkSession, name: str) -> Non
         ("mcfadden", "mcfadden"),
         ("cox-snell", "cox_snell"),
         ("nagelkerke", "nagelkerke"),
+        ("tjur", "tjur"),
     ):
-        assert_allclose(summary.pseudoR2(kind), ratios[key], rtol=1e-9)
+        assert_allclose(summary.pseudoR2(kind), ratios[key], rtol=1e-9 if kind != "tjur" else 1e-6)
     test = summary.likelihoodRatioTest()
     expected = known["null_test"]
     assert_allclose(test.statistic, expected["statistic"], rtol=1e-9)
@@ -115,7 +124,37 @@ def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -
     if covariance == "CR1":
         assert_allclose(limits_of(table), clusters["cr1_t_limits"], rtol=1e-5, atol=1e-6)
         assert_allclose(table.pValue, clusters["cr1_t_p"], rtol=1e-5)
-        assert "50 clusters" in str(inference)
+        words = " ".join(str(inference).split())
+        assert "50 clusters; Student's t on 49 degrees of freedom" in words
+        both = summary.inference(covariance="CR1", clusterCol="cluster", smallSample=False)
+        assert_allclose(by_name(both, known).pValue, 2 * norm.sf(np.abs(table.zValue)))
+        single = inference.waldTest(["late"])
+        assert_allclose(single.pValue, table.pValue["late"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "birthwt"]))
+def test_small_samples_are_by_student_as_in_statsmodels(spark: SparkSession, name: str) -> None:
+    summary, known = fit_of(spark, name).summary, reference(name)
+    expected = json.loads(SMALL_SAMPLES.read_text())[name]
+    for covariance in ("model", "HC0"):
+        inference = summary.inference(covariance=covariance, smallSample=True)
+        table = by_name(inference, known)
+        assert_allclose(table.pValue, expected[covariance]["p"], rtol=1e-5)
+        assert_allclose(limits_of(table), expected[covariance]["limits"], rtol=1e-5, atol=1e-6)
+        words = " ".join(str(inference).split())
+        assert f"Student's t on {expected['degrees']:g} degrees of freedom" in words
+    test = summary.inference(smallSample=True).waldTest(["race2", "race3"])
+    assert_allclose(test.statistic, expected["race"]["statistic"], rtol=1e-6)
+    assert_allclose(test.pValue, expected["race"]["p"], rtol=1e-6)
+    normal = by_name(summary.inference(smallSample=False), known)
+    assert_allclose(normal.pValue, known["p"], rtol=1e-5)
+
+
+def test_a_small_sample_needs_more_rows_than_coefficients() -> None:
+    options = Options("model", None, "frequency", 0.95, None, smallSample=True)
+    assert options.degrees(1) == 1
+    with pytest.raises(InvalidValueError, match="0 degrees of freedom are left"):
+        options.degrees(0)
 
 
 def test_classes_are_compared_with_the_one_that_is_named(spark: SparkSession) -> None:
@@ -132,6 +171,8 @@ def test_classes_are_compared_with_the_one_that_is_named(spark: SparkSession) ->
     assert_allclose(summary.aic, known["aic"], rtol=1e-12)
     with pytest.raises(InvalidValueError, match="coefficientTable"):
         _ = summary.pValues
+    with pytest.raises(InvalidValueError, match="is for two classes"):
+        summary.pseudoR2("tjur")
 
 
 def test_a_category_is_tested_as_a_whole(spark: SparkSession) -> None:
@@ -164,7 +205,7 @@ def test_marginal_effects_are_those_of_r(spark: SparkSession) -> None:
     assert list(table.kind[["smoke", "age"]]) == ["difference", "derivative"]
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima"]))
+@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "pima_offset", "pima"], 2))
 def test_residuals_are_those_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)["residuals"]
     for kind in ("deviance", "pearson", "working", "response"):
@@ -186,10 +227,12 @@ def test_profile_intervals_are_exact(spark: SparkSession, name: str) -> None:
     assert "profile likelihood" in str(inference)
 
 
-@pytest.mark.parametrize("name", first_and_deep(["birthwt", "ucb", "birthwt_weighted"]))
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt", "pima_offset", "ucb", "birthwt_weighted"], 2)
+)
 def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None:
     known = reference(name)
-    groups = {str(term): list(its) for term, its in known["groups"].items()}
+    groups = {str(term): list(its) for term, its in dict(known["groups"]).items()}
     table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
     alone = [one for one in data(name).names if not any(one in its for its in groups.values())]
     assert list(table.index) == [*groups, *alone]
@@ -246,6 +289,8 @@ def test_what_makes_no_sense_is_refused(spark: SparkSession) -> None:
         {"level": 95},
         {"referenceClass": 1},
         {"method": "exact"},
+        {"smallSample": True, "covariance": "debiased"},
+        {"smallSample": True, "method": "profile"},
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             summary.inference(**wrong)
@@ -262,7 +307,15 @@ def test_the_page_has_the_table(spark: SparkSession) -> None:
 def test_a_forest_plot_has_a_row_per_feature(spark: SparkSession) -> None:
     axes = fit_of(spark, "birthwt").summary.inference(level=0.9).plot_forest()
     assert [its.get_text() for its in axes.get_yticklabels()] == list(data("birthwt").names)
-    assert "90% intervals" in axes.get_xlabel()
+    assert "per unit, with 90% intervals" in axes.get_xlabel()
+    scaled = fit_of(spark, "birthwt").summary.inference().plot_forest(per="deviation")
+    known, lwt = reference("birthwt"), list(data("birthwt").names).index("lwt")
+    deviation = data("birthwt").matrix[:, lwt].std(ddof=1)
+    lower, upper = np.exp(deviation * np.array(known["wald_limits"][lwt]))
+    assert f"[{lower:.3g}, {upper:.3g}]" in scaled.texts[lwt].get_text()
+    assert "per standard deviation" in scaled.get_xlabel()
+    with pytest.raises(ValueError, match="per must be one of unit, deviation"):
+        fit_of(spark, "birthwt").summary.inference().plot_forest(per="row")
     assert any("[1.5" in its.get_text() or "[1.3" in its.get_text() for its in axes.texts)
 
 
@@ -290,6 +343,12 @@ def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
     assert_allclose(rest.standardError, errors, rtol=1e-5)
     assert_allclose(summary.deviance, known["deviance"], rtol=1e-6)
     assert f"SEPARATED ROWS: wherever '{endless}' is above 0" in str(summary)
+    assert summary.converged
+    assert summary.stopReason.startswith(f"at infinity along '{endless}'")
+    assert summary.passes <= 8
+    ratio = summary.likelihoodRatioTest()
+    assert_allclose(ratio.statistic, summary.nullDeviance - known["deviance"], rtol=1e-6)
+    assert ratio.degreesOfFreedom == len(known["columns"])
 
 
 def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> None:
@@ -299,6 +358,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
         warnings.simplefilter("error")
         summary = fit_of(spark, "endometrial", separation="ignore").summary
     assert "not known whether they exist" in str(summary)
+    assert summary.passes == 20  # the fit goes on until its tolerance is met
     assert summary.separation is not None  # asked for now, so the rows are read again
     assert "SEPARATED ROWS" in str(summary)
 
@@ -306,7 +366,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
 def test_separation_of_many_coefficients_is_looked_for_when_asked(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "AT_ONCE", 2)
+    monkeypatch.setattr(existence, "AT_ONCE", 2)
     with pytest.warns(SeparationWarning, match=r"summary\.separation finds out"):
         summary = fit_of(spark, "endometrial").summary
     assert np.isfinite(summary.coefficientTable.toPandas().coefficient).all()
@@ -322,6 +382,19 @@ def test_overlapping_rows_are_proved_to_overlap(spark: SparkSession) -> None:
     assert summary.certificate.estimateExists
     assert summary.certificate.kktResidual < 1e-7
     assert summary.certificate.newtonDecrement < 1e-5
+    assert summary.certificate.dualityGap is None
+    assert summary.conditionNumber == summary.certificate.conditionNumber < 10
+
+
+def test_a_penalised_fit_has_a_certificate_too(spark: SparkSession) -> None:
+    summary = fit_of(spark, "birthwt", regParam=0.01, elasticNetParam=0.5).summary
+    certificate = summary.certificate
+    assert certificate.kktResidual < 1e-5
+    assert certificate.dualityGap is not None
+    assert certificate.dualityGap < 1e-3
+    assert not certificate.estimateExists
+    with pytest.raises(InvalidValueError, match=r"conditionNumber.*regParam=0\.01"):
+        _ = summary.conditionNumber
 
 
 def test_a_dependent_column_is_named(spark: SparkSession) -> None:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import chi2
 
 from sparklr.arrays import Array
+from sparklr.fitting.certificate import certify
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.spec import Spec
 from sparklr.inference.estimates import Estimates
-from sparklr.inference.scores import ScoreProducts
+from sparklr.inference.on_rows import RowsOfModel
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
-from sparklr.objective.information import Information
+from sparklr.objective.information import Information, Pivoted
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
-from sparklr.solvers import Query
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
-from tests.inference.references import cases, data, reference
+from tests.inference.references import cases, column, data, reference
+from tests.separation.exact import CountedPasses
 
-# Those with an offset or class weights, of other rows, or separated, are for other tests.
-OTHERS = {"pima_offset", "rare_balanced", "pima_held_out", "endometrial", "sex2", "iris_three"}
+# Those of other rows, or separated, are for other tests.
+OTHERS = {"pima_held_out", "endometrial", "sex2", "iris_three"}
 PLAIN = [name for name in cases() if name not in OTHERS]
+
+
+def spec_of(name: str, **rest: Any) -> Spec:
+    known, classes = reference(name), int(data(name).labels.max()) + 1
+    weights: Any = "balanced" if "class_weights" in known else None
+    family, intercept = family_for(classes), known["intercept"]
+    return Spec(family, fitIntercept=intercept, class_weights=weights, **rest)
 
 
 def fit_of(name: str, solver: SolverName = "auto") -> tuple[Fit, Information, LocalPasses]:
     rows, known = data(name), reference(name)
-    block = Block(rows.matrix, rows.labels, rows.weights, 0, {})
+    offsets = column(name, "offset") if known["offset"] else None
+    block = Block(rows.matrix, rows.labels, rows.weights, 0, {}, offsets)
     passes, classes = LocalPasses.of([block], len(rows.names)), int(rows.labels.max()) + 1
-    spec = Spec(family_for(classes), fitIntercept=known["intercept"], inference=True, solver=solver)
+    spec = spec_of(name, inference=True, solver=solver)
     fit = fit_all({0: spec}, passes, classes)[0][0]
     assert fit.information is not None
     return fit, fit.information, passes
@@ -90,12 +101,16 @@ def test_robust_covariances_are_those_of_r(name: str, key: str) -> None:
     known = reference(name)[key]
     fit, information, passes = fit_of(name)
     classes = int(data(name).labels.max()) + 1
-    spec = Spec(family_for(classes), fitIntercept=reference(name)["intercept"])
-    problem = Problem.of(spec, passes.moments, classes)
+    problem = Problem.of(spec_of(name), passes.moments, classes)
     point = problem.point_of(fit.coefficients, fit.intercepts)
-    reading = ScoreProducts(problem.probe(Query(point, 1)), 1 if key == "hc0" else 2)
-    products = problem.scaling.hessian(passes.read(reading))
-    inner = information.inverse @ products @ information.inverse
+    counted = CountedPasses(passes)
+    read = RowsOfModel(problem, point, counted).read(1 if key == "hc0" else 2)
+    assert len(counted.asked) == 1
+    assert read.products is not None
+    size = 1e-12 * information.hessian.max()
+    assert_allclose(read.information.hessian, information.hessian, atol=size)
+    assert_allclose(read.loss, fit.loss, rtol=1e-14)
+    inner = information.inverse @ read.products @ information.inverse
     many = len(fit.intercepts) > 1
     covariance = information.contrasts(0, inner) if many else information.covariance(inner)
     expected = np.array(known if key == "hc0" else known["hc0"])
@@ -182,3 +197,14 @@ def test_the_errors_of_what_is_identified_are_those_without_the_rest() -> None:
         assert information is not None
         found.append(np.sqrt(np.diagonal(information.covariance())))
     assert_allclose(found[1][[1, 2, 3, 5]], found[0][[1, 2, 3, 4]], rtol=1e-7)
+
+
+def test_the_last_hessian_is_factored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the certificate, the rank and all covariances."""
+    made, of = [], Pivoted.of
+    monkeypatch.setattr(Pivoted, "of", staticmethod(lambda matrix: made.append(1) or of(matrix)))
+    _, information, passes = fit_of("birthwt")
+    information.covariance()
+    assert information.rank == 10
+    assert certify(information, passes.moments).estimateExists
+    assert len(made) == 1

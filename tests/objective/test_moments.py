@@ -16,14 +16,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array, Matrix
 from sparklr.objective import moments as ours
-from sparklr.objective.moments import FAR, Moments, no_rows
+from sparklr.objective.moments import FAR, OF_OFFSETS, Moments, no_rows
 from sparklr.rows.blocks import Block
 
 storage = pytest.mark.parametrize("convert", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
 
 
 def moments_of(matrix: Matrix, labels: Array, weights: Array | None) -> Moments:
-    return ours.moments_of(Block(matrix, labels, weights))
+    first = matrix[:, [0]]
+    offsets = np.ravel(first.toarray() if sp.issparse(first) else first)
+    return ours.moments_of(Block(matrix, labels, weights, row_offsets=offsets))
 
 
 @st.composite
@@ -39,10 +41,12 @@ def tables(draw: st.DrawFn) -> tuple[Array, Array, Array | None]:
 
 def assert_alike(found: Moments, expected: Moments) -> None:
     """Equal but for rounding; extremes, counts and labels to the bit."""
-    for name in ("rows", "nonzeros", "minimum", "maximum", "labels"):
+    for name in ("rows", "nonzeros", "minimum", "maximum", "labels", *OF_OFFSETS[1:]):
         assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
     for name in ("weight", "weight_squares", "label_weights"):
         assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-13, err_msg=name)
+    size = max(abs(expected.offset_minimum), abs(expected.offset_maximum), 1e-300)
+    assert abs(found.offset_mean - expected.offset_mean) <= 1e-13 * size
     size = np.maximum(np.abs(expected.minimum), np.abs(expected.maximum))
     size = np.where(np.isfinite(size), size, 0.0)
     assert (np.abs(found.mean - expected.mean) <= 1e-13 * size).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +47,13 @@ def make_block(
     return Block(matrix, labels, rng.uniform(0.1, 3, rows) if weighted else None)
 
 
+def with_more(rng: np.random.Generator, block: Block, probe: Probe) -> tuple[Block, Probe]:
+    """The rows with offsets, and the probe with factors of labels."""
+    factors = rng.uniform(0.5, 2, max(probe.margins, 2))
+    offsets = rng.normal(size=block.rows)
+    return replace(block, row_offsets=offsets), replace(probe, factors=factors)
+
+
 def add_up(probes: list[Probe], blocks: list[Block], origin: Array | None = None) -> list[Sums]:
     stack = Stack(probes, blocks[0].features, origin)
     for block in blocks:
@@ -57,11 +65,14 @@ def plain_sums(probe: Probe, block: Block, origin: Array) -> tuple[float, Array,
     """Value, gradient and Hessian row by row, as the formulas have them."""
     dense = block.matrix.toarray() if block.sparse else block.matrix
     weights = np.ones(block.rows) if block.weights is None else block.weights
+    if probe.factors is not None:
+        weights = weights * probe.factors[block.labels.astype(int)]
+    moves = np.zeros(block.rows) if block.row_offsets is None else block.row_offsets
     columns, width = probe.margins, block.features + 1
     value, gradient = 0.0, np.zeros((columns, width))
     hessian = np.zeros((columns * width, columns * width))
-    for x, label, weight in zip(dense - origin, block.labels, weights, strict=True):
-        margins = probe.offsets + probe.coefficients @ x
+    for x, label, weight, moved in zip(dense - origin, block.labels, weights, moves, strict=True):
+        margins = probe.offsets + probe.coefficients @ x + moved
         if probe.family is BINOMIAL:
             chance = 1 / (1 + np.exp(-margins))
             value += weight * float(np.log1p(np.exp(margins[0])) - label * margins[0])
@@ -93,6 +104,8 @@ def test_sums_are_the_formulas(
     rng = np.random.default_rng(seed)
     block = make_block(rng, 9, features, sparse=sparse, weighted=weighted)
     probe, origin = make_probe(rng, kind, features), rng.normal(size=features)
+    if seed % 2:
+        block, probe = with_more(rng, block, probe)
     for start, given_origin in ((np.zeros(features), None), (origin, origin)):
         (found,) = add_up([probe], [block], given_origin)
         value, gradient, hessian = plain_sums(probe, block, start)
@@ -201,6 +214,18 @@ def test_the_origin_saves_the_digits_of_far_features(sparse: bool, order: int) -
 
 
 @given(seed=seeds, kind=kinds)
+def test_probes_with_different_factors_stand_side_by_side(seed: int, kind: Kind) -> None:
+    rng = np.random.default_rng(seed)
+    block = make_block(rng, 30, 3, sparse=False, weighted=True)
+    probe = make_probe(rng, kind, 3)
+    moved, other = with_more(rng, block, probe)
+    probes = [probe, other, replace(other, factors=2 * other.factors)]  # type: ignore[operator]
+    for one, found in zip(probes, add_up(probes, [moved]), strict=True):
+        (alone,) = add_up([one], [moved])
+        assert_sums(found, alone)
+
+
+@given(seed=seeds, kind=kinds)
 def test_a_weight_is_as_many_rows(seed: int, kind: Kind) -> None:
     rng = np.random.default_rng(seed)
     block = make_block(rng, 12, 3, sparse=False, weighted=False)
@@ -303,6 +328,7 @@ def test_margin_hessians_are_the_diagonal_blocks(
     rng = np.random.default_rng(4)
     block = make_block(rng, 700, 6, sparse=sparse, weighted=True)
     probe = make_probe(rng, (kind, 2), 6)
+    block, probe = with_more(rng, block, probe)
     origin = rng.normal(size=6) if far else None
     (whole,) = add_up([probe], [block], origin)
     found = sums.margin_hessians(probe, block, origin)

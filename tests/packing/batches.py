@@ -49,13 +49,17 @@ def pack(batches: Sequence[Any], plan: PackPlan | None = None, partition: int = 
     return Packed(found, [row["small"] for row in blocks], payloads, summary)
 
 
-def batch(features: Any, labels: Any, weights: Any = None) -> pa.RecordBatch:
+def batch(
+    features: Any, labels: Any, weights: Any = None, offsets: Any = None, folds: Any = None
+) -> pa.RecordBatch:
     """A record batch; `features` an Arrow column, or a matrix that is to be an array column."""
     if isinstance(features, np.ndarray):
         features = pa.array(features.tolist(), pa.list_(pa.float64()))
     columns = {"features": features, "label": pa.array(labels, pa.float64(), from_pandas=False)}
-    if weights is not None:
-        columns["weight"] = pa.array(weights, pa.float64(), from_pandas=False)
+    more = {"weight": weights, "offset": offsets, "fold": folds}
+    for name, values in more.items():
+        if values is not None:
+            columns[name] = pa.array(values, pa.float64(), from_pandas=False)
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
@@ -125,4 +129,6 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
     "null weight": (batch(vector_column([GOOD] * 3), [0, 1, 1], [1, None, NAN]), 2, ""),
     "weight negative": (batch(vector_column([GOOD] * 3), [0, 1, 1], [1, -0.25, -INF]), 2, "-0.25"),
     "weight infinite": (batch(vector_column([GOOD] * 2), [0, 1], [1, INF]), 1, "inf"),
+    "null offset": (batch(vector_column([GOOD] * 2), [0, 1], None, [1, None]), 1, ""),
+    "offset infinite": (batch(vector_column([GOOD] * 2), [0, 1], [1, 2], [-INF, 0]), 1, "-inf"),
 }

@@ -62,6 +62,46 @@ def test_weights_that_are_all_one_are_left_out() -> None:
     assert_array_equal(packed.whole.matrix, matrix)
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_rows_keep_their_offsets(weighted: bool) -> None:
+    random = np.random.default_rng(2)
+    matrix, labels = numbered(60)
+    offsets, folds = random.normal(size=60), random.integers(0, 3, 60).astype(float)
+    weights = random.choice([0.0, 0.5, 2.0], 60) if weighted else None
+    rows = batch(matrix, labels, weights, offsets, folds)
+    packed = pack(list(cut(rows, [17, 9])), PackPlan(block_bytes=500, folded=True))
+    kept = np.ones(60, dtype=bool) if weights is None else weights > 0
+    assert {block.fold for block in packed.blocks} == {0, 1, 2}
+    for fold in range(3):
+        of_fold = [block for block in packed.blocks if block.fold == fold]
+        there = kept & (folds == fold)
+        assert_array_equal(np.concatenate([it.matrix for it in of_fold]), matrix[there])
+        assert_array_equal(np.concatenate([it.row_offsets for it in of_fold]), offsets[there])
+    moments = packed.summary.moments
+    each = np.ones(60) if weights is None else weights
+    assert moments.offset_mean == pytest.approx(np.average(offsets, weights=each), rel=1e-12)
+    assert moments.offset_minimum == offsets[kept].min()
+    assert moments.offset_maximum == offsets[kept].max()
+    sample = {tuple(row) for row in np.column_stack((matrix, offsets))}
+    sampled = packed.summary.sample
+    assert {tuple(row) for row in np.column_stack((sampled.matrix, sampled.row_offsets))} <= sample
+
+
+def test_offsets_that_are_all_zero_are_left_out() -> None:
+    matrix, labels = numbered(20)
+    packed = pack([batch(matrix, labels, offsets=np.zeros(20))])
+    assert [block.row_offsets for block in packed.blocks] == [None]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_offsets_must_be_finite(value: float) -> None:
+    matrix, labels = numbered(20)
+    rule = "null offset" if np.isnan(value) else "offset infinite"
+    weights = np.zeros(20)  # rows of weight zero are checked as well
+    packed = pack([batch(matrix, labels, weights, np.where(np.arange(20) == 3, value, 1.0))])
+    assert packed.summary.faults.counts == {rule: 1}
+
+
 @pytest.mark.parametrize("sizes", [[7], [64, 1], [1_000]], ids=str)
 @pytest.mark.parametrize("kind", ["array", "sparse"])
 def test_blocks_are_about_as_large_as_planned(kind: str, sizes: list[int]) -> None:

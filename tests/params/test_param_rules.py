@@ -29,6 +29,8 @@ OTHERS: dict[str, Any] = {
     "featuresCols": ["one", "two"],
     "labelCol": "answer",
     "weightCol": "one",
+    "offsetCol": "one",
+    "classWeights": "balanced",
     "maxIter": 7,
     "regParam": 0.25,
     "elasticNetParam": 0.5,
@@ -43,6 +45,7 @@ OTHERS: dict[str, Any] = {
     "solver": "l-bfgs",
     "inference": "never",
     "separation": "ignore",
+    "biasReduction": "firth",
     "lowerBoundsOnCoefficients": DenseMatrix(1, 2, [0.0, 0.0]),
     "upperBoundsOnCoefficients": DenseMatrix(1, 2, [1.0, 1.0]),
     "lowerBoundsOnIntercepts": Vectors.dense(0.0),
@@ -70,12 +73,12 @@ def test_every_param_has_a_rule() -> None:
 def test_a_param_that_is_declared_without_a_rule_is_seen() -> None:
     """The test above could not fail otherwise."""
 
-    class WithOffset(LogisticRegressionEstimator):
-        offsetCol: Param[str] = Param(
-            Params._dummy(), "offsetCol", "A column.", typeConverter=TypeConverters.toString
+    class WithTrials(LogisticRegressionEstimator):
+        trialsCol: Param[str] = Param(
+            Params._dummy(), "trialsCol", "A column.", typeConverter=TypeConverters.toString
         )
 
-    assert declared_in(WithOffset) - set(RULES) == {"offsetCol"}
+    assert declared_in(WithTrials) - set(RULES) == {"trialsCol"}
 
 
 def test_a_rule_answers_every_question() -> None:

@@ -10,7 +10,17 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
-OURS_ONLY = {"featuresCols", "inference", "initialModel", "separation", "solver", "verbose"}
+OURS_ONLY = {
+    "biasReduction",
+    "classWeights",
+    "featuresCols",
+    "inference",
+    "initialModel",
+    "offsetCol",
+    "separation",
+    "solver",
+    "verbose",
+}
 
 
 def test_what_spark_lacks_is_known() -> None:
@@ -39,6 +49,8 @@ VALUES: dict[str, Any] = {
     "family": "multinomial",
     "standardization": False,
     "weightCol": "w",
+    "offsetCol": "o",
+    "classWeights": [1.0, 3.0],
     "aggregationDepth": 3,
     "maxBlockSizeInMB": 2.0,
     "featuresCol": "f",
@@ -49,6 +61,7 @@ VALUES: dict[str, Any] = {
     "solver": "owl-qn",
     "inference": "always",
     "separation": "error",
+    "biasReduction": "firth",
     "verbose": True,
 }
 

@@ -48,6 +48,23 @@ def vector_column(rows: list[Row]) -> pa.StructArray:
     return pa.array(rows, VECTOR)
 
 
+def as_bytes(column: pa.StructArray) -> pa.StructArray:
+    """The same vectors with their arrays as text that holds the bytes, as a classic session has."""
+
+    def bytes_of(name: str, kind: str) -> pa.Array:
+        lists = column.field(name).to_pylist()
+        parts = [None if one is None else np.array(one, kind).tobytes() for one in lists]
+        return pa.array(parts, pa.binary()).view(pa.string())
+
+    columns = [column.field("type"), column.field("size"), bytes_of("indices", "i4")]
+    names = list(column.type.names)
+    columns.append(bytes_of("values", "f8"))
+    return pa.StructArray.from_arrays(columns, names=names, mask=column.is_null())
+
+
+FORMS = {"lists": lambda column: column, "bytes": as_bytes}
+
+
 def row_by_row(row: Row, features: int) -> Array:
     """What a row holds, read slowly."""
     numbers = np.zeros(features)
@@ -64,6 +81,13 @@ def dense(matrix: Any) -> Array:
 
 def assert_reads_as(column: pa.StructArray, rows: list[Row], features: int) -> FeatureRows:
     """Everything `read_features` tells of a column is what its rows say one by one."""
+    for form in FORMS.values():
+        read = assert_form_reads_as(form(column), rows, features)
+    return read
+
+
+def assert_form_reads_as(column: pa.StructArray, rows: list[Row], features: int) -> FeatureRows:
+    """The same for one form of the column."""
     read = read_features(column)
     null = np.array([row is None for row in rows], dtype=bool)
     assert_array_equal(read.null, null)
@@ -138,11 +162,12 @@ def test_arrays_read_as_their_rows_do(
 
 
 @pytest.mark.parametrize("begin", [0, 1, 2, 3])
-def test_a_slice_reads_as_its_own_rows(begin: int) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_slice_reads_as_its_own_rows(begin: int, form: str) -> None:
     rows = [dense_row(1, 2), sparse_row(2, {1: 3.0}), None, dense_row(0, 4), sparse_row(2, {})]
     for end in range(begin, len(rows) + 1):
-        column = vector_column(rows).slice(begin, end - begin)
-        assert_reads_as(column, rows[begin:end], 2)
+        column = FORMS[form](vector_column(rows)).slice(begin, end - begin)
+        assert_form_reads_as(column, rows[begin:end], 2)
 
 
 def test_dense_rows_are_read_without_a_copy() -> None:
@@ -150,6 +175,9 @@ def test_dense_rows_are_read_without_a_copy() -> None:
     matrix = read_features(column.slice(1)).matrix(3)
     assert_array_equal(matrix, [[4, 5, 6], [7, 8, 9]])
     assert np.shares_memory(matrix, column.field("values").values.to_numpy())
+    text = as_bytes(column)
+    bytes_there = np.frombuffer(text.field("values").buffers()[2], np.uint8)
+    assert np.shares_memory(read_features(text).matrix(3), bytes_there)
 
 
 def test_rows_are_dense_only_if_all_are() -> None:
@@ -246,13 +274,18 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_vector_is_told_from_its_neighbours(damage: str) -> None:
+# A null among indices has no bytes of its own: the JVM gives 0, to Spark's own vectors too.
+@pytest.mark.parametrize(
+    ("form", "damage"), [(form, damage) for form in FORMS for damage in DAMAGED]
+)
+def test_a_damaged_vector_is_told_from_its_neighbours(form: str, damage: str) -> None:
     """Indices are used to read memory: none may be believed unseen."""
     good = [sparse_row(3, {1: 5.0}), dense_row(1.0, 2.0, 3.0), None, sparse_row(3, {})]
     extra = {**(dense_row(1.0, 2.0, 3.0) or {}), "indices": [9, 9]}  # a dense row needs no indices
     rows = [*good, DAMAGED[damage], extra, *good]
-    read = read_features(vector_column(rows))
+    if (form, damage) == ("bytes", "null place"):
+        rows[4] = damaged_row(indices=[0, 0])
+    read = read_features(FORMS[form](vector_column(rows)))
     assert np.flatnonzero(read.broken).tolist() == [4]
     kept = ~(read.null | read.broken)
     expected = [row_by_row(row, 3) for row, keep in zip(rows, kept, strict=True) if keep]

@@ -82,6 +82,7 @@ def with_one_more_label(name: str) -> Any:
 WEIGHTED = {"weightCol": "weight"}
 LISTED = {"featuresCol": "list"}
 FEATURES, LABEL, WEIGHT = "Column 'features'", "Column 'label'", "Column 'weight'"
+OFFSET = "Column 'offset'"
 NO_VECTOR = ("must be a vector or an array of numbers", "featuresCols")
 
 # Told by the types of the columns alone.
@@ -123,6 +124,13 @@ BY_SCHEMA = {
         "label",
         lambda _: F.col("features"),
         (LABEL, "vector", "labelCol must be numeric"),
+        error=TypeError,
+    ),
+    "offset is text": Bad(
+        "weight",
+        lambda name: F.col(name).cast("string"),
+        (WEIGHT, "string", "offsetCol must be numeric", "Cast"),
+        {"offsetCol": "weight"},
         error=TypeError,
     ),
     "weight is text": Bad(
@@ -193,6 +201,24 @@ BY_ROWS = {
     "null weight": Bad(
         "weight", last("null"), (WEIGHT, "1 row has null or NaN", "fillna"), WEIGHTED
     ),
+    "null offset": Bad(
+        "weight",
+        last("null"),
+        (WEIGHT, "1 row has null or NaN", "fillna(0.0)"),
+        {"offsetCol": "weight"},
+    ),
+    "offset for three classes": Bad(
+        "label",
+        last("2"),
+        ("offsetCol='weight'", "binomial", "this model is multinomial", "Clear offsetCol"),
+        {"offsetCol": "weight"},
+    ),
+    "class weights for two classes": Bad(
+        "label",
+        F.col,
+        ("classWeights has 3 values", "column 'label' has 2 classes", "one weight per class"),
+        {"classWeights": [1.0, 2.0, 3.0]},
+    ),
     "all weights zero": Bad(
         "weight", lambda _: F.lit(0), (WEIGHT, "all weights are zero", "above zero"), WEIGHTED
     ),
@@ -223,6 +249,8 @@ WORDS = {
     "null weight": (WEIGHT, "2 rows have null or NaN", "fillna"),
     "weight negative": (WEIGHT, "negative", "first: -0.25", "0 or more"),
     "weight infinite": (WEIGHT, "infinite", "first: inf", "finite"),
+    "null offset": (OFFSET, "1 row has null or NaN", "fillna(0.0)"),
+    "offset infinite": (OFFSET, "infinite", "first: -inf", "finite"),
 }
 
 
@@ -230,7 +258,7 @@ WORDS = {
 def test_each_rule_is_told_in_words(rule: str) -> None:
     rows, _, _ = BROKEN[rule]
     summary = pack([rows], PackPlan(classes=3)).summary
-    said = summary.faults.sentence(ColumnNames("features", "label", "weight"))
+    said = summary.faults.sentence(ColumnNames("features", "label", "weight", offset="offset"))
     for word in WORDS[rule]:
         assert word in said
 
@@ -289,7 +317,7 @@ MISSING = {
         ("Column 'nowhere'", "does not exist", "features, list, label, weight", f"Set {param}"),
         {param: "nowhere"},
     )
-    for param in ("featuresCol", "labelCol", "weightCol")
+    for param in ("featuresCol", "labelCol", "weightCol", "offsetCol")
 }
 
 

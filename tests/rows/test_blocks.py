@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,22 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from sparklr.arrays import Array
-from sparklr.rows.blocks import SPARSE_BELOW, Block, csr, stack_rows
+from sparklr.rows.blocks import SPARSE_BELOW, Block, csr, stack_blocks, stack_rows
+from sparklr.rows.blocks import pieces_of as pieces_of_blocks
 
 ALIGNMENT = 64  # bytes: a cache line, and what Arrow promises
 SHAPES = [(7, 5), (1, 1), (13, 1), (1, 9), (0, 4)]
 
 
 def make_block(rows: int, features: int, *, sparse: bool, weighted: bool) -> Block:
-    """A block of random numbers, about a third of them zeros."""
+    """A block of random numbers, about a third of them zeros; with weights and offsets or none."""
     random = np.random.default_rng([rows, features])
     matrix = random.normal(size=(rows, features)) * (random.random((rows, features)) < 0.7)
     labels = random.integers(0, 3, rows).astype(float)
     weights = random.random(rows) if weighted else None
-    return Block(sp.csr_matrix(matrix) if sparse else matrix, labels, weights)
+    offsets = random.normal(size=rows) if weighted else None
+    stored = sp.csr_matrix(matrix) if sparse else matrix
+    return Block(stored, labels, weights, row_offsets=offsets)
 
 
 def dense(matrix: Any) -> Array:
@@ -35,6 +39,8 @@ def arrays_of(block: Block) -> dict[str, Array]:
     found = {"labels": block.labels}
     if block.weights is not None:
         found["weights"] = block.weights
+    if block.row_offsets is not None:
+        found["offsets"] = block.row_offsets
     if block.sparse:
         return found | {"data": block.matrix.data, "columns": block.matrix.indices}
     return found | {"matrix": block.matrix}
@@ -54,6 +60,9 @@ def assert_same(block: Block, other: Block) -> None:
     assert (block.weights is None) == (other.weights is None)
     if block.weights is not None:
         assert_array_equal(block.weights, other.weights)
+    assert (block.row_offsets is None) == (other.row_offsets is None)
+    if block.row_offsets is not None:
+        assert_array_equal(block.row_offsets, other.row_offsets)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
@@ -137,6 +146,30 @@ def test_taking_rows_takes_labels_and_weights_along(sparse: bool, rows: Any) -> 
     assert_array_equal(part.labels, block.labels[rows])
     assert block.weights is not None
     assert_array_equal(part.weights, block.weights[rows])
+    assert block.row_offsets is not None
+    assert_array_equal(part.row_offsets, block.row_offsets[rows])
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+def test_neighbouring_rows_and_copies_have_their_offsets(sparse: bool) -> None:
+    block = make_block(6, 4, sparse=sparse, weighted=True)
+    assert_same(block.part(2, 5), block.take(slice(2, 5)))
+    copy = block.detached()
+    assert_same(copy, block)
+    assert copy.row_offsets is not block.row_offsets
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+def test_rows_without_an_offset_have_zero_among_others(sparse: bool) -> None:
+    block = make_block(6, 4, sparse=sparse, weighted=True)
+    assert block.row_offsets is not None
+    plain = replace(block, row_offsets=None)
+    expected = np.concatenate((block.row_offsets, np.zeros(6)))
+    assert_array_equal(stack_blocks([block, plain]).row_offsets, expected)
+    there = Block.from_buffer(b"".join(pieces_of_blocks([block, plain])))
+    assert_array_equal(there.row_offsets, expected)
+    assert stack_blocks([plain, plain]).row_offsets is None
+    assert len(plain.to_bytes()) == len(block.to_bytes()) - ALIGNMENT  # no column if there is none
 
 
 def test_csr_takes_the_very_arrays() -> None:

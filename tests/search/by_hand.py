@@ -70,7 +70,8 @@ def by_hand(
             copy = last.copy(extra)
             scorer = scorers[held, at] = fitted(copy, stages(train[held]))
             rows = stages(taken(table, fold == held))
-            metrics[number, at] = metric_of(evaluator, scorer, features_of(copy, rows), rows)
+            matrix, offsets = features_of(copy, rows), offsets_of(copy, rows)
+            metrics[number, at] = metric_of(evaluator, scorer, matrix, rows, offsets)
     return ByHand(metrics, scorers, train)
 
 
@@ -110,7 +111,8 @@ def fitted(estimator: LogisticRegressionEstimator, table: Table) -> Scorer:
     matrix, labels = features_of(estimator, table), table[estimator.getLabelCol()]
     classes, features = int(labels.max()) + 1, matrix.shape[1]
     spec = spec_of(request_of(estimator), classes, features)
-    block = Block(matrix, labels, weights_of(estimator, table))
+    offsets = offsets_of(estimator, table)
+    block = Block(matrix, labels, weights_of(estimator, table), row_offsets=offsets)
     fits, _ = fit_all({0: spec}, LocalPasses.of([block], features), classes)
     numbers = fits[0].coefficients, fits[0].intercepts
     return scorer_of(estimator, *numbers, classes=classes, family=spec.family)
@@ -128,15 +130,23 @@ def weights_of(params: Any, table: Table) -> Array | None:
     return table[params.getWeightCol()] if params.isSet(params.weightCol) else None
 
 
-def metric_of(evaluator: Any, scorer: Scorer, matrix: Array, table: Table) -> float:
+def offsets_of(estimator: LogisticRegressionEstimator, table: Table) -> Array | None:
+    """The offsets that the estimator reads, if any."""
+    return table[estimator.getOffsetCol()] if estimator.isSet(estimator.offsetCol) else None
+
+
+def metric_of(
+    evaluator: Any, scorer: Scorer, matrix: Array, table: Table, offsets: Array | None = None
+) -> float:
     """The evaluator's metric of rows, with the label and the weights that it names."""
     if isinstance(evaluator, Brier):
-        return evaluator.error(table["label"], scorer.scores(matrix).probability[:, 1])
+        return evaluator.error(table["label"], scorer.scores(matrix, offsets).probability[:, 1])
     names = {"labelCol": evaluator.getLabelCol()}
     if evaluator.isSet(evaluator.weightCol):
         names["weightCol"] = evaluator.getWeightCol()
     judge = array_evaluator(evaluator, LogisticRegressionEstimator(**names))
     assert judge is not None
     margins = matrix @ np.asarray(scorer.coefficients).T + scorer.intercepts
+    margins = margins if offsets is None else margins + offsets[:, None]
     rows = HeldOut(table[evaluator.getLabelCol()], weights_of(evaluator, table))
     return judge.metric(scorer, margins, rows)

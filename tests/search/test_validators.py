@@ -19,6 +19,7 @@ from tests.search.by_hand import ByHand, assert_metrics, by_hand, fitted, table_
 from tests.search.conftest import Search
 from tests.search.searches import (
     TIGHT,
+    Brier,
     all_differ,
     area,
     assert_alike,
@@ -75,6 +76,34 @@ MORE_CASES = {
         ],
         partial(measure, "accuracy"),
     ),
+    "offsets": (
+        2,
+        {"offsetCol": "x1", "weightCol": "weight"},
+        [
+            {"regParam": 0.02},
+            {"regParam": 0.1, "elasticNetParam": 0.7},
+            {"regParam": 0.02, "fitIntercept": False},
+        ],
+        partial(measure, "logLoss", weightCol="weight"),
+    ),
+    "offsets, seen by an evaluator of frames": (
+        2,
+        {"offsetCol": "x1"},
+        [{"regParam": 0.02}, {"regParam": 0.1}, {"regParam": 0.5}],
+        Brier,
+    ),
+    "class weights": (
+        2,
+        {"regParam": 0.02},
+        [{"classWeights": "balanced"}, {"classWeights": [1.0, 5.0]}, {"regParam": 0.05}],
+        partial(measure, "logLoss"),
+    ),
+    "class weights of three": (
+        3,
+        {"regParam": 0.02, "weightCol": "weight", "classWeights": [1.0, 2.0, 3.0]},
+        [{"classWeights": "balanced"}, {"elasticNetParam": 0.4}, {"regParam": 0.2}],
+        partial(measure, "logLoss", weightCol="weight"),
+    ),
     "thresholds of three": (
         3,
         {"regParam": 0.02},
@@ -109,7 +138,7 @@ def test_metrics_and_choice_are_those_of_spark_alone(frames: dict[int, Any], nam
 
 
 @pytest.mark.parametrize("name", MORE_CASES)
-def test_maps_may_change_family_and_thresholds(frames: dict[int, Any], name: str) -> None:
+def test_searches_are_those_by_hand(frames: dict[int, Any], name: str) -> None:
     classes, params, settings, make = MORE_CASES[name]
     frame, evaluator = frames[classes], make()
     estimator = LogisticRegressionEstimator(**TIGHT, **params)
@@ -117,7 +146,7 @@ def test_maps_may_change_family_and_thresholds(frames: dict[int, Any], name: str
     found = searched(CrossValidator, estimator, maps, evaluator, frame, numFolds=3)
     assert_metrics(found, by_hand(CrossValidator, estimator, maps, evaluator, frame, numFolds=3))
     assert len(set(np.round(found.avgMetrics, 9))) > 2
-    best = maps[int(np.argmax(found.avgMetrics))]
+    best = maps[int((np.argmax if evaluator.isLargerBetter() else np.argmin)(found.avgMetrics))]
     assert_same_fit(found.bestModel, fitted(estimator.copy(best), table_of(frame)))
 
 

@@ -53,6 +53,7 @@ def by_row(rows: Block, reading: SidesOfRows) -> tuple[Array, IntArray]:
 
 def alike(found: Sides, other: Sides) -> None:
     assert_array_equal(found.counts, other.counts)
+    assert_allclose(found.least, other.least, rtol=1e-12)
     assert_array_equal(found.rows.to_dense().matrix, other.rows.to_dense().matrix)
     assert_array_equal(found.rows.labels, other.rows.labels)
     assert_allclose(found.lowest, other.lowest, rtol=1e-12, atol=1e-12)
@@ -72,6 +73,8 @@ def test_counts(classes: int, family: object) -> None:
     assert found.certain == np.sum(moves.min(axis=1) > 0)
     raised = labels[(moves.min(axis=1) >= 0) & (moves.max(axis=1) > 0)]
     assert_array_equal(found.raised, np.bincount(raised, minlength=classes))
+    kept = moves[moves.min(axis=1) >= 0]
+    assert_allclose(found.least, kept[kept > 0].min(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("classes", "family"), CASES)

@@ -151,6 +151,7 @@ def test_reasons_say_whether_they_are_success() -> None:
     assert {reason for reason in Reason if reason.converged} == {
         Reason.CONVERGED,
         Reason.PRECISION,
+        Reason.AT_INFINITY,
     }
     assert all(reason.value.startswith("converged") == reason.converged for reason in Reason)
 

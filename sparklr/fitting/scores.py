@@ -5,8 +5,9 @@ A row's score is its share of the gradient, s_i = d_ik [x_i - o, 1] for margin s
     counts          M = sum_i w_i s_i s_i'        a row stands for w_i rows like it
     probabilities   M = sum_i w_i^2 s_i s_i'      a row stands for the population it was drawn from
 
-and V M V is the covariance of estimates whose model may be wrong (White 1980), for the inverse
-information V.
+times the square of the factor of the label, if labels have factors: such a factor never says that
+a row stands for others. V M V is the covariance of estimates whose model may be wrong (White 1980),
+for the inverse information V.
 """
 
 from __future__ import annotations
@@ -17,9 +18,62 @@ from typing import Literal
 import numpy as np
 
 from sparklr.arrays import Array, Buffer
-from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe
-from sparklr.passes.readings import FLOAT_BYTES, SumsOfRows, probe_bytes
+from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe, Sums
+from sparklr.passes.readings import FLOAT_BYTES, DerivativeSums, SumsOfRows, probe_bytes
 from sparklr.rows.blocks import Block
+
+
+@dataclass(frozen=True, eq=False)
+class DerivativesAndProducts(SumsOfRows):
+    """One reading of both: a probe's sums, and then M, in one flat array (`split`)."""
+
+    derivatives: DerivativeSums
+    products: ScoreProducts
+
+    @staticmethod
+    def of(probe: Probe, power: Literal[1, 2]) -> DerivativesAndProducts:
+        """Return the reading at a probe."""
+        return DerivativesAndProducts(DerivativeSums((probe,)), ScoreProducts(probe, power))
+
+    @property
+    def has_hessian(self) -> bool:
+        return True
+
+    @property
+    def columns(self) -> int:
+        return self.derivatives.columns + self.products.columns
+
+    @property
+    def size(self) -> int:
+        return self.derivatives.size + self.products.size
+
+    def accumulator(self, features: int, origin: Array | None) -> SumsAndProducts:
+        return SumsAndProducts(self, features, origin)
+
+    def split(self, flat: Array) -> tuple[Sums, Array]:
+        """Return the probe's sums and M."""
+        (probe,) = self.derivatives.probes
+        side = self.products.side
+        return Sums.of(probe, flat[: probe.length]), flat[probe.length :].reshape(side, side)
+
+
+class SumsAndProducts:
+    """The sums and M over the blocks added so far."""
+
+    def __init__(
+        self, reading: DerivativesAndProducts, features: int, origin: Array | None
+    ) -> None:
+        self._sums = reading.derivatives.accumulator(features, origin)
+        self._products = reading.products.accumulator(features, origin)
+
+    def add(self, block: Block) -> None:
+        """Add the rows of a block."""
+        self._sums.add(block)
+        self._products.add(block)
+
+    def part(self) -> Array:
+        """Return both in one flat array."""
+        return np.concatenate((self._sums.part(), self._products.part().ravel()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +127,13 @@ class SumOfProducts:
         probe, matrix = self._reading.probe, np.asarray(rows.matrix)
         matrix = matrix if self._origin is None else matrix - self._origin
         margins = matrix @ probe.coefficients.T + probe.offsets
+        if rows.row_offsets is not None:
+            margins += rows.row_offsets[:, None]
         slopes = probe.family.terms(margins, rows.labels, 1).slopes
         if rows.weights is not None:
             slopes = slopes * (rows.weights ** (self._reading.power / 2))[:, None]
+        if probe.factors is not None:
+            slopes = slopes * probe.factors[rows.labels.astype(np.int64)][:, None]
         ones = np.column_stack((matrix, np.ones(len(matrix))))
         return np.asarray((slopes[:, :, None] * ones[:, None, :]).reshape(len(ones), -1))
 

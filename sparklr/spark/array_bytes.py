@@ -1,0 +1,123 @@
+"""Arrays of numbers as bytes, on their way from Spark to Python.
+
+Spark writes an array to Arrow value by value, but text as one piece. So where there is a JVM, the
+bytes of each array go as text, which must never be read as such:
+
+    Java's array of the numbers                     Invoke(array, "toDoubleArray")
+    text at its place in memory, without a copy     UTF8String.fromAddress(numbers, start, length)
+
+With 100 values per row the JVM takes a sixth of the time, and packing half of it. These expressions
+are not part of Spark's public interface. Where a platform refuses them, arrays go as lists.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+import pyspark
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from sparklr.spark.refusals import REFUSALS, first_line
+from sparklr.spark.types import JavaObject
+
+log = logging.getLogger("sparklr")
+
+SPARK_3 = pyspark.__version__.startswith("3.")
+# Of a kind of number: the bytes, the JVM's letter for its array, and the method that gives one.
+KINDS = {"double": (8, "D", "toDoubleArray"), "int": (4, "I", "toIntArray")}
+
+
+class ArrayBytes:
+    """Columns made from a column 'features', each by some twenty calls to the JVM: made once."""
+
+    def __init__(self) -> None:
+        self._context: JavaObject = None
+        self._vectors: Column | None = None
+        self._arrays: Column | None = None
+
+    def vectors(self, session: SparkSession) -> Column | None:
+        """Return unwrapped vectors with `indices` and `values` as bytes, or None without a JVM."""
+        self._make_in(session)
+        return self._vectors
+
+    def arrays(self, session: SparkSession) -> Column | None:
+        """Return structs of a column 'whole' and the bytes of arrays of doubles without nulls.
+
+        None without a JVM.
+        """
+        self._make_in(session)
+        return self._arrays
+
+    def _make_in(self, session: SparkSession) -> None:
+        try:
+            context: JavaObject = session.sparkContext
+            if self._context is not context:
+                self._vectors, self._arrays = _vectors(context._jvm), _arrays(context._jvm)
+                self._context = context
+        except REFUSALS as refusal:
+            # Connect has no context, and shared clusters do not allow JVM classes.
+            log.info("arrays go as lists: %s", first_line(refusal))
+            self._context = self._vectors = self._arrays = None
+
+
+ARRAY_BYTES = ArrayBytes()
+
+
+def _vectors(jvm: JavaObject) -> Column:
+    features = F.col("features")
+    parts = [
+        features["type"].alias("type"),
+        features["size"].alias("size"),
+        _bytes_of(jvm, features["indices"], "int").alias("indices"),
+        _bytes_of(jvm, features["values"], "double").alias("values"),
+    ]
+    return F.when(features.isNotNull(), F.struct(*parts)).alias("features")
+
+
+def _arrays(jvm: JavaObject) -> Column:
+    values = _bytes_of(jvm, F.col("features"), "double").alias("values")
+    return F.struct(F.col("whole"), values).alias("features")
+
+
+def _bytes_of(jvm: JavaObject, array: Column, kind: str) -> Column:
+    """Return arrays of numbers of a kind as text with the bytes of their elements."""
+    size, letter, method = KINDS[kind]
+    objects, kinds = (
+        jvm.org.apache.spark.sql.catalyst.expressions.objects,
+        jvm.org.apache.spark.sql.types,
+    )
+    find, sequence = jvm.java.lang.Class.forName, jvm.org.apache.spark.api.python.PythonUtils.toSeq
+    start = getattr(jvm.org.apache.spark.unsafe.Platform, f"{kind.upper()}_ARRAY_OFFSET")
+    nothing, java_array = sequence([]), kinds.ObjectType(find(f"[{letter}"))
+    # The three flags: null for a null argument, the result may be null, and equal for equal rows.
+    numbers = objects.Invoke(
+        _expression(jvm, array), method, java_array, nothing, nothing, True, True, True
+    )
+    place = F.lit(start).cast("long"), F.size(array) * size
+    text = objects.StaticInvoke(
+        find("org.apache.spark.unsafe.types.UTF8String"),
+        kinds.DataTypes.StringType,
+        "fromAddress",
+        sequence([numbers, *(_expression(jvm, column) for column in place)]),
+        nothing,
+        True,
+        True,
+        True,
+        jvm.scala.Option.empty(),
+    )
+    return type(array)(_java_column(jvm, text))
+
+
+def _expression(jvm: JavaObject, column: Column) -> JavaObject:
+    java = cast(JavaObject, column)._jc
+    if SPARK_3:
+        return java.expr()
+    return jvm.org.apache.spark.sql.classic.ExpressionUtils.expression(java)
+
+
+def _java_column(jvm: JavaObject, expression: JavaObject) -> JavaObject:
+    if SPARK_3:
+        return jvm.org.apache.spark.sql.Column(expression)
+    return jvm.org.apache.spark.sql.classic.ExpressionUtils.column(expression)
