@@ -53,7 +53,7 @@ def rows_of_model(name: str) -> tuple[RowsOfModel, Fit, CountedPasses]:
 @pytest.mark.parametrize("name", CASES)
 def test_profile_limits_are_those_of_the_penalised_likelihood(name: str) -> None:
     rows, _, passes = rows_of_model(name)
-    known, information = reference(name)["firth"], rows.information()
+    known, information = reference(name)["firth"], rows.read().information
     names = data(name).names
     limits = rows.profile_limits(information, _layout(names), 0.95)
     errors = np.array(known["standard_errors"])[:, None]
@@ -67,7 +67,7 @@ def test_profile_limits_are_those_of_the_penalised_likelihood(name: str) -> None
 
 def test_many_searches_run_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _, passes = rows_of_model("endometrial")
-    information, layout = rows.information(), _layout(data("endometrial").names)
+    information, layout = rows.read().information, _layout(data("endometrial").names)
     wanted = rows.profile_limits(information, layout, 0.95)
     together = max(passes.readings)
     monkeypatch.setattr(penalised, "STATE", 1)
@@ -82,7 +82,7 @@ def _layout(names: Any) -> Layout:
 
 def test_the_gradient_of_packed_rows_has_the_penalty() -> None:
     rows, _, passes = rows_of_model("endometrial")
-    information = rows.information()
+    information = rows.read().information
     assert len(passes.readings) == 2
     away = information.gradient @ information.inverse @ information.gradient
     assert away < 1e-10

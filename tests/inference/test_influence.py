@@ -20,7 +20,7 @@ from sparklr.inference import influence as module
 from sparklr.inference.influence import COLUMNS, Spread
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.fits import fit_of, frame_of
-from tests.inference.references import data, reference
+from tests.inference.references import column, data, reference
 from tests.inference.test_inference import SMALL_SAMPLES
 from tests.inference.test_information import PLAIN
 from tests.inference.test_information import fit_of as fit_in_memory
@@ -38,6 +38,8 @@ def test_leverages_are_those_of_r_and_sum_to_the_rank(name: str) -> None:
         pa.array(rows.matrix.tolist(), pa.list_(pa.float64()))
     )
     margins, variances = (made.field(its).to_numpy() for its in ("margin", "variance"))
+    if reference(name)["offset"]:
+        margins = margins + column(name, "offset")
     chances = 1 / (1 + np.exp(-margins))
     weights = np.ones(len(margins)) if rows.weights is None else rows.weights
     leverage = weights * chances * (1 - chances) * variances
@@ -47,7 +49,9 @@ def test_leverages_are_those_of_r_and_sum_to_the_rank(name: str) -> None:
 
 @pytest.mark.connect
 @pytest.mark.connect_slice
-@pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "birthwt", "ucb", "pima"], 2))
+@pytest.mark.parametrize(
+    "name", first_and_deep(["birthwt_weighted", "pima_offset", "birthwt", "ucb", "pima"], 2)
+)
 def test_influence_is_that_of_r(spark: SparkSession, name: str) -> None:
     summary, known = fit_of(spark, name).summary, reference(name)
     frame = summary.influence()
