@@ -284,6 +284,7 @@ def test_fits_share_readings_and_folds_are_left_out() -> None:
         ({"regParam": 0.5}, 1, ["regParam=0.5", "regParam=0,"]),
         ({"bounds": Bounds(np.zeros((1, 3)), np.ones((1, 3)))}, 1, ["bounds"]),
         ({"solver": "l-bfgs"}, 1, ["solver='l-bfgs'", "solver='auto'"]),
+        ({"class_weights": "balanced"}, 1, ["classWeights"]),
         ({}, 1, [f"{MOST_REDUCED:,}", "2,001"]),
     ],
 )
@@ -292,8 +293,13 @@ def test_what_does_not_go_with_it_is_refused(
 ) -> None:
     features = 2 if change else 2_000
     with pytest.raises(InvalidValueError) as caught:
-        check_bias_reduction(replace(FIRTH, **change), margins, features)
+        check_bias_reduction(replace(FIRTH, **change), margins, features, offset=None)
     for word in ["biasReduction='firth'", *words]:
         assert word in str(caught.value)
     plain = replace(FIRTH, biasReduction="none", **change)
-    check_bias_reduction(plain, margins, features)
+    check_bias_reduction(plain, margins, features, offset="moved")
+
+
+def test_offsets_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="does not go with offsetCol"):
+        check_bias_reduction(FIRTH, 1, 2, offset="moved")

@@ -32,10 +32,22 @@ def saved_and_loaded(model: Any, path: Path) -> Any:
     return LogisticRegressionModel.load(str(path))
 
 
+# Params that change what the likelihood is, by the name of a case; others are fitted plainly.
+PARAMS: dict[str, dict[str, Any]] = {
+    "rare_balanced": {"classWeights": "balanced"},
+    "sex2": {"biasReduction": "firth"},
+}
+
+
 @pytest.mark.connect_slice
-@pytest.mark.parametrize("name", first_and_deep(["endometrial", "birthwt", "anes96"]))
+@pytest.mark.parametrize(
+    "name",
+    first_and_deep(
+        ["endometrial", "rare_balanced", "sex2", "pima_offset", "birthwt_weighted", "anes96"]
+    ),
+)
 def test_a_loaded_model_has_the_table_of_the_fit(spark: Any, tmp_path: Path, name: str) -> None:
-    model = fit_of(spark, name)
+    model = fit_of(spark, name, **PARAMS.get(name, {}))
     summary, loaded = model.summary, saved_and_loaded(model, tmp_path / "model")
     assert not loaded.hasSummary
     found = loaded.estimates
