@@ -145,6 +145,7 @@ def test_a_loaded_model_has_firths_tests_and_finite_estimates() -> None:
     loaded = from_json(model).estimates
     assert loaded.separation is not None
     assert "SEPARATED" not in str(loaded)
+    assert str(loaded) == str(model.summary)
     assert loaded.coefficientStandardErrors == before
     assert_allclose(before, known["standard_errors"], rtol=1e-5)
     assert loaded.penalisedLogLikelihood == pytest.approx(known["penalised_log_likelihood"])
@@ -197,6 +198,7 @@ def test_the_separation_of_a_fit_comes_back() -> None:
     assert_array_equal(found.direction, given.direction)
     assert found.sentence(model.featureNames) == given.sentence(model.featureNames)
     assert (found.rows, found.labels, found.features) == (13, (0, 13), given.features)
+    assert found.least == given.least
 
 
 def test_json_has_no_covariances_and_says_so() -> None:
