@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from sparklr.arrays import Array
 from sparklr.objective.families import Family
-from sparklr.rows.arrow import read_features, read_numbers
+from sparklr.rows.arrow import read_numbers, split_features
 
 PARTIAL = "cluster string, sums binary"
 PRODUCTS = "clusters long, products binary"
@@ -55,7 +55,7 @@ class ClusterSums:
             yield _batch(sums)
 
     def _scores(self, batch: pa.RecordBatch) -> Array:
-        matrix = read_features(batch.column("features")).matrix(self.coefficients.shape[1])
+        matrix = split_features(batch)[0].matrix(self.coefficients.shape[1])
         dense = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
         dense = dense - self.origin
         margins = dense @ self.coefficients.T + self.offsets

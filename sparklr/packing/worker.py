@@ -21,7 +21,7 @@ from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.sample import RandomSample
 from sparklr.packing.summaries import PartitionSummary
-from sparklr.rows.arrow import FeatureRows, read_features, read_numbers
+from sparklr.rows.arrow import FeatureRows, read_numbers, split_features
 from sparklr.rows.blocks import Block, pieces_of, stack_blocks, stack_rows
 from sparklr.rows.checks import MOST_COEFFICIENTS, RowFaults
 
@@ -223,13 +223,13 @@ class Packer:
 
     def _checked_rows(self, batch: pa.RecordBatch) -> list[Block]:
         """Return the rows of each fold with weight above zero; none if a fault was found."""
-        features = read_features(batch.column(0))
-        labels = read_numbers(batch.column(1))
-        last = batch.num_columns - self._plan.folded
-        folds = read_numbers(batch.column(last)) if self._plan.folded else None
+        features, columns = split_features(batch)
+        labels = read_numbers(columns[0])
+        last = len(columns) - self._plan.folded
+        folds = read_numbers(columns[last]) if self._plan.folded else None
         moved = "offset" in batch.schema.names
         offsets = read_numbers(batch.column("offset")) if moved else None
-        weights = read_numbers(batch.column(2)) if last - moved > 2 else None
+        weights = read_numbers(columns[1]) if last - moved > 1 else None
         self._seen += len(labels)
         self._check_features(features)
         self._check_labels(labels)

@@ -2,8 +2,9 @@
 
 A vector column arrives unwrapped, as struct<type, size, indices, values> with type 1 for dense
 and 0 for sparse; an array column arrives as list<double>. Where Spark can write arrays as bytes
-(`array_bytes`), those of vectors are declared as text, and single columns arrive as struct<whole,
-values> with NaN in the place of null. Depends on Arrow and matrices only.
+(`array_bytes`), these four are columns of their own, with the bytes declared as text, and single
+columns arrive as two, whole and values, with NaN in the place of null. Depends on Arrow and
+matrices only.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from sparklr.arrays import Array, BoolArray, IntArray, Matrix
 from sparklr.rows.blocks import csr
 
 SPARSE, DENSE = 0, 1
-# The first field of a struct that is no vector: whether the row has no null.
-WHOLE = "whole"
+# The names of the columns in the place of one, for arrays as bytes: of vectors, and of arrays with
+# a column that tells whether a row has no null.
+OF_VECTORS = ["type", "size", "indices", "values"]
+OF_ARRAYS = ["whole", "values"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +95,32 @@ class FeatureRows:
         return f"feature {feature}"
 
 
+def split_features(batch: pa.RecordBatch) -> tuple[FeatureRows, list[pa.Array]]:
+    """Return the features of a batch, which come first, and its other columns."""
+    columns, names = batch.columns, batch.schema.names
+    for known, read in ((OF_VECTORS, _read_parts), (OF_ARRAYS, _read_bytes)):
+        if names[: len(known)] == known:
+            return read(columns[: len(known)]), columns[len(known) :]
+    return read_features(columns[0]), columns[1:]
+
+
 def read_features(column: pa.Array) -> FeatureRows:
-    """Read a feature column: of vectors, of lists, or of arrays as bytes."""
-    if not pa.types.is_struct(column.type):
-        return _read_arrays(column)
-    return _read_bytes(column) if column.type[0].name == WHOLE else _read_vectors(column)
+    """Read a feature column, a StructArray of vectors or a list array."""
+    if pa.types.is_struct(column.type):
+        return _read_vectors(column.flatten(), _nulls(column))
+    return _read_arrays(column)
 
 
-def _read_bytes(column: pa.StructArray) -> FeatureRows:
-    whole, values = column.flatten()
+def _read_parts(parts: list[pa.Array]) -> FeatureRows:
+    """Read the four columns of vectors."""
+    return _read_vectors(parts, np.logical_and.reduce([_nulls(part) for part in parts]))
+
+
+def _read_bytes(columns: list[pa.Array]) -> FeatureRows:
+    """Read the two columns of arrays."""
+    whole, values = columns
     flat, lengths = _elements(values, np.dtype(np.float64))
-    none = np.zeros(len(column), dtype=bool)
+    none = np.zeros(len(whole), dtype=bool)
     null_element = ~np.asarray(whole.to_numpy(zero_copy_only=False), dtype=bool)
     return FeatureRows(flat, None, lengths, lengths, none, null_element, none)
 
@@ -116,10 +134,10 @@ def _read_arrays(column: pa.Array) -> FeatureRows:
     return FeatureRows(values, None, lengths, lengths, _nulls(column), elements, none)
 
 
-def _read_vectors(column: pa.Array) -> FeatureRows:
-    parts = kinds, sizes, indices, values = column.flatten()
+def _read_vectors(parts: list[pa.Array], null: BoolArray) -> FeatureRows:
+    kinds, sizes, indices, values = parts
     flat, lengths = _elements(values, np.dtype(np.float64))
-    null, none = _nulls(column), np.zeros(len(column), dtype=bool)
+    none = np.zeros(len(null), dtype=bool)
     dense = _numbers(kinds, np.int64) == DENSE
     width = np.where(dense, lengths, _numbers(sizes, np.int64))
     if (dense | null).all():
