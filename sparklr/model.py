@@ -20,6 +20,7 @@ from sparklr.inference.of_model import InferenceOnRows
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.rows.columns import check_frame, find_features, find_offset
+from sparklr.saving.estimates import KeptFit
 from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.to_sklearn import sklearn_model
@@ -89,13 +90,14 @@ class LogisticRegressionModel(
             family=family_of_flag(isMultinomial),
         )
         self._summary: LogisticRegressionTrainingSummary | None = None
+        self._kept: KeptFit | None = None
 
     @classmethod
-    def _of(cls, numbers: ModelNumbers) -> LogisticRegressionModel:
-        """Return a model of these numbers, which include the feature names."""
+    def _of(cls, numbers: ModelNumbers, kept: KeptFit | None = None) -> LogisticRegressionModel:
+        """Return a model of these numbers, which include the feature names, and of a fit."""
         many = numbers.family.per_class
         made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, many)
-        made._numbers = numbers
+        made._numbers, made._kept = numbers, kept
         return made
 
     @classmethod
@@ -143,8 +145,11 @@ class LogisticRegressionModel(
         return sklearn_model(self._numbers)
 
     def toJson(self) -> str:
-        """Return the model as JSON text (numbers, Params and names), readable without Spark."""
-        return model_json(self, self._numbers)
+        """Return the model as JSON text, readable without Spark.
+
+        It has numbers, Params, names and, of `estimates`, all but the covariances.
+        """
+        return model_json(self, self._numbers, self._what_is_kept())
 
     @classmethod
     def fromJson(cls, text: str) -> LogisticRegressionModel:
@@ -207,7 +212,7 @@ class LogisticRegressionModel(
 
     @property
     def hasSummary(self) -> bool:
-        """Whether there is a training summary; a loaded model has none."""
+        """Whether there is a training summary; a loaded model has none, but has `estimates`."""
         return self._summary is not None
 
     @property
@@ -216,7 +221,8 @@ class LogisticRegressionModel(
         if self._summary is None:
             raise RuntimeError(
                 f"No training summary available for this {type(self).__name__}: only a model "
-                "that was fitted in this program has a summary."
+                "that was fitted in this program has a summary. The table of coefficients is in "
+                "model.estimates, if it was saved with the model."
             )
         return self._summary
 
@@ -300,19 +306,20 @@ class LogisticRegressionModel(
         return scored if offset is None else moved(scored, offset.column, scorer)
 
     def copy(self, extra: Any = None) -> LogisticRegressionModel:
-        """Return a copy with the same summary and the values of `extra`."""
+        """Return a copy with the same summary and estimates, and the values of `extra`."""
         copied = super().copy(extra)
         copied._summary, copied._cache = self._summary, self._cache
+        copied._kept = self._kept
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle, for use in workers: no frames and no JVM handles."""
+        """Return the state to pickle, for use in workers: what scores, no frames or handles."""
         kept = {name: value for name, value in self.__dict__.items() if name != "_cache"}
-        return {**kept, "_summary": None}
+        return {**kept, "_summary": None, "_kept": None}
 
     def write(self) -> MLWriter:
         """Return a writer of this model."""
-        return ModelWriter(self, self._numbers)
+        return ModelWriter(self, self._numbers, self._what_is_kept())
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionModel]:

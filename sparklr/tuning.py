@@ -19,7 +19,8 @@ from sparklr.display.progress import Progress
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.split import Split
 from sparklr.params import HasVerbose, verbose_if_set
-from sparklr.saving.files import OverwritingWriter, check_class, damage, read_metadata, read_uid
+from sparklr.saving.damage import damage
+from sparklr.saving.files import OverwritingWriter, check_class, read_metadata, read_uid
 from sparklr.search.folds import (
     cross_validation_split,
     drawn_by,

@@ -12,6 +12,7 @@ import pytest
 import sparklr
 import sparklr.estimator
 import sparklr.inference.inference
+import sparklr.inference.kept
 import sparklr.model
 import sparklr.packed
 import sparklr.search.penalty_grid
@@ -56,8 +57,8 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        sparklr.estimator, sparklr.inference.inference, sparklr.model, sparklr.packed,
-        sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
+        sparklr.estimator, sparklr.inference.inference, sparklr.inference.kept, sparklr.model,
+        sparklr.packed, sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,
 )  # fmt: skip

@@ -191,6 +191,7 @@ def test_every_member_of_sparks_classes_is_here_in_the_same_shape() -> None:
             "FitDiagnostics",
             "FitMeasures",
             "ScoreInference",
+            "TableOfFit",
         }
         assert inherited <= bases
 

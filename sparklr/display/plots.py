@@ -71,7 +71,8 @@ def plot_forest(ax: Axes, names: Sequence[str], ratios: Array, limits: Array, wh
         colour = "gray" if lower <= 1 <= upper else "C0"
         bars = np.array([[ratio - lower], [upper - ratio]])
         ax.errorbar([ratio], [at], xerr=bars, fmt="o", capsize=3, color=colour)
-        text = f"{ratio:.3g} [{lower:.3g}, {upper:.3g}]"
+        figures = [f"{one:#.3g}".rstrip(".") for one in (ratio, lower, upper)]
+        text = f"{figures[0]} [{figures[1]}, {figures[2]}]"
         ax.annotate(text, (1.02, at), xycoords=("axes fraction", "data"), va="center")
     ax.axvline(1, linestyle="--", linewidth=1, color="gray")
     ax.set_yticks(range(len(names)), names)

@@ -86,6 +86,9 @@ def warn_of_labels(moments: Moments, classes: int, column: str, *, declared: boo
 def _warn(text: str, category: type[UserWarning] = UserWarning) -> None:
     """Warn at the line that called sparklr, through whichever methods of Spark's."""
     level, frame = 0, inspect.currentframe()
-    while frame and frame.f_globals["__name__"].split(".")[0] in ("sparklr", "pyspark"):
+    while frame and str(frame.f_globals.get("__name__", "")).split(".")[0] in (
+        "sparklr",
+        "pyspark",
+    ):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level + 1)

@@ -163,7 +163,7 @@ def infer(
         _check_reduced(options)
         separation = None
     plain = FIRTH if reduced else MODEL
-    layout = _layout(model, options.referenceClass)
+    layout = layout_of(model, options.referenceClass)
     if kept is not None and options.method == "wald":
         if options.covariance == "model":
             assumed = _by_model(options, kept, plain)
@@ -179,7 +179,7 @@ def infer(
         step = -information.inverse @ information.gradient
         if options.covariance == "debiased":
             moved = rows.problem.scaling.to_coefficients(rows.point + step)
-            layout = _layout(model, options.referenceClass, moved)
+            layout = layout_of(model, options.referenceClass, moved)
             words = "inverse information, at estimates without the penalty's effect (one step)"
             return _inference(layout, information, None, _assumed(options, words), dataset)
         away = float(information.gradient @ -step) ** 0.5
@@ -279,9 +279,10 @@ def _inference(
     return Inference(layout, covariance, assumed, frame_of(dataset), deviation)
 
 
-def _layout(
+def layout_of(
     model: FittedModel, base: int | None, moved: tuple[Array, Array] | None = None
 ) -> Layout:
+    """Return the coefficients of a model, less those of the class `base` if there is one."""
     numbers = model.numbers
     values, many = np.column_stack(moved or numbers.arrays), numbers.family.per_class
     if base is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,9 @@ from sparklr.inference.estimates import Estimates
 from sparklr.inference.hypotheses import TestResult, wald
 from sparklr.inference.layout import Layout
 from sparklr.inference.pages import estimate_tables, table_notes
+from sparklr.saving.estimates import MOST_COVARIANCES
 from sparklr.spark.errors import InvalidValueError
+from sparklr.spark.types import HasSession
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,10 +71,11 @@ class Inference:
         layout: Layout,
         covariance: Array,
         assumptions: Assumptions,
-        like: DataFrame,
+        like: HasSession,
         deviation: Array | None = None,
     ) -> None:
-        self._layout, self._covariance, self._assumptions = layout, covariance, assumptions
+        # The covariance (m, m) of the flat coefficients, or their errors (m,) if it was not kept.
+        self._layout, self._known, self._assumptions = layout, covariance, assumptions
         self._like, self._deviation = like, deviation
 
     @property
@@ -84,6 +87,11 @@ class Inference:
     def covariance(self) -> str:
         """The name of the covariance: what the standard errors assume."""
         return self._assumptions.covariance
+
+    @property
+    def assumption(self) -> str:
+        """What the standard errors assume, in words."""
+        return self._assumptions.words
 
     @property
     def coefficientStandardErrors(self) -> list[float]:
@@ -236,10 +244,20 @@ class Inference:
 
     @cached_property
     def _estimates(self) -> Estimates:
-        values = self._layout.values.ravel()
+        values, known = self._layout.values.ravel(), self._known
+        errors = known if known.ndim == 1 else np.sqrt(np.diagonal(known))
         its = self._assumptions
-        wald_estimates = Estimates.of(values, self._covariance, its.level, its.degrees)
-        return replace(wald_estimates, limits=its.limits)
+        return Estimates(values, errors, its.level, its.degrees, its.limits)
+
+    @property
+    def _covariance(self) -> Array:
+        if self._known.ndim == 1:
+            raise InvalidValueError(
+                "This model has the standard errors of its coefficients but not their covariances: "
+                f"toJson and models of more than {MOST_COVARIANCES:,} coefficients do not keep "
+                "them. Read them from the rows of the fit: model.inference(frame)."
+            )
+        return self._known
 
     def _list(self, name: str, values: Array) -> list[float]:
         """Return values of a binomial model in Spark's order."""
@@ -253,7 +271,7 @@ class Inference:
 
     def page(self) -> Page:
         """Return the printed page."""
-        facts = (("std. errors", self._assumptions.words),)
+        facts = (("std. errors", self.assumption),)
         tables = estimate_tables(self._layout, self._estimates)
         return Page("Coefficients", facts, tables, table_notes(self._layout, self._estimates))
 

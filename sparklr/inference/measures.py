@@ -231,11 +231,19 @@ class FitMeasures:
         model, report = self._model, self._report
         if report.solver == NO_SOLVER:
             return "no coefficient was estimated."
-        if model.getRegParam() > 0:
-            return (
-                f"regParam={model.getRegParam():g} moves the coefficients towards zero, by more "
-                "than standard errors say. Fit with regParam=0."
-            )
-        if any(model.isSet(bound) for bound in BOUNDS):
-            return "a coefficient at its bound has no standard error. Clear the bounds."
+        why = why_not_valid(model)
+        if why is not None:
+            return why
         return NOT_KEPT if report.information is None else None
+
+
+def why_not_valid(model: FittedModel) -> str | None:
+    """Why a model with these Params has no valid standard errors; None if it may have them."""
+    if model.getRegParam() > 0:
+        return (
+            f"regParam={model.getRegParam():g} moves the coefficients towards zero, by more than "
+            "standard errors say. Fit with regParam=0."
+        )
+    if any(model.isSet(bound) for bound in BOUNDS):
+        return "a coefficient at its bound has no standard error. Clear the bounds."
+    return None

@@ -9,11 +9,44 @@ from pyspark.sql import DataFrame
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.covariances import FittedModel, Options, infer
 from sparklr.inference.inference import Inference
+from sparklr.inference.kept import KeptEstimates
+from sparklr.inference.measures import why_not_valid
+from sparklr.inference.of_fit import TableOfFit, keep
 from sparklr.rows.columns import check_frame
+from sparklr.saving.estimates import KeptFit
+from sparklr.spark.errors import InvalidValueError
+
+NOT_SAVED = (
+    "it does not come from a fit in this program, and was made or saved without them (by a version "
+    "that did not save them, from Spark's own model, by pickle, or after a fit that did not keep "
+    "them). Read them from the rows of the fit: model.inference(frame)."
+)
 
 
 class InferenceOnRows:
-    """Inference about the coefficients of `LogisticRegressionModel`, from rows that are given."""
+    """Inference about a model's coefficients: kept from the fit, or from rows that are given."""
+
+    _summary: TableOfFit | None
+    _kept: KeptFit | None  # of a model that was loaded
+
+    @property
+    def estimates(self) -> KeptEstimates:
+        """The table of coefficients with standard errors and tests; also of a loaded model.
+
+        It needs no rows and no summary. `print` shows what the summary of the fit prints.
+        """
+        model, kept = cast(FittedModel, self), self._kept
+        if self._summary is not None:
+            kept = keep(self._summary, needed=True)
+        if kept is None:
+            raise InvalidValueError(
+                f"This model has no standard errors: {why_not_valid(model) or NOT_SAVED}"
+            )
+        return KeptEstimates(model, kept)
+
+    def _what_is_kept(self) -> KeptFit | None:
+        """Return what is saved with the model beside its numbers."""
+        return self._kept if self._summary is None else keep(self._summary)
 
     def inference(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from sparklr.display import plots
-from sparklr.display.tables import Page, Table, amount, column, number, percent
+from sparklr.display.tables import Page, Table, amount, column, number
 from sparklr.inference.estimates import check_level
 from sparklr.inference.hypotheses import TestResult, chi_squared
 from sparklr.scoring.calibration import Groups, Tallies
@@ -58,11 +58,11 @@ class Calibration:
         names = [str(at + 1) for at in range(len(weights))]
         rows = tuple(zip(names, weights, *columns, strict=True))
         facts = (
-            ("intercept", f"{number(self.intercept)} (at slope 1; 0 if true on average)"),
+            ("intercept", f"{number(_settled(self.intercept))} (at slope 1; 0 if true on average)"),
             ("slope", f"{number(self.slope)} (1 if true; below 1 if too extreme)"),
             ("Brier score", number(self.brierScore)),
         )
-        title = f"Groups by probability, with {percent(LEVEL)} limits of the observed share"
+        title = f"Groups by probability, with {100 * LEVEL:.4g}% limits of the observed share"
         return Page("Calibration", facts, (Table(title, HEADER, rows),))
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ class ScoreInference:
         """
         made, tallies = self._groups(groups), self._tallies
         words = (
-            f"intercept {tallies.regression(slope=False)[0]:.3f}, "
+            f"intercept {_settled(tallies.regression(slope=False)[0]):.3f}, "
             f"slope {tallies.regression(slope=True)[1]:.3f}, Brier {tallies.brier:.4f}"
         )
         return plots.plot_calibration(plots.axes(ax), made, LEVEL, words)
@@ -189,3 +189,8 @@ class ScoreInference:
     @cached_property
     def _tallies(self) -> Tallies:
         return Tallies.of(self._curve)
+
+
+def _settled(intercept: float) -> float:
+    """Return an intercept without the rounding that is left where it is zero by construction."""
+    return round(intercept, 6) + 0.0

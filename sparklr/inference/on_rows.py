@@ -204,7 +204,7 @@ class RowsOfModel:
             losses = self._penalised.without(frees)
         else:
             losses = self._plain_without(information, frees)
-        return {name: (loss, ranks[name]) for name, loss in losses.items()}
+        return {name: (losses[name], ranks[name]) for name in groups}
 
     def _plain_without(
         self, information: Information, frees: Mapping[str, BoolArray]

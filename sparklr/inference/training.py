@@ -11,33 +11,25 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sparklr.display.tables import Page, amount, number, p_value
-from sparklr.fitting.certificate import Certificate
+from sparklr.arrays import Array
 from sparklr.inference.covariances import Options, infer
 from sparklr.inference.estimates import check_level
-from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
+from sparklr.inference.hypotheses import likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
-from sparklr.inference.measures import NOT_KEPT, FitMeasures
+from sparklr.inference.of_fit import TableOfFit
 from sparklr.inference.on_rows import open_rows
-from sparklr.inference.pages import MOST_SHOWN, dependence_words
 from sparklr.inference.residuals import residuals
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import find_column, find_weight
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
-WALD_NOTE = (
-    "z, p and intervals are Wald's. With few events the likelihood's are better: see "
-    'summary.inference(method="profile") and summary.dropOneTests().'
-)
 
-
-class CoefficientInference(FitMeasures):
+class CoefficientInference(TableOfFit):
     """Standard errors and tests of coefficients, for `LogisticRegressionTrainingSummary`.
 
     They need the Hessian at the optimum: see the Param `inference`. Those of a penalised fit are
@@ -52,31 +44,6 @@ class CoefficientInference(FitMeasures):
         def labelCol(self) -> str: ...
         @property
         def probabilityCol(self) -> str: ...
-
-    @property
-    def coefficientStandardErrors(self) -> list[float]:
-        """The standard errors of the features' coefficients, then that of the intercept."""
-        return self._inference.coefficientStandardErrors
-
-    @property
-    def tValues(self) -> list[float]:
-        """Each coefficient divided by its standard error: features, then the intercept."""
-        return self._inference.tValues
-
-    @property
-    def pValues(self) -> list[float]:
-        """The two-sided p-value of each coefficient: features, then the intercept."""
-        return self._inference.pValues
-
-    @property
-    def covarianceMatrix(self) -> DenseMatrix:
-        """The covariance of all coefficients, in the order of `coefficientTable`'s rows."""
-        return self._inference.covarianceMatrix
-
-    @property
-    def coefficientTable(self) -> DataFrame:
-        """A row per coefficient: its error, z, p, interval and odds ratio; see `Inference`."""
-        return self._inference.coefficientTable
 
     @cached_property
     def separation(self) -> Separation | None:
@@ -93,30 +60,6 @@ class CoefficientInference(FitMeasures):
         self.__dict__.pop("_inference", None)  # its infinite coefficients were not known
         with open_rows(self._dataset, params, self._model.numbers) as rows:
             return rows.separation(self._information, self._report.loss)
-
-    @property
-    def certificate(self) -> Certificate:
-        """Figures that show how near the fit is to its optimum, and how well it is determined."""
-        found = self._report.certificate
-        if found is None:
-            why = self._why_no_errors or NOT_KEPT
-            raise InvalidValueError(f"There is no certificate of this fit: {why}")
-        return found
-
-    def waldTest(self, features: Sequence[str]) -> TestResult:
-        """Test whether the coefficients of these features are all zero.
-
-        Parameters
-        ----------
-        features : sequence of str
-            Names of features, for example of all levels of one category.
-
-        Returns
-        -------
-        TestResult
-            statistic, degreesOfFreedom, pValue and method.
-        """
-        return self._inference.waldTest(features)
 
     def inference(
         self,
@@ -270,62 +213,13 @@ class CoefficientInference(FitMeasures):
             weight=F.lit(1.0) if weight is None else weight.column.cast("double"),
         )
 
-    def _measures(self) -> Page:
-        """Return measures of fit, and tables of the coefficients if there are standard errors."""
-        null = number(self.nullDeviance)
-        share = self.pseudoR2() if self.nullDeviance > 0 else np.nan
-        explained = ("pseudo R2", f"{number(share)} (McFadden)")
-        if self._why_no_errors is not None:
-            facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
-            return Page("", tuple(facts), (), (f"No standard errors: {self._why_no_errors}",))
-        if self._report.factors is not None:
-            page = self._inference.page()
-            facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
-            facts.append(("estimates", self._existence()))
-            return Page("", (*facts, *page.facts), page.tables, page.notes)
-        test = self.likelihoodRatioTest()
-        degrees = f"{amount(self.degreesOfFreedom)} degrees of freedom"
-        null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
-        ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
-        p = p_value(test.pValue)
-        facts = [
-            ("deviance", f"{number(self.deviance)} on {degrees}; null {null}"),
-            ("likelihood ratio", f"{ratio} {p if p.startswith('<') else f'= {p}'}"),
-            ("AIC, BIC", f"{number(self.aic)}, {number(self.bic)}"),
-            explained,
-        ]
-        facts.append(("estimates", self._existence()))
-        notes: tuple[str, ...] = ()
-        if self._reduced:
-            words = f"{number(self.penalisedLogLikelihood)}; the likelihood ratio is that of it"
-            facts.insert(1, ("penalised log lik.", words))
-            notes = (WALD_NOTE,)
-        page = self._inference.page()
-        return Page("", (*facts, *page.facts), page.tables, (*page.notes, *notes))
-
-    def _existence(self) -> str:
-        """Return whether the estimates exist and are unique, in words."""
-        model, found, certificate = self._model, self._separation_so_far, self.certificate
-        names = model.numbers.feature_names(model.getFeaturesCol())
-        if found is not None and found.kind != "none" and not self._reduced:
-            return f"SEPARATED ROWS: {found.sentence(names)}"
-        dependences = self._information.dependences()
-        if len(dependences):
-            words = "; ".join(dependence_words(its, names) for its in dependences[:MOST_SHOWN])
-            more = len(dependences) - MOST_SHOWN
-            return f"not unique: {words}" + (f"; and {more:,} more" if more > 0 else "")
-        if found is not None and not self._reduced:
-            return "exist and are unique: the rows are not separated"
-        if self._reduced:
-            return "exist, even where rows are separated (Firth's bias reduction)"
-        if certificate.estimateExists:
-            step = f"another step moves no row's log odds by {certificate.largestStep:.0e}"
-            return f"exist and are unique: the rows are not separated ({step})"
-        return "not known whether they exist: see summary.separation"
-
     @cached_property
     def _inference(self) -> Inference:
         return self.inference()
+
+    @property
+    def _dependences(self) -> Array:
+        return self._information.dependences()
 
     @property
     def _separation_so_far(self) -> Separation | None:

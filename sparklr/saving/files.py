@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -30,16 +29,16 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.objective.families import family_of_flag
 from sparklr.params import check_value
+from sparklr.saving.damage import damage
+from sparklr.saving.estimates import KeptFit, fit_facts, kept_fit, read_errors, write_errors
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.refusals import REFUSALS, first_line
-from sparklr.spark.types import ParamMap
+from sparklr.spark.types import Json, ParamMap
 
-FORMAT = 1
+FORMAT = 2  # since 2 models have estimates, and a text of JSON has "fit"
 
-# What `json.loads` makes of an object.
-Json: TypeAlias = dict[str, Any]
 Nested: TypeAlias = "float | list[Nested]"
 
 T = TypeVar("T", bound=MLReadable[Any])  # Params too, which a bound cannot express
@@ -77,17 +76,18 @@ class ParamsWriter(OverwritingWriter):
 
 
 class ModelWriter(OverwritingWriter):
-    """A writer of a model: its Params and its numbers."""
+    """A writer of a model: its Params, its numbers and what it keeps of its fit."""
 
-    def __init__(self, instance: Params, numbers: ModelNumbers) -> None:
+    def __init__(self, instance: Params, numbers: ModelNumbers, fit: KeptFit | None = None) -> None:
         super().__init__()
-        self._instance, self._numbers = instance, numbers
+        self._instance, self._numbers, self._fit = instance, numbers, fit
 
     def saveImpl(self, path: str) -> None:
         """Write metadata and data; `save` calls this after it has removed files to overwrite."""
         numbers, session = self._numbers, self.sparkSession
         names = None if numbers.names is None else list(numbers.names)
-        _write_metadata(self._instance, path, session, {"featureNames": names})
+        facts = None if self._fit is None else fit_facts(self._fit)
+        _write_metadata(self._instance, path, session, {"featureNames": names, "fit": facts})
         row = (
             numbers.classes,
             numbers.features,
@@ -99,6 +99,8 @@ class ModelWriter(OverwritingWriter):
         frame = session.createDataFrame([row], columns)
         frame = frame.withColumns({name: F.col(name).cast("int") for name in columns[:2]})
         frame.coalesce(1).write.parquet(f"{path}/data")
+        if self._fit is not None:
+            write_errors(self._fit, path, session)
 
 
 class ParamsReader(MLReader[T]):
@@ -118,9 +120,9 @@ class ParamsReader(MLReader[T]):
 
 
 class ModelReader(MLReader[T]):
-    """Reads what `ModelWriter` wrote: `make` gives the model of the numbers that were saved."""
+    """Reads what `ModelWriter` wrote: `make` gives the model of the numbers and what was kept."""
 
-    def __init__(self, kind: type[T], make: Callable[[ModelNumbers], T]) -> None:
+    def __init__(self, kind: type[T], make: Callable[[ModelNumbers, KeptFit | None], T]) -> None:
         super().__init__()
         self._kind, self._make = kind, make
 
@@ -128,9 +130,17 @@ class ModelReader(MLReader[T]):
         """Return the model saved at `path`, without a summary."""
         metadata = read_metadata(path, self.sparkSession)
         check_header(metadata, self._kind, f"'{path}'")
-        model = self._make(self._numbers(path, metadata.get("featureNames")))
+        numbers = self._numbers(path, metadata.get("featureNames"))
+        model = self._make(numbers, self._fit(path, metadata.get("fit"), numbers))
         _set_params(cast(Params, model), metadata, path)
         return model
+
+    def _fit(self, path: str, facts: Json | None, numbers: ModelNumbers) -> KeptFit | None:
+        if facts is None:
+            return None
+        errors = read_errors(path, self.sparkSession)
+        with damage(f"The metadata of '{path}' are damaged: "):
+            return kept_fit(facts, *errors, numbers)
 
     def _numbers(self, path: str, names: object) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)
@@ -174,19 +184,6 @@ def read_names(names: object, features: int) -> tuple[str, ...] | None:
     if names is not None and not (typed and len(cast("list[str]", names)) == features):
         raise ValueError("featureNames must have one string per feature")
     return None if names is None else tuple(cast("list[str]", names))
-
-
-@contextmanager
-def damage(what: str, remedy: str = ". Save it again.") -> Iterator[None]:
-    """Turn errors from reading damaged content into a ValueError of one sentence."""
-    try:
-        yield
-    except (
-        ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
-        ValueError,
-    ) as reason:  # fmt: skip
-        text = " ".join(f"{type(reason).__name__}: {reason}".split())
-        raise ValueError(what + text.rstrip(".") + remedy) from None
 
 
 def _write_metadata(

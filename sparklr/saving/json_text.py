@@ -13,13 +13,13 @@ from pyspark.ml.param import Params
 
 from sparklr.arrays import Array
 from sparklr.objective.families import family_of_flag
+from sparklr.saving.damage import damage
+from sparklr.saving.estimates import KeptFit, errors_from_json, errors_json, fit_facts, kept_fit
 from sparklr.saving.files import (
     FORMAT,
-    Json,
     check_header,
     check_sizes,
     class_name,
-    damage,
     decode_params,
     encode_params,
     read_names,
@@ -27,12 +27,16 @@ from sparklr.saving.files import (
 )
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
+from sparklr.spark.types import Json
 
 T = TypeVar("T", bound=Params)
 
 
-def model_json(instance: Params, numbers: ModelNumbers) -> str:
-    """Return a model as the text of a JSON object, with infinite numbers as strings."""
+def model_json(instance: Params, numbers: ModelNumbers, fit: KeptFit | None = None) -> str:
+    """Return a model as the text of a JSON object, with infinite numbers as strings.
+
+    Of what it keeps of its fit the covariance is left out, which has a number per two coefficients.
+    """
     matrix = stored_matrix(numbers.coefficients)
     rows: object
     if sp.issparse(matrix):
@@ -52,15 +56,16 @@ def model_json(instance: Params, numbers: ModelNumbers) -> str:
             "coefficients": rows,
             "featureNames": None if numbers.names is None else list(numbers.names),
             "paramMap": encode_params(instance._paramMap),
+            "fit": None if fit is None else {**fit_facts(fit), "errors": errors_json(fit)},
         },
         allow_nan=False,
     )
 
 
-def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T:
+def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers, KeptFit | None], T]) -> T:
     """Return the model of a text from `model_json`; errors explain what is wrong with the text.
 
-    `make` makes the model from the numbers in the text.
+    `make` makes the model from the numbers in the text and what it keeps of the fit.
     """
     if not isinstance(text, str):
         raise TypeError(f"fromJson takes the text of toJson, but got {type(text).__name__}.")
@@ -68,7 +73,8 @@ def json_model(kind: type[T], text: str, make: Callable[[ModelNumbers], T]) -> T
         found = json.loads(text)
     check_header(found if isinstance(found, dict) else {}, kind, "The text")
     with damage("The JSON of this model is damaged (", "). Write it again with toJson."):
-        model = make(_numbers(found))
+        numbers = _numbers(found)
+        model = make(numbers, _fit(found, numbers))
         model._resetUid(read_uid(found["uid"]))
         decode_params(model, found["paramMap"])
     return model
@@ -85,6 +91,13 @@ def _numbers(found: Json) -> ModelNumbers:
     return ModelNumbers.of(
         coefficients, intercepts, classes, family=family_of_flag(many), names=names
     )
+
+
+def _fit(found: Json, numbers: ModelNumbers) -> KeptFit | None:
+    facts = None if found["sparklrFormat"] == 1 else found["fit"]
+    if facts is None:
+        return None
+    return kept_fit(facts, errors_from_json(facts["errors"]), None, numbers)
 
 
 def _float(value: object) -> float:

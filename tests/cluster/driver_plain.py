@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
-from pyspark.ml.functions import vector_to_array
+from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from workload import MANY, at_pass, fit, folders, left, local_root, numbers, rows, say, start
+from workload import (
+    FEATURES,
+    MANY,
+    at_pass,
+    fit,
+    folders,
+    left,
+    local_root,
+    numbers,
+    rows,
+    say,
+    start,
+)  # fmt: skip
 
 import sparklr
 from sparklr.packing.block_files import BlockStore
@@ -71,12 +84,44 @@ def main() -> None:
     scored = found.bestModel.transform(rows(session))
     say("scores", numbers=_scores(scored), left=left(session, root))
 
+    _infer(session, root)
+
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:
         model = fit(rows(session))
     say("on the driver", numbers=numbers(model), passes=len(passes), left=left(session, root))
     session.stop()
     say("after", left=folders(root))
+
+
+def _infer(session: SparkSession, root: str) -> None:
+    """Robust and clustered errors, limits of the likelihood, and separated rows."""
+    summary = fit(rows(session), regParam=0.0).summary
+    each: list[dict[str, Any]] = [
+        {"covariance": "model"},
+        {"covariance": "HC1"},
+        {"covariance": "CR1", "clusterCol": "cluster"},
+    ]
+    errors = [one for its in each for one in summary.inference(**its).coefficientStandardErrors]
+    table = summary.inference(method="profile").coefficientTable.toPandas()
+    limits = table[["lower", "upper"]].to_numpy().ravel().tolist()
+    say("inference", numbers=errors, limits=limits, left=left(session, root))
+
+    flag = (F.col("label") == 1) & (F.col("cluster") == 3) & (F.col("weight") == 1)
+    values = F.concat(vector_to_array("features"), F.array(flag.cast("double")))
+    frame = rows(session).withColumn("features", array_to_vector(values))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        model = fit(frame, regParam=0.0, tol=1e-9)
+    found = model.summary.separation
+    say(
+        "separated",
+        numbers=model.summary.coefficientStandardErrors[:FEATURES],
+        said=[str(one.message) for one in warned],
+        found=[found.kind, found.direction.tolist(), found.rows, found.total],
+        readings=found.readings,
+        left=left(session, root),
+    )
 
 
 def _scores(scored: Any) -> list[float]:

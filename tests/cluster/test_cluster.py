@@ -26,6 +26,8 @@ WORK = [
     "three classes",
     "grid",
     "scores",
+    "inference",
+    "separated",
     "on the driver",
 ]
 
@@ -56,6 +58,19 @@ def test_the_metrics_of_a_grid_are_those_of_local_mode(
     found: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert_allclose(found["grid"]["metrics"], expected["grid"]["metrics"], rtol=RELATIVE)
+
+
+def test_limits_of_the_likelihood_are_those_of_local_mode(
+    found: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert_allclose(found["inference"]["limits"], expected["inference"]["limits"], rtol=1e-9)
+
+
+def test_separated_rows_are_found_by_jobs(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    (said,) = found["separated"]["said"]
+    assert said.startswith("Wherever 'features[5]' is above 0 the label is 1")
+    assert found["separated"]["found"] == expected["separated"]["found"]
+    assert found["separated"]["readings"] > 0
 
 
 def test_blocks_lie_beside_both_workers_and_passes_are_jobs(found: dict[str, Any]) -> None:

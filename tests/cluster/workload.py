@@ -63,7 +63,8 @@ def rows(session: SparkSession, classes: int = 2, count: int = ROWS) -> DataFram
         label = label + (F.col("x0") + F.col("drawn") > 1.5).cast("double")
     features = array_to_vector(F.array(*(F.col(f"x{j}") for j in range(FEATURES))))
     weight = (1 + F.col("id") % 3).cast("double").alias("weight")
-    return drawn.select(features.alias("features"), label.alias("label"), weight)
+    cluster = (F.col("id") % 40).alias("cluster")
+    return drawn.select(features.alias("features"), label.alias("label"), weight, cluster)
 
 
 def fit(frame: DataFrame, **settings: Any) -> Any:

@@ -67,3 +67,10 @@ def test_the_warning_names_the_callers_line() -> None:
     with pytest.warns(ConvergenceWarning) as caught:
         warn_of_stops([fit_that(Reason.STEP_LIMIT)])
     assert caught[0].filename == __file__
+
+
+def test_code_without_a_module_is_warned_too() -> None:
+    """As that of some notebooks, whose names have no `__name__`."""
+    names = {"warn_of_stops": warn_of_stops, "fit": fit_that(Reason.STEP_LIMIT)}
+    with pytest.warns(ConvergenceWarning):
+        exec("warn_of_stops([fit])", names)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from scipy.stats import norm
 
 from sparklr import (
@@ -25,34 +25,13 @@ from sparklr.fitting import existence
 from sparklr.inference.covariances import Options
 from sparklr.inference.inference import Inference
 from sparklr.spark.errors import InvalidValueError
-from tests.inference.references import FOLDER, column, data, reference
+from tests.inference.fits import fit_of, frame_of
+from tests.inference.references import FOLDER, data, reference
 from tests.tiers import first_and_deep
 
+pytestmark = pytest.mark.connect
+
 SMALL_SAMPLES = FOLDER / "small_samples.json"  # of make_small_samples.py
-
-
-def frame_of(spark: SparkSession, name: str) -> DataFrame:
-    rows, known = data(name), reference(name)
-    table = pd.DataFrame(rows.matrix, columns=rows.names)
-    table["label"] = rows.labels
-    if rows.weights is not None:
-        table["count"] = rows.weights
-    if known["offset"]:
-        table["moved"] = column(name, "offset")
-    if known["cluster"]:
-        table["cluster"] = column(name, "cluster")
-    return spark.createDataFrame(table)
-
-
-def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionModel:
-    estimator = LogisticRegressionEstimator(
-        featuresCols=list(data(name).names),
-        fitIntercept=reference(name)["intercept"],
-        **({} if data(name).weights is None else {"weightCol": "count"}),
-        **({"offsetCol": "moved"} if reference(name)["offset"] else {}),
-        **params,
-    )
-    return estimator.fit(frame_of(spark, name))
 
 
 def by_name(inference: Any, known: Any) -> pd.DataFrame:
@@ -62,6 +41,7 @@ def by_name(inference: Any, known: Any) -> pd.DataFrame:
     return table.loc[terms]
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize(
     "name",
     first_and_deep(
@@ -131,6 +111,7 @@ def test_robust_errors_are_those_of_r(
     assert_allclose(by_name(inference, known).standardError, errors, rtol=1e-6)
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("covariance", first_and_deep(["CR1", "CR0"]))
 def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -> None:
     known = reference("bacteria")
@@ -253,6 +234,8 @@ def test_each_term_is_tested_as_by_drop1(spark: SparkSession, name: str) -> None
     known = reference(name)
     groups = {str(term): list(its) for term, its in dict(known["groups"]).items()}
     table = fit_of(spark, name).summary.dropOneTests(groups).toPandas().set_index("term")
+    alone = [one for one in data(name).names if not any(one in its for its in groups.values())]
+    assert list(table.index) == [*groups, *alone]
     assert set(table.index) == set(known["drop_one"])
     for term, expected in known["drop_one"].items():
         assert_allclose(table.statistic[term], expected["statistic"], rtol=1e-5)
@@ -336,6 +319,7 @@ def test_a_forest_plot_has_a_row_per_feature(spark: SparkSession) -> None:
     assert any("[1.5" in its.get_text() or "[1.3" in its.get_text() for its in axes.texts)
 
 
+@pytest.mark.connect_slice
 @pytest.mark.parametrize("name", first_and_deep(["endometrial", "sex2"]))
 def test_separated_rows_are_said_to_be(spark: SparkSession, name: str) -> None:
     known = reference(name)

@@ -19,8 +19,9 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.inference import influence as module
 from sparklr.inference.influence import COLUMNS, Spread
 from sparklr.spark.errors import InvalidValueError
+from tests.inference.fits import fit_of, frame_of
 from tests.inference.references import column, data, reference
-from tests.inference.test_inference import SMALL_SAMPLES, fit_of, frame_of
+from tests.inference.test_inference import SMALL_SAMPLES
 from tests.inference.test_information import PLAIN
 from tests.inference.test_information import fit_of as fit_in_memory
 from tests.tiers import first_and_deep
@@ -62,10 +63,10 @@ def test_influence_is_that_of_r(spark: SparkSession, name: str) -> None:
     assert_allclose(table.cooksDistance[:shown], known["influence"]["cook"], rtol=1e-5)
     assert_allclose(table.leverage.sum(), summary.rank, rtol=1e-9)
     for kind in ("pearson", "deviance"):
-        column, expected = table[f"{kind}Residual"], known["residuals"][kind]["first"]
-        assert_allclose(column[:10], expected, rtol=1e-6, atol=1e-9)
+        residual, expected = table[f"{kind}Residual"], known["residuals"][kind]["first"]
+        assert_allclose(residual[:10], expected, rtol=1e-6, atol=1e-9)
         standard = table[f"standardized{kind.title()}Residual"]
-        assert_allclose(standard, column / np.sqrt(1 - table.leverage), rtol=1e-12)
+        assert_allclose(standard, residual / np.sqrt(1 - table.leverage), rtol=1e-12)
 
 
 def test_standardised_residuals_are_those_of_statsmodels(spark: SparkSession) -> None:

@@ -1,12 +1,13 @@
-"""Makes what `tests/saving/test_format_1.py` loads: an estimator and two models in today's format.
+"""Makes what `tests/saving/test_format_*.py` load: an estimator and models in today's format.
 
     python tests/saved/make.py
 
-writes tests/saved/format-1, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
+writes tests/saved/format-2, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
-with Python 3.11. Checksums and markers are dropped, for loading does not need them, and
-files get plain names in place of Spark's random ones.
+with Python 3.11, `format-2` by the version after it, whose models keep their standard errors.
+Checksums and markers are dropped, for loading does not need them, and files get plain names in
+place of Spark's random ones.
 """
 
 from __future__ import annotations
@@ -69,9 +70,26 @@ def estimator() -> LogisticRegressionEstimator:
     return made
 
 
-def make(folder: Path) -> None:
-    """Save all three, and tidy up."""
-    made = {"estimator": estimator(), "binomial": binomial(), "multinomial": multinomial()}
+def fitted(session: SparkSession) -> LogisticRegressionModel:
+    """A model that keeps what a fit on few rows found: wherever the flag is 1 the label is 1."""
+    doses, labels = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 2.0, 3.5), (0, 0, 1, 0, 1, 1, 1, 1)
+    rows = [
+        (float(y), x, float(at > 5)) for at, (x, y) in enumerate(zip(doses, labels, strict=True))
+    ]
+    frame = session.createDataFrame(rows, ["label", "dose", "flag"])
+    maker = LogisticRegressionEstimator(featuresCols=["dose", "flag"])
+    maker._resetUid("fitted_1")
+    return maker.fit(frame)
+
+
+def make(folder: Path, session: SparkSession) -> None:
+    """Save them all, and tidy up."""
+    made = {
+        "estimator": estimator(),
+        "binomial": binomial(),
+        "multinomial": multinomial(),
+        "fitted": fitted(session),
+    }
     for name, one in made.items():
         one.save(str(folder / name))
     for file in [path for path in folder.rglob("*") if path.is_file()]:
@@ -84,5 +102,5 @@ def make(folder: Path) -> None:
 if __name__ == "__main__":
     session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     spark = session.getOrCreate()
-    make(Path(__file__).parent / f"format-{FORMAT}")
+    make(Path(__file__).parent / f"format-{FORMAT}", spark)
     spark.stop()

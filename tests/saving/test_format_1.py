@@ -11,6 +11,7 @@ from pyspark.ml.linalg import DenseVector, SparseMatrix, Vectors
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.saving.files import FORMAT
+from sparklr.spark.errors import InvalidValueError
 from tests.made_models import values_of
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("spark")]
@@ -77,7 +78,15 @@ def test_a_saved_multinomial_model_of_format_1_is_loaded_and_scores(spark: Any) 
     assert scored.p == 0.0  # by the thresholds, for 2 is the most probable
 
 
-def test_the_saved_files_are_few_and_small() -> None:
-    files = [file for file in (SAVED / f"format-{FORMAT}").rglob("*") if file.is_file()]
-    assert len(files) == 5
-    assert sum(file.stat().st_size for file in files) < 20_000
+def test_a_model_of_format_1_says_that_it_has_no_standard_errors() -> None:
+    loaded = LogisticRegressionModel.load(str(SAVED / "format-1" / "multinomial"))
+    with pytest.raises(InvalidValueError, match="by a version that did not save them"):
+        _ = loaded.estimates
+
+
+@pytest.mark.parametrize(("number", "count"), [(1, 5), (2, 8)])
+def test_the_saved_files_are_few_and_small(number: int, count: int) -> None:
+    assert number <= FORMAT
+    files = [file for file in (SAVED / f"format-{number}").rglob("*") if file.is_file()]
+    assert len(files) == count
+    assert sum(file.stat().st_size for file in files) < 25_000

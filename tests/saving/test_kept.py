@@ -1,0 +1,313 @@
+"""What a model keeps of its fit, without Spark: the same page and numbers, also from JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.fitting.from_params import class_factors_of, class_weights_of
+from sparklr.fitting.null_model import null_models
+from sparklr.fitting.plan import fit_all
+from sparklr.fitting.problem import Problem
+from sparklr.fitting.spec import BiasReduction, Spec
+from sparklr.objective.families import family_for
+from sparklr.params import LogisticRegressionParams
+from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
+from sparklr.saving import estimates
+from sparklr.separation.search import find_separation
+from sparklr.spark.errors import InvalidValueError
+from tests.inference.references import column, data, reference
+from tests.made_models import fitted_model, training
+
+# With weights, without an intercept, separated, with classes, with a column that depends, and with
+# the Params that change what the likelihood is. The name before the comma is that of the rows.
+CASES: dict[str, dict[str, Any]] = {
+    "birthwt": {},
+    "birthwt_weighted": {},
+    "birthwt_origin": {"fitIntercept": False},
+    "endometrial": {},
+    "alligators": {},
+    "birthwt, dependent": {},
+    "endometrial, firth": {"biasReduction": "firth"},
+    "birthwt_weighted, firth": {"biasReduction": "firth"},
+    "rare_balanced": {"classWeights": "balanced"},
+    "alligators, class weights": {"classWeights": [1.0, 2.0, 1.0, 0.5, 3.0]},
+    "endometrial, class weights": {"classWeights": "balanced"},
+    "pima_offset": {"offsetCol": "moved"},
+}
+
+
+def spec_of(classes: int, params: LogisticRegressionParams) -> Spec:
+    return Spec(
+        family_for(classes),
+        fitIntercept=params.getFitIntercept(),
+        biasReduction=cast(BiasReduction, params.getBiasReduction()),
+        class_weights=class_weights_of(params),
+        inference=True,
+        watched=params.getBiasReduction() == "none",
+    )
+
+
+def fitted(case: str, **params: Any) -> LogisticRegressionModel:
+    """A model with a summary, of rows in memory, as a fit on Spark makes it."""
+    name = case.split(",")[0]
+    rows, offsets = data(name), None
+    matrix, names = rows.matrix, list(rows.names)
+    if "dependent" in case:
+        matrix, names = np.column_stack((matrix, matrix[:, 0] * 2 - 3)), [*names, "copy"]
+    if reference(name).get("offset"):
+        offsets = column(name, "offset")
+    block = Block(matrix, rows.labels, rows.weights, 0, {}, offsets)
+    passes, classes = LocalPasses.of([block], len(names)), int(rows.labels.max()) + 1
+    estimator = LogisticRegressionEstimator(**CASES.get(case, {}))
+    spec, moments = spec_of(classes, estimator), passes.moments
+    fit = fit_all({0: spec}, passes, classes)[0][0]
+    assert fit.certificate is not None
+    found = fit.separation
+    if spec.watched and found is None and not fit.certificate.estimateExists:
+        found = find_separation(passes, spec.family, classes, intercept=spec.fitIntercept)
+    model = fitted_model(fit.coefficients, fit.intercepts, classes, names)
+    estimator._copyValues(model)
+    model._set(**params)
+    kept = ("history", "solver", "converged", "loss", "information", "certificate", "products")
+    problem = Problem.of(spec, moments, classes)
+    model._summary = training(
+        model,
+        reason=fit.reason if found is None else found.outcome(names),
+        separation=found,
+        rows=moments.rows,
+        label_weights=moments.histogram(classes),
+        deviation=np.sqrt(moments.variance),
+        factors=class_factors_of(estimator, moments, classes),
+        null_loss=None if offsets is None else null_models([problem], passes)[0][0][1],
+        penalised=fit.penalised,
+        **{name: getattr(fit, name) for name in kept},
+    )
+    return model
+
+
+def from_json(model: LogisticRegressionModel) -> LogisticRegressionModel:
+    return LogisticRegressionModel.fromJson(model.toJson())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_model_from_json_prints_the_page_of_the_fit(case: str) -> None:
+    model = fitted(case)
+    page = str(model.summary)
+    assert str(model.estimates) == page
+    loaded = from_json(model)
+    assert not loaded.hasSummary
+    assert str(loaded.estimates) == page
+    assert loaded.estimates._repr_html_() == model.summary._repr_html_()
+    names = ["deviance", "nullDeviance", "weightSum", "rank", "residualDegreeOfFreedomNull"]
+    if "classWeights" not in CASES[case]:
+        names += ["aic", "bic"]
+        assert loaded.estimates.likelihoodRatioTest() == model.summary.likelihoodRatioTest()
+    for name in names:
+        assert getattr(loaded.estimates, name) == getattr(model.summary, name)
+    assert loaded.estimates.certificate == model.summary.certificate
+    assert loaded.toJson() == model.toJson()
+
+
+def test_each_case_shows_what_it_is_for() -> None:
+    """Or the test above would compare less than it says."""
+    pages = {case: str(from_json(fitted(case)).estimates) for case in CASES}
+    assert "with weights that sum to" in pages["birthwt_weighted"]
+    assert "(intercept)" not in pages["birthwt_origin"]
+    assert "SEPARATED ROWS: wherever 'NV' is above 0" in pages["endometrial"]
+    assert "of class 4 against the mean of all" in pages["alligators"]
+    assert "not unique: 'copy' = 2 'race2' - 3" in pages["birthwt, dependent"]
+    assert "no row's log odds by" in pages["birthwt"]
+    assert "at infinity along 'NV'" in pages["endometrial"]
+    for case in ("endometrial, firth", "birthwt_weighted, firth"):
+        assert "inverse information at Firth's estimates" in pages[case]
+        assert "penalised log lik." in pages[case]
+        assert "SEPARATED" not in pages[case]
+    for case in ("rare_balanced", "alligators, class weights"):
+        assert "HC0: robust to a wrong model" in pages[case]
+        assert "likelihood ratio" not in pages[case]
+    assert "class weights  0: 0.5081, 1: 31.25" in pages["rare_balanced"]
+    assert "SEPARATED ROWS" in pages["endometrial, class weights"]
+    assert "'moved'" in pages["pima_offset"]
+
+
+def test_a_loaded_model_has_firths_tests_and_finite_estimates() -> None:
+    """Also where it was looked for separation, and found."""
+    model = fitted("endometrial, firth")
+    known, before = reference("endometrial")["firth"], model.estimates.coefficientStandardErrors
+    model.summary.__dict__["separation"] = fitted("endometrial").summary.separation
+    loaded = from_json(model).estimates
+    assert loaded.separation is not None
+    assert "SEPARATED" not in str(loaded)
+    assert str(loaded) == str(model.summary)
+    assert loaded.coefficientStandardErrors == before
+    assert_allclose(before, known["standard_errors"], rtol=1e-5)
+    assert loaded.penalisedLogLikelihood == pytest.approx(known["penalised_log_likelihood"])
+    assert loaded.likelihoodRatioTest().method == "penalised likelihood ratio"
+    with pytest.raises(InvalidValueError, match=r"is for fits with biasReduction='firth'"):
+        _ = from_json(fitted("birthwt")).estimates.penalisedLogLikelihood
+
+
+def test_a_loaded_model_with_class_weights_has_robust_errors_and_no_likelihood() -> None:
+    model = fitted("rare_balanced")
+    loaded = from_json(model).estimates
+    known = reference("rare_balanced")
+    assert loaded.inference().covariance == "HC0"
+    assert_allclose(loaded.coefficientStandardErrors, known["hc0_standard_errors"], rtol=1e-5)
+    assert loaded.nullDeviance == pytest.approx(known["null_deviance"])
+    for ask in (loaded.likelihoodRatioTest, lambda: loaded.aic, lambda: loaded.bic):
+        with pytest.raises(InvalidValueError, match="is not defined for a fit with classWeights"):
+            ask()
+    found = model.estimates.waldTest(["dose", "years"])
+    assert found == model.summary.waldTest(["dose", "years"])
+
+
+def test_the_null_deviance_of_a_loaded_model_has_the_offset() -> None:
+    known, loaded = reference("pima_offset"), from_json(fitted("pima_offset")).estimates
+    assert loaded.nullDeviance == pytest.approx(known["null_deviance"])
+    assert loaded.likelihoodRatioTest().statistic == pytest.approx(known["null_test"]["statistic"])
+
+
+def test_the_forest_of_a_loaded_model_may_be_per_deviation() -> None:
+    figure, model = pytest.importorskip("matplotlib.figure").Figure, fitted("birthwt")
+    found, expected = (
+        one.plot_forest(figure().add_subplot(), per="deviation")
+        for one in (from_json(model).estimates.inference(), model.summary.inference())
+    )
+    drawn = [[line.get_xydata().tolist() for line in its.get_lines()] for its in (found, expected)]
+    assert drawn[0]
+    assert drawn[0] == drawn[1]
+
+
+def test_what_needs_the_rows_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="which a model does not keep"):
+        from_json(fitted("birthwt")).estimates.pseudoR2("tjur")
+
+
+def test_the_separation_of_a_fit_comes_back() -> None:
+    model = fitted("endometrial")
+    given, found = model.summary.separation, from_json(model).estimates.separation
+    assert given is not None
+    assert found is not None
+    assert_array_equal(found.direction, given.direction)
+    assert found.sentence(model.featureNames) == given.sentence(model.featureNames)
+    assert (found.rows, found.labels, found.features) == (13, (0, 13), given.features)
+    assert found.least == given.least
+
+
+def test_json_has_no_covariances_and_says_so() -> None:
+    model = fitted("birthwt")
+    loaded = from_json(model).estimates
+    assert loaded.pValues == model.summary.pValues
+    for ask in (
+        lambda: loaded.covarianceMatrix,
+        lambda: loaded.waldTest(["age"]),
+        lambda: loaded.inference().varianceInflationFactors,
+    ):
+        with pytest.raises(InvalidValueError, match="toJson and models of more than 2,000"):
+            ask()
+    assert model.estimates.waldTest(["race2", "race3"]).statistic == pytest.approx(
+        reference("birthwt")["wald_tests"]["race"]["statistic"], rel=1e-6
+    )
+    with pytest.raises(InvalidValueError, match="not their covariances"):
+        from_json(fitted("alligators")).estimates.inference(referenceClass=0)
+
+
+def test_of_many_coefficients_only_the_errors_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "MOST_COVARIANCES", 9)
+    model = fitted("birthwt")
+    assert str(model.estimates) == str(model.summary)
+    assert model.estimates.coefficientStandardErrors == model.summary.coefficientStandardErrors
+    with pytest.raises(InvalidValueError, match="not their covariances"):
+        _ = model.estimates.covarianceMatrix
+
+
+def test_intervals_at_another_level_are_those_of_the_summary() -> None:
+    model = fitted("birthwt")
+    found, expected = from_json(model).estimates, model.summary.inference(level=0.8)
+    assert str(found.inference(level=0.8)) == str(expected)
+    with pytest.raises(ValueError, match="level must be between 0 and 1"):
+        found.inference(level=80)
+
+
+@pytest.mark.parametrize(
+    "case", ["anes96", "alligators", "iris_three", "alligators, class weights"]
+)
+def test_classes_are_compared_with_one_as_in_the_summary(case: str) -> None:
+    model = fitted(case)
+    found = model.estimates.inference(referenceClass=2)
+    expected = model.summary.inference(referenceClass=2)
+    assert str(found) == str(expected)
+    square = expected.covarianceMatrix.toArray()
+    assert_allclose(found.covarianceMatrix.toArray(), square, rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="referenceClass=9"):
+        model.estimates.inference(referenceClass=9)
+
+
+def test_a_copy_keeps_the_estimates() -> None:
+    loaded = from_json(fitted("birthwt"))
+    assert str(loaded.copy().estimates) == str(loaded.estimates)
+    other = loaded.copy({loaded.threshold: 0.9})
+    assert other.estimates.pValues == loaded.estimates.pValues
+
+
+PENALISED = r"regParam=0\.1 moves the coefficients towards zero.* Fit with regParam=0"
+
+
+def test_what_has_no_estimates_says_why() -> None:
+    plain = fitted_model([[1.0, 2.0]], [0.5])
+    with pytest.raises(
+        InvalidValueError, match=r"no standard errors: .* model\.inference\(frame\)"
+    ):
+        _ = plain.estimates
+    for model in (fitted("birthwt", regParam=0.1), fitted_model([[1.0]], [0.5], regParam=0.1)):
+        for one in (model, from_json(model)):
+            with pytest.raises(InvalidValueError, match=PENALISED):
+                _ = one.estimates
+    assert json.loads(fitted("birthwt", regParam=0.1).toJson())["fit"] is None
+    with pytest.raises(RuntimeError, match=r"No training summary.* in model\.estimates"):
+        _ = from_json(fitted("birthwt")).summary
+
+
+def test_json_of_the_first_format_has_no_estimates() -> None:
+    text = json.loads(fitted("birthwt").toJson())
+    del text["fit"]
+    loaded = LogisticRegressionModel.fromJson(json.dumps({**text, "sparklrFormat": 1}))
+    with pytest.raises(InvalidValueError, match="by a version that did not save them"):
+        _ = loaded.estimates
+
+
+DAMAGED: dict[str, Any] = {
+    "errors": [1.0],
+    "labelWeights": [1.0, 2.0, 3.0],
+    "deviation": [1.0],
+    "dependences": [[1.0]],
+    "converged": 1,
+    "rank": 3.5,
+    "loss": None,
+    "solver": 3,
+    "history": "0.5",
+    "nullLoss": "none",
+    "classFactors": [1.0, 2.0, 3.0],
+    "penalised": {"log_likelihood": 1.0},
+    "covariance": None,
+    "certificate": {"kktResidual": 0.0},
+    "separation": {"kind": "some"},
+}
+
+
+@pytest.mark.parametrize("key", DAMAGED)
+def test_damaged_facts_of_a_fit_are_refused(key: str) -> None:
+    text = json.loads(fitted("endometrial").toJson())
+    text["fit"][key] = DAMAGED[key]
+    with pytest.raises(ValueError, match="The JSON of this model is damaged"):
+        LogisticRegressionModel.fromJson(json.dumps(text))
+    del text["fit"][key]
+    with pytest.raises(ValueError, match="The JSON of this model is damaged"):
+        LogisticRegressionModel.fromJson(json.dumps(text))
