@@ -78,6 +78,9 @@ def test_bounds_may_hold_a_dead_feature() -> None:
 
 def test_inference_has_a_place_for_each_feature() -> None:
     spec = Spec(BINOMIAL, regParam=0.05, inference=True)
-    fit = fit_all({0: spec}, folded(2), 2)[0][0]
+    some = [its.with_matrix(its.matrix[:, :400]) for its in folded(2).blocks]
+    passes = LocalPasses.of(some, 400)
+    assert LiveFeatures.of(passes, [spec]) is not None
+    fit = fit_all({0: spec}, passes, 2)[0][0]
     assert fit.information is not None
     assert len(fit.information.covariance()) == fit.coefficients.shape[1] + 1
