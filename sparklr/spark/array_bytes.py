@@ -108,12 +108,17 @@ def _bytes_of(jvm: JavaObject, array: Column, kind: str) -> Column:
 
 def _expression(jvm: JavaObject, column: Column) -> JavaObject:
     java = cast(JavaObject, column)._jc
-    if SPARK_3:
-        return java.expr()
-    return jvm.org.apache.spark.sql.classic.ExpressionUtils.expression(java)
+    return java.expr() if SPARK_3 else _expressions_and_columns(jvm).expression(java)
 
 
 def _java_column(jvm: JavaObject, expression: JavaObject) -> JavaObject:
     if SPARK_3:
         return jvm.org.apache.spark.sql.Column(expression)
-    return jvm.org.apache.spark.sql.classic.ExpressionUtils.column(expression)
+    return _expressions_and_columns(jvm).column(expression)
+
+
+def _expressions_and_columns(jvm: JavaObject) -> JavaObject:
+    """Return what makes the one from the other since Spark 4.0."""
+    name = "org.apache.spark.sql.classic.ExpressionUtils"
+    jvm.java.lang.Class.forName(name)  # py4j takes a class that does not exist for a package
+    return jvm.org.apache.spark.sql.classic.ExpressionUtils
