@@ -107,7 +107,8 @@ def test_vectors_may_be_sparse(spark: Any) -> None:
 
 
 @pytest.mark.classic
-@pytest.mark.parametrize("intercept", first_and_deep([True, False]))
+@pytest.mark.deep
+@pytest.mark.parametrize("intercept", [True, False])
 def test_sparks_generalized_linear_regression_gives_the_same(frame: Any, intercept: bool) -> None:
     weighted = frame.where("weight > 0").withColumn(
         "features", F.udf(Vectors.dense, returnType=_vectors())(*NAMES)

@@ -162,46 +162,52 @@ def infer(
     if reduced:  # estimates are finite even if the rows are separated
         _check_reduced(options)
         separation = None
-    plain = FIRTH if reduced else MODEL
     layout = layout_of(model, options.referenceClass)
     if kept is not None and options.method == "wald":
+        layout = layout.separated(separation)
         if options.covariance == "model":
-            assumed = _by_model(options, kept, plain)
-            return _inference(layout.separated(separation), kept, None, assumed, dataset)
+            return _inference(layout, kept, None, _by_model(options, kept, reduced), dataset)
         usual = options.weights == "frequency" and not options.smallSample
         if options.covariance == "HC0" and products is not None and usual:
             inner = kept.inverse @ products @ kept.inverse
-            assumed = _assumed(options, WRONG, by_class=True)
-            return _inference(layout.separated(separation), kept, inner, assumed, dataset)
+            return _inference(layout, kept, inner, _assumed(options, WRONG, by_class=True), dataset)
     with open_rows(dataset, params, model.numbers) as rows:
-        read = rows.read(options.power)
-        information = read.information
-        step = -information.inverse @ information.gradient
-        if options.covariance == "debiased":
-            moved = rows.problem.scaling.to_coefficients(rows.point + step)
-            layout = layout_of(model, options.referenceClass, moved)
-            words = "inverse information, at estimates without the penalty's effect (one step)"
-            return _inference(layout, information, None, _assumed(options, words), dataset)
-        away = float(information.gradient @ -step) ** 0.5
-        if away > MOST_AWAY:
-            raise InvalidValueError(
-                f"These coefficients are {away:.3g} standard errors away from the estimates of "
-                "these rows: give the rows that the model was fitted on, without a penalty, or "
-                "use covariance='debiased'."
-            )
-        if not reduced:
-            layout = layout.separated(rows.separation(information, read.loss))
-        if options.method == "profile":
-            limits = rows.profile_limits(information, layout, options.level)
-            words = f"{plain}; {PENALISED if reduced else PROFILE}"
-            assumed = replace(_assumed(options, words), limits=limits)
-            return _inference(layout, information, None, assumed, dataset)
-        if options.covariance == "model":
-            assumed = _by_model(options, information, plain)
-            return _inference(layout, information, None, assumed, dataset)
-        products, assumed = _robust(rows, read, options, dataset, params)
-        inner = information.inverse @ products @ information.inverse
-        return _inference(layout, information, inner, assumed, dataset)
+        return _from_rows(model, dataset, options, rows)
+
+
+def _from_rows(
+    model: FittedModel, dataset: DataFrame | PackedRows, options: Options, rows: RowsOfModel
+) -> Inference:
+    """Return the inference from the rows of the fit."""
+    read, reduced = rows.read(options.power), rows.reduced
+    information, layout = read.information, layout_of(model, options.referenceClass)
+    step = -information.inverse @ information.gradient
+    if options.covariance == "debiased":
+        moved = rows.problem.scaling.to_coefficients(rows.point + step)
+        layout = layout_of(model, options.referenceClass, moved)
+        words = "inverse information, at estimates without the penalty's effect (one step)"
+        return _inference(layout, information, None, _assumed(options, words), dataset)
+    away = float(information.gradient @ -step) ** 0.5
+    if away > MOST_AWAY:
+        raise InvalidValueError(
+            f"These coefficients are {away:.3g} standard errors away from the estimates of "
+            "these rows: give the rows that the model was fitted on, without a penalty, or "
+            "use covariance='debiased'."
+        )
+    if not reduced:
+        layout = layout.separated(rows.separation(information, read.loss))
+    if options.method == "profile":
+        limits = rows.profile_limits(information, layout, options.level)
+        words = f"{FIRTH}; {PENALISED}" if reduced else f"{MODEL}; {PROFILE}"
+        assumed = replace(_assumed(options, words), limits=limits)
+        return _inference(layout, information, None, assumed, dataset)
+    if options.covariance == "model":
+        assumed = _by_model(options, information, reduced)
+        return _inference(layout, information, None, assumed, dataset)
+    params = cast(LogisticRegressionParams, model)
+    products, assumed = _robust(rows, read, options, dataset, params)
+    inner = information.inverse @ products @ information.inverse
+    return _inference(layout, information, inner, assumed, dataset)
 
 
 def _check_reduced(options: Options) -> None:
@@ -242,7 +248,8 @@ def _robust(
     return factor * read.products, _assumed(options, WRONG, degrees, by_class=by_class)
 
 
-def _by_model(options: Options, information: Information, words: str) -> Assumptions:
+def _by_model(options: Options, information: Information, reduced: bool) -> Assumptions:
+    words = FIRTH if reduced else MODEL
     return _assumed(options, words, options.degrees(information.weight - information.rank))
 
 
