@@ -161,6 +161,7 @@ def test_a_threshold_grid_counts(two: Any) -> None:
     assert model.bestModel.getThreshold() == 0.5
 
 
+@pytest.mark.deep
 def test_one_vs_rest(three: Any) -> None:
     ours = OneVsRest(classifier=LogisticRegressionEstimator(regParam=0.01)).fit(three)
     spark_own = OneVsRest(classifier=LogisticRegression(regParam=0.01, tol=1e-10)).fit(three)

@@ -32,6 +32,7 @@ def many(three: Any) -> LogisticRegressionModel:
     return LogisticRegressionEstimator(regParam=0.01, tol=1e-10).fit(three)
 
 
+@pytest.mark.deep
 def test_a_start_elsewhere_ends_at_the_same_optimum(
     two: Any, three: Any, by_vector: LogisticRegressionModel, many: LogisticRegressionModel
 ) -> None:

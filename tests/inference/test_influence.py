@@ -134,6 +134,7 @@ def test_what_has_no_influence_is_refused(spark: SparkSession, monkeypatch: Any)
         fit_of(spark, "birthwt").summary.influence()
 
 
+@pytest.mark.deep
 def test_the_plot_of_influence_has_a_circle_per_row(spark: SparkSession) -> None:
     summary = fit_of(spark, "birthwt").summary
     axes = summary.plot_influence()

@@ -86,6 +86,7 @@ def test_one_validation_part_in_a_pipeline_has_no_bars(two: Any) -> None:
     assert plot_path(found, axes()).get_ylabel() == "coefficient per standard deviation"
 
 
+@pytest.mark.deep
 def test_what_cannot_be_drawn_is_refused(two: Any) -> None:
     ours, theirs = LogisticRegressionEstimator(), LogisticRegression()
     single = maps_of(ours, [{"regParam": 0.1, "tol": its} for its in (1e-3, 1e-6)])

@@ -115,6 +115,7 @@ def test_no_validator_at_a_path(tmp_path: Any) -> None:
         CrossValidator.load(str(tmp_path / "nothing"))
 
 
+@pytest.mark.deep
 def test_what_was_found_comes_back_from_its_file(two: Any, kept: Search, tmp_path: Any) -> None:
     loaded = saved_and_loaded(kept.found, two, str(tmp_path / "found"), models=True)
     assert_same_fit(loaded.subModels[1][0], kept.found.subModels[1][0], 0.0)
