@@ -105,15 +105,14 @@ def training_rows(
 def _select(dataset: DataFrame, features: Features, others: Mapping[str, Column]) -> DataFrame:
     """Select the features, as bytes where that is possible, and other columns by their names."""
     session, columns = dataset.sparkSession, [its.alias(name) for name, its in others.items()]
-    frame = dataset.select(features.for_arrow.alias("features"), *columns)
-    quick: Sequence[Column] = ()
-    if features.vectors:
-        quick = ARRAY_BYTES.vectors(session)
-    elif features.paths and (quick := ARRAY_BYTES.arrays(session)):
+    if features.paths and (quick := ARRAY_BYTES.arrays(session)):
         # A null has no bytes of its own, so it goes as NaN, in a row that is not whole.
         filled = (f"coalesce(cast({path} as double), double('NaN'))" for path in features.paths)
         array = F.expr(f"array({', '.join(filled)})").alias("features")
         frame = dataset.select(array, features.present.alias("whole"), *columns)
+        return frame.select(*quick, *others)
+    frame = dataset.select(features.for_arrow.alias("features"), *columns)
+    quick = ARRAY_BYTES.vectors(session) if features.vectors else []
     return frame.select(*quick, *others) if quick else frame
 
 
