@@ -25,7 +25,7 @@ def all_right(loss: float, moments: Moments, spec: Spec) -> bool:
 
     Not if the loss counts classes by factors, or if offsets do their part.
     """
-    plain = spec.class_weights is None and moments.offset_minimum == moments.offset_maximum == 0
+    plain = spec.class_weights is None and not moments.has_offsets
     return plain and shows_complete(loss, moments)
 
 

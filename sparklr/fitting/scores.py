@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from sparklr.arrays import Array, Buffer
-from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe, Sums
+from sparklr.objective.sums import HESSIAN_SLICE_BYTES, Probe, Sums, margins_of
 from sparklr.passes.readings import FLOAT_BYTES, DerivativeSums, SumsOfRows, probe_bytes
 from sparklr.rows.blocks import Block
 
@@ -126,9 +126,7 @@ class SumOfProducts:
         """Return the scores (n, C (p + 1)), each times the root of its weight's power."""
         probe, matrix = self._reading.probe, np.asarray(rows.matrix)
         matrix = matrix if self._origin is None else matrix - self._origin
-        margins = matrix @ probe.coefficients.T + probe.offsets
-        if rows.row_offsets is not None:
-            margins += rows.row_offsets[:, None]
+        margins = margins_of(rows.with_matrix(matrix), probe.coefficients.T, probe.offsets)
         slopes = probe.family.terms(margins, rows.labels, 1).slopes
         if rows.weights is not None:
             slopes = slopes * (rows.weights ** (self._reading.power / 2))[:, None]

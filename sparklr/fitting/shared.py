@@ -157,7 +157,7 @@ class SharedFits:
     ) -> dict[int, Fit]:
         """Find the loss without features where offsets decide it; fits with equal ones share it."""
         moments = self.passes.moments
-        if moments.offset_minimum == moments.offset_maximum == 0:
+        if not moments.has_offsets:
             return fits
         alike = grouped(specs, lambda at: (specs[at].fitIntercept, specs[at].class_weights))
         problems = [Problem.of(specs[group[0]], moments, classes) for group in alike]

@@ -68,6 +68,11 @@ class Moments:
         counts[self.labels.astype(np.int64)] = self.label_weights
         return counts
 
+    @property
+    def has_offsets(self) -> bool:
+        """Whether some row has an offset other than zero."""
+        return not self.offset_minimum == self.offset_maximum == 0
+
     def of_features(self, features: IntArray) -> Moments:
         """Return the moments of some features of the same rows; the others are zero everywhere."""
         arrays = {name: getattr(self, name)[features] for name in OF_FEATURES}

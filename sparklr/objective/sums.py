@@ -176,10 +176,7 @@ class Stack:
             rows, moved = rows.with_matrix(rows.matrix - self.origin), True
         elif self.origin is not None:  # sparse rows are not shifted: shift the probes
             offsets = offsets - self.origin @ self._coefficients
-        margins = times_columns(rows.matrix, self._coefficients)
-        margins += offsets
-        if rows.row_offsets is not None:
-            margins += rows.row_offsets[:, None]
+        margins = margins_of(rows, self._coefficients, offsets)
         if self._curved and products is None:
             products = cross_products(rows.matrix)
         each = [self._add_losses(group, margins, rows, products) for group in self._groups]
@@ -238,6 +235,15 @@ def times_columns(matrix: Matrix, coefficients: Array) -> Array:
     return np.asarray((coefficients.T @ matrix.T).T)
 
 
+def margins_of(rows: Block, coefficients: Array, offsets: Array) -> Array:
+    """Return X B + offsets, and each row's own offset, (n, C), for coefficients B (p, C)."""
+    margins = times_columns(rows.matrix, coefficients)
+    margins += offsets
+    if rows.row_offsets is not None:
+        margins += rows.row_offsets[:, None]
+    return margins
+
+
 def transposed_times(matrix: Matrix, multipliers: Array) -> Array:
     """Return X' D, (p, C), for multipliers D (n, C): of dense rows as (D' X)', as above."""
     if is_sparse(matrix):
@@ -270,9 +276,7 @@ def margin_hessians(probe: Probe, block: Block, origin: Array | None) -> Array:
         rows = block.part(begin, begin + step)
         matrix = rows.matrix if kept_sparse else rows.to_dense().matrix
         matrix = matrix if origin is None else matrix - origin
-        margins = times_columns(matrix, probe.coefficients.T) + probe.offsets
-        if rows.row_offsets is not None:
-            margins += rows.row_offsets[:, None]
+        margins = margins_of(rows.with_matrix(matrix), probe.coefficients.T, probe.offsets)
         curvatures = probe.family.terms(margins, rows.labels, 1).curvatures(0)
         weights = weights_of(rows, probe.factors)
         if weights is not None:

@@ -26,7 +26,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 
 from sparklr.arrays import Array, Buffer
-from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians, times_columns
+from sparklr.objective.sums import Probe, Stack, Sums, margin_hessians, margins_of
 from sparklr.rows.blocks import Block
 
 T = TypeVar("T")
@@ -287,11 +287,7 @@ def held_out_margins(block: Block, probes: Sequence[Probe], origin: Array | None
         offsets = offsets - origin @ coefficients
     elif origin is not None:
         matrix = matrix - origin
-    margins = times_columns(matrix, coefficients)
-    margins += offsets
-    if block.row_offsets is not None:
-        margins += block.row_offsets[:, None]
-    return margins
+    return margins_of(block.with_matrix(matrix), coefficients, offsets)
 
 
 def sums_bytes(probe: Probe) -> int:
