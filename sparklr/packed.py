@@ -27,11 +27,10 @@ def pack(
 ) -> PackedRows:
     """Read a frame once and keep its rows packed, for any number of fits.
 
-    A fit spends most of its time on reading the frame and packing its rows. The packed rows take
-    the place of the frame in `fit`, `fitMultiple` and `evaluate` and in the validators of
-    `sparklr.tuning`. Rows of up to `spark.sparklr.localMB` are kept in the driver's memory, others
-    in files on the workers' disks, until `unpersist` or the end of the `with`. Files leave a
-    gigabyte of each disk free: blocks beyond that are in Spark's storage, as a persisted frame is.
+    A fit spends most of its time on packing rows. Packed rows take the place of the frame in `fit`,
+    `fitMultiple` and `evaluate` and in the validators of `sparklr.tuning`. Up to
+    `spark.sparklr.localMB` they are in the driver's memory, else in files on the workers' disks, of
+    which they leave a gigabyte free: the blocks beyond that are in Spark's storage.
 
     Parameters
     ----------
@@ -45,30 +44,21 @@ def pack(
     Returns
     -------
     PackedRows
-        The rows, for a `with` statement, or until `unpersist`.
+        The rows, until the end of a `with` statement or `unpersist`.
 
     Examples
     --------
-    >>> import sparklr
     >>> rows = [(float(i % 7 > 3), i % 5 + 0.1 * i, float(i % 3)) for i in range(60)]
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
-    >>> estimator = sparklr.LogisticRegressionEstimator(featuresCols=["age", "dose"])
-    >>> with sparklr.pack(frame, featuresCols=["age", "dose"]) as packed:
+    >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"])
+    >>> with pack(frame, featuresCols=["age", "dose"]) as packed:
     ...     print(packed)
     ...     models = [estimator.setRegParam(penalty).fit(packed) for penalty in (0.01, 0.1)]
     PackedRows(60 rows, 2 features, 0.0 MB in memory)
     """
-    columns = LogisticRegressionEstimator(
-        featuresCol=featuresCol,
-        labelCol=labelCol,
-        aggregationDepth=aggregationDepth,
-        maxBlockSizeInMB=maxBlockSizeInMB,
-    )
-    if featuresCols is not None:
-        columns = columns.setFeaturesCols(list(featuresCols))
-    if weightCol:
-        columns = columns.setWeightCol(weightCol)
-    if offsetCol:
-        columns = columns.setOffsetCol(offsetCol)
+    columns = LogisticRegressionEstimator(featuresCol=featuresCol, labelCol=labelCol)
+    columns.setParams(featuresCols=None if featuresCols is None else list(featuresCols))
+    columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
+    columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
     split = None if validator is None else validator.split(dataset)
     return PackedRows(dataset, columns, split)

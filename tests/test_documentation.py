@@ -30,8 +30,8 @@ PAGES = [
 
 
 def tier_of(page: Path) -> Any:
-    """The searches of one page take longer than all the rest."""
-    return pytest.mark.deep if page.name == "tuning.md" else ()
+    """Two pages, with searches and with many readings, take longer than all the rest."""
+    return pytest.mark.deep if page.name in ("tuning.md", "inference.md") else ()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_a_pipeline_comes_back_from_mlflow(two: Any, store: Path) -> None:
     assert loaded.transform(frame).collect() == fitted.transform(frame).collect()
 
 
+@pytest.mark.deep
 def test_a_model_that_names_its_columns_comes_back_from_mlflow(two: Any, store: Path) -> None:
     names = ["x2", "x0"]
     model = LogisticRegressionEstimator(featuresCols=names).fit(two)

@@ -58,14 +58,13 @@ class Problem:
         `moments` are those of all rows, or of all rows outside the fold `without`; in that case
         `whole` are the moments of all rows.
         """
-        margins = spec.family.margins(classes)
-        bounds, origin = spec.bounds, (whole or moments).origin
+        margins, bounds = spec.family.margins(classes), spec.bounds
         scaling = Scaling.of(
             moments,
             margins,
             intercept=spec.fitIntercept,
             bounds=bounds,
-            origin=origin,
+            origin=(whole or moments).origin,
             near=0.0 if centred else NEAR,
         )
         penalty = Penalty.elastic_net(

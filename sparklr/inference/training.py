@@ -79,28 +79,27 @@ class CoefficientInference(TableOfFit):
         Parameters
         ----------
         covariance : {"auto", "model", "HC0", "HC1", "CR0", "CR1", "debiased"}
-            Of the model, the inverse information, right if the model is; robust to a wrong model,
-            HC1 with the factor n / (n - rank); robust to rows that belong together, CR1 with the
-            factor G / (G - 1) for G clusters; or, after a penalised fit, that of estimates that are
-            moved by one Newton step of the unpenalised likelihood, which takes the penalty's effect
-            out again. "auto" is the model's, or HC0 where classes have weights: with those the
-            model's is refused.
+            The inverse information, right if the model is; robust to a wrong model, HC1 with the
+            factor n / (n - rank); robust to rows that belong together, CR1 with the factor
+            G / (G - 1) for G clusters; or, after a penalised fit, that of estimates moved by one
+            unpenalised Newton step, which takes the penalty's effect out again. "auto" is the
+            model's, or HC0 where classes have weights: with those the model's is refused.
         clusterCol : str, optional
             The column that tells the clusters of CR0 and CR1 apart.
         weights : {"frequency", "probability"}
-            What a weight says: that a row stands for so many rows like it, or that it was drawn
-            with a probability of one over so much. The latter needs a robust covariance.
+            A weight is the number of rows like this one, or one over the probability with which
+            the row was drawn, which needs a robust covariance.
         level : float
             The probability that an interval holds the true value.
         referenceClass : int, optional
-            Of a multinomial model, the class with which all others are compared. By default each
-            class is compared with the mean of all, as the model's own coefficients are.
+            Of a multinomial model, the class with which all others are compared. By default that
+            is the mean of all classes, as in the model's own coefficients.
         method : {"wald", "profile"}
             Intervals from the standard errors, or from the likelihood itself, which are better with
             few rows and near separation: all limits together take a few readings of the rows.
         smallSample : bool, optional
-            Whether p-values and intervals are by Student's t, on n - rank degrees of freedom or,
-            with clusters, on G - 1; else by the normal distribution. By default only with clusters.
+            Whether p-values and intervals are by Student's t, with n - rank degrees of freedom or,
+            with clusters, G - 1; else by the normal distribution. By default only with clusters.
 
         Returns
         -------
@@ -110,6 +109,9 @@ class CoefficientInference(TableOfFit):
         options = Options(
             covariance, clusterCol, weights, level, referenceClass, method, smallSample
         )
+        return self._under(options)
+
+    def _under(self, options: Options) -> Inference:
         if options.covariance != "debiased":
             self._refuse("inference")
         report, known = self._report, self._separation_so_far

@@ -34,8 +34,7 @@ def reg_param_grid(
     n : int
         The number of values.
     ratio : float, optional
-        The last value divided by the first; by default 1e-4, or 1e-2 if there are no more rows
-        than features.
+        The last value divided by the first; by default 1e-4, or 1e-2 if features are as many.
 
     Returns
     -------
@@ -44,7 +43,6 @@ def reg_param_grid(
 
     Examples
     --------
-    >>> from sparklr.tuning import reg_param_grid
     >>> rows = [(float(i % 7 > 3), i % 7 + 0.1 * i, float(i % 3)) for i in range(60)]
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
@@ -52,17 +50,10 @@ def reg_param_grid(
     >>> largest = maps[0][estimator.regParam]
     >>> int(estimator.fit(frame, maps[0]).coefficients.numNonzeros())
     0
-    >>> below = {estimator.regParam: 0.99 * largest}
-    >>> int(estimator.fit(frame, below).coefficients.numNonzeros())
+    >>> int(estimator.fit(frame, {estimator.regParam: 0.99 * largest}).coefficients.numNonzeros())
     1
     """
-    if not isinstance(estimator, LogisticRegressionEstimator):
-        raise TypeError(
-            f"reg_param_grid takes a LogisticRegressionEstimator, but got a "
-            f"{type(estimator).__name__}. Apply the stages before it to the data set first."
-        )
-    if n < 1 or (ratio is not None and not 0 < ratio < 1):
-        raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")
+    _check(estimator, n, ratio)
     requests, unseen = {0: request_of(estimator)}, silent()
     with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
         largest = shared.largest_penalty()
@@ -70,3 +61,13 @@ def reg_param_grid(
     default = 1e-4 if moments.rows > moments.features else 1e-2
     shares = np.geomspace(1.0, default if ratio is None else ratio, n)
     return [{estimator.regParam: float(largest * share)} for share in shares]
+
+
+def _check(estimator: LogisticRegressionEstimator, n: int, ratio: float | None) -> None:
+    if not isinstance(estimator, LogisticRegressionEstimator):
+        raise TypeError(
+            f"reg_param_grid takes a LogisticRegressionEstimator, but got a "
+            f"{type(estimator).__name__}. Apply the stages before it to the data set first."
+        )
+    if n < 1 or (ratio is not None and not 0 < ratio < 1):
+        raise ValueError(f"n={n}, ratio={ratio}: n must be at least 1, and ratio between 0 and 1.")

@@ -60,12 +60,11 @@ def test_a_writer_makes_room(
     ("module", "kind"),
     first_and_deep(
         [
-            (sparks, "CrossValidator"),
             (ours, "TrainValidationSplit"),
-            (sparks, "TrainValidationSplit"),
             (ours, "CrossValidator"),
-        ],
-        first=2,
+            (sparks, "TrainValidationSplit"),
+            (sparks, "CrossValidator"),
+        ]
     ),
 )
 def test_validators_fit_save_and_load(module: Any, kind: str, two: Any, tmp_path: Path) -> None:

@@ -358,7 +358,7 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
         warnings.simplefilter("error")
         summary = fit_of(spark, "endometrial", separation="ignore").summary
     assert "not known whether they exist" in str(summary)
-    assert summary.passes == 20  # the fit goes on until its tolerance is met
+    assert summary.passes > 8  # the fit does not end in the limit, but by its tolerance
     assert summary.separation is not None  # asked for now, so the rows are read again
     assert "SEPARATED ROWS" in str(summary)
 

@@ -132,7 +132,8 @@ def test_partial_sums_merge_in_a_tree(
     assert received == [arriving, arriving]
 
 
-@pytest.mark.parametrize("storage", first_and_deep([JOBS, LOCAL]), ids=["jobs", "local"])
+@pytest.mark.deep
+@pytest.mark.parametrize("storage", [JOBS, LOCAL], ids=["jobs", "local"])
 def test_empty_partitions_add_nothing(spark: Any, storage: PackSettings) -> None:
     whole = CASES["sparse"]()
     few = Rows(whole.matrix[:3], whole.labels[:3], np.array([1.0, 0.0, 2.0]), whole.sparse[:3])

@@ -53,7 +53,8 @@ def test_a_copy_with_other_params(two: Any) -> None:
     assert_metrics(found, by_hand(CrossValidator, lasso, maps, area(), two, numFolds=2))
 
 
-@pytest.mark.parametrize("kind", first_and_deep([CrossValidator, TrainValidationSplit]))
+@pytest.mark.deep
+@pytest.mark.parametrize("kind", [CrossValidator, TrainValidationSplit])
 def test_a_validator_comes_back_from_its_file(two: Any, tmp_path: Any, kind: Any) -> None:
     estimator = LogisticRegressionEstimator(**TIGHT)
     maps = maps_of(estimator, [{"regParam": 0.2, "elasticNetParam": 0.5}, {"regParam": 0.01}])

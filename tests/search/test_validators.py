@@ -29,7 +29,6 @@ from tests.search.searches import (
     packings,
     searched,
 )
-from tests.tiers import first_and_deep
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -118,7 +117,8 @@ def frames(two: Any, three: Any) -> dict[int, Any]:
     return {2: two, 3: three}
 
 
-@pytest.mark.parametrize("name", first_and_deep(CASES))
+@pytest.mark.deep
+@pytest.mark.parametrize("name", CASES)
 def test_metrics_and_choice_are_those_of_spark_alone(frames: dict[int, Any], name: str) -> None:
     classes, params, settings, make = CASES[name]
     evaluator = make()

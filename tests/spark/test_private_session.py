@@ -216,6 +216,7 @@ def test_functions_of_the_users_session_still_count(spark: Any, frame: Any, alon
         spark.sql("DROP TEMPORARY FUNCTION twice_for_sparklr")
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("nothing_left")
 def test_two_frames_of_the_same_rows_do_not_share_what_is_persisted(spark: Any, frame: Any) -> None:
     rows = frame.select(F.unwrap_udt("features").alias("features"), "label")
