@@ -57,7 +57,8 @@ def pack(
     PackedRows(60 rows, 2 features, 0.0 MB in memory)
     """
     columns = LogisticRegressionEstimator(featuresCol=featuresCol, labelCol=labelCol)
-    columns.setParams(featuresCols=None if featuresCols is None else list(featuresCols))
+    if featuresCols is not None:
+        columns.setFeaturesCols(list(featuresCols))
     columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
     columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
     split = None if validator is None else validator.split(dataset)
