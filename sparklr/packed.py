@@ -61,5 +61,4 @@ def pack(
         columns.setFeaturesCols(list(featuresCols))
     columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
     columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
-    split = None if validator is None else validator.split(dataset)
-    return PackedRows(dataset, columns, split)
+    return PackedRows(dataset, columns, None if validator is None else validator.split(dataset))
