@@ -68,7 +68,8 @@ class LogisticRegressionSummary:
     def __init__(self, model: Predictor, dataset: DataFrame) -> None:
         generated = {
             model.getParam(param): f"{param.removesuffix('Col')}_{uuid4().hex}"
-            for param in ("probabilityCol", "predictionCol")  # the columns that the jobs below read
+            # The columns that are read below.
+            for param in ("rawPredictionCol", "probabilityCol", "predictionCol")
             if not model.getOrDefault(param)
         }
         # A copy: a Param set on the model later, such as a threshold, must not change this summary.

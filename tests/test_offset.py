@@ -261,6 +261,22 @@ def test_an_empty_name_means_none(frame: Any) -> None:
     assert model.transform(frame.drop("moved")).count() == 300
 
 
+@pytest.mark.parametrize("intercept", first_and_deep([True, False]))
+@pytest.mark.parametrize("offset", first_and_deep([0.0, 1.5], 2))
+def test_one_offset_of_all_rows_takes_no_reading(
+    spark: Any, frame: Any, offset: float, intercept: bool
+) -> None:
+    """As R: an intercept takes it up, and without one it stays in the model without features."""
+    moved = frame.withColumn("moved", F.lit(offset))
+    summary = estimator_of(fitIntercept=intercept).fit(moved).summary
+    ones = int(frame.where("label > 0").count())
+    chance = ones / 300 if intercept else float(expit(offset))
+    expected = -2 * (ones * np.log(chance) + (300 - ones) * np.log1p(-chance))
+    before = jobs_started(spark)
+    assert summary.nullDeviance == pytest.approx(expected, rel=1e-12)
+    assert jobs_started(spark) == before
+
+
 def test_summaries_have_the_offset(frame: Any, table: pd.DataFrame) -> None:
     model = estimator_of().fit(frame)
     summary = model.summary

@@ -2,9 +2,9 @@
 
     f(a) = 1/W sum_i w_i loss_i(a + o_i)
 
-Without offsets the class shares give both. With them it is a Newton iteration in one number, of
-which a reading makes f, f' and f'' at one point per problem. The sample's optimum is the start; so
-two or three readings are enough. The root of f' lies in a known interval, since
+Where all rows have one offset, the class shares give both. Else it is a Newton iteration in one
+number, of which a reading makes f, f' and f'' at one point per problem. The sample's optimum is the
+start; so two or three readings are enough. The root of f' lies in a known interval, since
 
     logit(share of label 1) - o_max  <=  a  <=  logit(share of label 1) - o_min
 
@@ -114,6 +114,8 @@ def null_models(
     whose number is returned too.
     """
     sample, moments = passes.sample, passes.moments
+    if moments.offset_minimum == moments.offset_maximum:
+        return [_at_one_offset(problem) for problem in problems], 0
     starts = [its.class_weights for its in problems]
     if sample.rows < moments.rows:
         labels = moments_of(sample).histogram(2)
@@ -122,6 +124,15 @@ def null_models(
         found, _ = _roots(near, shares, None, moments, lambda reading: _sums_of(reading, sample))
         return _roots(problems, starts, [at for at, _ in found], moments, passes.read)
     return _roots(problems, starts, None, moments, passes.read)
+
+
+def _at_one_offset(problem: Problem) -> tuple[float, float]:
+    """Return what the class shares tell where all rows have the same offset."""
+    shares, offset = problem.class_weights / problem.weight, problem.offset
+    if not problem.spec.fitIntercept:
+        return 0.0, -float(shares @ BINOMIAL.log_chances(np.array([offset])))
+    kept, (logit,) = shares[shares > 0], BINOMIAL.null_intercepts(shares)
+    return float(logit - offset), -float(kept @ np.log(kept))
 
 
 def _sums_of(reading: NullSums, rows: Block) -> Array:

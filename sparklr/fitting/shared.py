@@ -155,9 +155,9 @@ class SharedFits:
     def _with_null_loss(
         self, specs: Mapping[int, Spec], fits: dict[int, Fit], classes: int
     ) -> dict[int, Fit]:
-        """Find the loss without features where offsets decide it; fits with equal ones share it."""
+        """Find the loss without features where rows have offsets; fits with equal ones share it."""
         moments = self.passes.moments
-        if not moments.has_offsets:
+        if not self._rows.names.offset:
             return fits
         alike = grouped(specs, lambda at: (specs[at].fitIntercept, specs[at].class_weights))
         problems = [Problem.of(specs[group[0]], moments, classes) for group in alike]

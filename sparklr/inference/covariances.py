@@ -273,10 +273,7 @@ def _inference(
     assumed: Assumptions,
     dataset: DataFrame | PackedRows,
 ) -> Inference:
-    base = layout.base
-    covariance = (
-        information.covariance(inner) if base is None else information.contrasts(base, inner)
-    )
+    covariance = information.covariance(inner, layout.base)
     if layout.endless is not None:
         endless = layout.endless.ravel()
         covariance[endless] = covariance[:, endless] = np.nan
@@ -287,7 +284,7 @@ def _inference(
 
 
 def layout_of(
-    model: FittedModel, base: int | None, moved: tuple[Array, Array] | None = None
+    model: FittedModel, base: int | None = None, moved: tuple[Array, Array] | None = None
 ) -> Layout:
     """Return the coefficients of a model, less those of the class `base` if there is one."""
     numbers = model.numbers

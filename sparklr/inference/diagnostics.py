@@ -61,7 +61,10 @@ class FitDiagnostics(CoefficientInference):
         self._refuse_class_weights("influence")
         numbers = self._model.numbers
         if numbers.family.per_class:
-            raise InvalidValueError("Influence is defined for binomial models only.")
+            raise InvalidValueError(
+                "influence is for binomial models: with several classes a row has a matrix in the "
+                "place of a leverage. summary.residuals has residuals of each row."
+            )
         if self._reduced:
             raise InvalidValueError(
                 "Influence is defined for maximum likelihood: with biasReduction='firth' each row "

@@ -24,6 +24,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array, Matrix
+from sparklr.inference.residuals import BinomialResiduals
 from sparklr.objective.information import Information
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import find_column, find_features, find_offset, find_weight
@@ -108,19 +109,11 @@ def largest(frame: DataFrame, top: int) -> DataFrame:
 def _figures(
     margin: Column, variance: Column, positive: Column, weight: Column, rank: int
 ) -> Sequence[Column]:
-    """Return the columns, null where a leverage of 1 leaves a figure undefined.
-
-    By the margin of the wrong label, u = -m for label 1 and m for label 0: nothing overflows before
-    a residual itself does, and no division by a chance of zero can end the job.
-    """
-    wrong = F.when(positive, -margin).otherwise(margin)
-    sign = F.when(positive, 1.0).otherwise(-1.0)
-    small = F.exp(-F.abs(margin))
-    leverage = weight * small / ((1 + small) * (1 + small)) * variance
-    pearson = sign * F.sqrt(weight) * F.exp(wrong / 2)
-    loss = F.greatest(wrong, F.lit(0.0)) + F.log1p(small)
-    deviance = sign * F.sqrt(2 * weight * loss)
+    """Return the columns, null where a leverage of 1 leaves a figure undefined."""
+    its = BinomialResiduals(margin, positive, weight)
+    leverage = weight * its.small / ((1 + its.small) * (1 + its.small)) * variance
     left = F.when(1 - leverage > LEAST_LEFT, 1 - leverage)
+    pearson, deviance = its.pearson, its.deviance
     cook = pearson * pearson * leverage / (rank * left * left)
     return leverage, pearson, deviance, pearson / F.sqrt(left), deviance / F.sqrt(left), cook
 

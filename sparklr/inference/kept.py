@@ -38,6 +38,8 @@ class KeptEstimates(TableOfFit):
     1
     """
 
+    _where_to_look = "model.inference(frame) looks for separated rows"
+
     def __init__(self, model: FittedModel, kept: KeptFit) -> None:
         self._model, self._kept, self._report = model, kept, kept.report
 

@@ -44,6 +44,9 @@ class TableOfFit(FitMeasures):
         @property
         def _separation_so_far(self) -> Separation | None: ...
 
+    # How to find out whether rows are separated, if the fit has left that open.
+    _where_to_look: str
+
     @property
     def coefficientStandardErrors(self) -> list[float]:
         """The standard errors of the features' coefficients, then that of the intercept."""
@@ -142,7 +145,7 @@ class TableOfFit(FitMeasures):
         if certificate.estimateExists:
             step = f"another step moves no row's log odds by {certificate.largestStep:.0e}"
             return f"exist and are unique: the rows are not separated ({step})"
-        return "not known whether they exist: see summary.separation"
+        return f"not known whether they exist: {self._where_to_look}"
 
     def _keep(self, *, needed: bool) -> KeptFit | None:
         if needed:

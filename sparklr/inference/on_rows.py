@@ -29,7 +29,7 @@ from sparklr.fitting.scores import DerivativesAndProducts
 from sparklr.fitting.shared import open_shared_fits
 from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_of_sums
-from sparklr.inference.effects import Effects, EffectSums, average_effects
+from sparklr.inference.effects import EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
 from sparklr.inference.penalised import PenalisedRows
@@ -116,24 +116,34 @@ class RowsOfModel:
         fitted = np.column_stack(self.problem.scaling.to_coefficients(self.point))
         return separation_unless_proved(certificate, fitted, loss, self.passes, spec)
 
-    def marginal_effects(self, information: Information, level: float) -> dict[str, object]:
-        """Read the rows once for average marginal effects; return the columns of their table."""
-        moments, scaling = self.passes.moments, self.problem.scaling
+    def marginal_effects(
+        self, information: Information, layout: Layout, level: float
+    ) -> dict[str, object]:
+        """Read the rows once for average marginal effects; return the columns of their table.
+
+        They are margin by margin. Without a standard error of a coefficient there is none of the
+        effect; and the derivative by a feature has no limit where its coefficient has none.
+        """
+        moments, problem = self.passes.moments, self.problem
         flags = np.flatnonzero((moments.minimum == 0) & (moments.maximum == 1))
-        probe = self.problem.probe(Query(self.point, 1))
-        sums = Effects.of(self.passes.read(EffectSums(probe, flags)), len(flags))
-        coefficients = scaling.to_coefficients(self.point)[0][0]
+        reading = EffectSums(problem.probe(Query(self.point, 1)), flags)
+        sums = reading.effects(self.passes.read(reading))
+        coefficients, _ = problem.scaling.to_coefficients(self.point)
         effects, derivatives = average_effects(sums, coefficients, flags, moments.weight)
-        errors = np.sqrt(information.variances(derivatives))
-        errors[np.isnan(np.diagonal(information.covariance())[:-1])] = np.nan
-        shown = Estimates(effects, errors, level)
+        errors = np.sqrt(information.variances(derivatives)).reshape(effects.shape)
+        kind = np.full(effects.shape, "derivative", dtype=object)
+        kind[:, flags[sums.others == 0]] = "difference"
+        known = np.isfinite(np.diagonal(information.covariance())).reshape(layout.values.shape)
+        if layout.endless is not None:
+            known &= ~layout.endless
+            effects[layout.endless[:, :-1] & (kind == "derivative")] = np.nan
+        errors[:, ~known[:, :-1].all(axis=0)] = np.nan
+        shown = Estimates(effects.ravel(), errors.ravel(), level)
         lower, upper = shown.interval
-        kind = np.full(len(effects), "derivative", dtype=object)
-        kind[flags[sums.others == 0]] = "difference"
         return {
-            "kind": kind,
-            "effect": effects,
-            "standardError": errors,
+            "kind": kind.ravel(),
+            "effect": shown.coefficients,
+            "standardError": shown.errors,
             "zValue": shown.z,
             "pValue": shown.p,
             "lower": lower,
@@ -141,20 +151,17 @@ class RowsOfModel:
         }
 
     def profile_limits(self, information: Information, layout: Layout, level: float) -> Array:
-        """Return the limits (p + 1, 2) of a binomial model's coefficients, from a few readings.
+        """Return the limits (C (p + 1), 2) of the flat coefficients, from a few readings.
 
         NaN where a coefficient has no standard error, and where a limit was not found: it may be
         infinite.
         """
-        if layout.per_class:
-            raise InvalidValueError(
-                "method='profile' is for binomial models. Use method='wald' for several classes."
-            )
         rise = chi2.ppf(level, 1) / 2 / self.problem.weight
-        known = np.isfinite(np.diagonal(information.covariance()))
+        change = information.change(layout.base)
+        known = np.isfinite(np.diagonal(information.covariance(base=layout.base)))
         if layout.endless is not None:
-            known &= ~layout.endless[0]
-        directions = {int(j): information.of_margin[j] for j in np.flatnonzero(known)}
+            known &= ~layout.endless.ravel()
+        directions = {int(j): change[j] for j in np.flatnonzero(known)}
         if self.reduced:
             ends = self._penalised.limits(directions, rise)
         else:
@@ -163,8 +170,7 @@ class RowsOfModel:
         for j, both in ends.items():
             for side, found in enumerate(both):
                 if found.reason.converged:
-                    values = self.problem.scaling.to_coefficients(found.point)
-                    limits[j, side] = np.append(*values)[j]
+                    limits[j, side] = change[j] @ found.point
         return limits
 
     def _plain_limits(

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.inference.covariances import Options, infer
+from sparklr.inference.covariances import Options, infer, layout_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.hypotheses import likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.of_fit import TableOfFit
 from sparklr.inference.on_rows import open_rows
-from sparklr.inference.residuals import residuals
+from sparklr.inference.residuals import BinomialResiduals, check_kind, residuals_of_classes
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import find_column, find_weight
 from sparklr.separation.search import Separation
-from sparklr.spark.errors import InvalidValueError
 
 
 class CoefficientInference(TableOfFit):
@@ -35,6 +35,8 @@ class CoefficientInference(TableOfFit):
     They need the Hessian at the optimum: see the Param `inference`. Those of a penalised fit are
     refused, since the penalty moves the estimates by more than they say.
     """
+
+    _where_to_look = "read summary.separation"
 
     if TYPE_CHECKING:  # a summary has these
 
@@ -162,10 +164,11 @@ class CoefficientInference(TableOfFit):
         return self._dataset.sparkSession.createDataFrame(pd.DataFrame(columns))
 
     def marginalEffects(self, level: float = 0.95) -> DataFrame:
-        """Return by how much the probability of label 1 changes with each feature, on average.
+        """Return by how much the probability of a class changes with each feature, on average.
 
-        For a flag, which is 0 or 1 in every row, that is the difference between all rows with 1 and
-        all with 0; else the derivative. The rows are read once more, and held fixed.
+        Of a binomial model, that of label 1. For a flag, which is 0 or 1 in every row, it is the
+        difference between all rows with 1 and all with 0; else the derivative. The rows are read
+        once more, and held fixed.
 
         Parameters
         ----------
@@ -176,22 +179,29 @@ class CoefficientInference(TableOfFit):
         -------
         DataFrame
             A row per feature: feature, kind (difference or derivative), effect, standardError,
-            zValue, pValue, lower, upper.
+            zValue, pValue, lower, upper; if multinomial per class and feature, with class before
+            these.
         """
         self._refuse("marginalEffects")
         self._refuse_class_weights("marginalEffects")
-        if self._model.numbers.family.per_class:
-            raise InvalidValueError("Marginal effects are computed for binomial models only.")
         check_level(level)
-        params = cast(LogisticRegressionParams, self._model)
+        layout, params = layout_of(self._model), cast(LogisticRegressionParams, self._model)
+        if not self._reduced:
+            layout = layout.separated(self._separation_so_far)
         with open_rows(self._dataset, params, self._model.numbers) as rows:
-            effects = rows.marginal_effects(self._information, level)
-        names = self._model.numbers.feature_names(self._model.getFeaturesCol())
-        table = pd.DataFrame({"feature": names, **effects})
-        return self._dataset.sparkSession.createDataFrame(table)
+            effects = rows.marginal_effects(self._information, layout, level)
+        names, margins = list(layout.names), len(layout.values)
+        words: dict[str, object] = {"feature": names * margins}
+        if layout.per_class:
+            words = {"class": np.repeat(np.arange(float(margins)), len(names)), **words}
+        return self._dataset.sparkSession.createDataFrame(pd.DataFrame({**words, **effects}))
 
     def residuals(self, residualsType: str = "deviance") -> DataFrame:
         """Return the residuals of the rows of the fit, in their order, in one column.
+
+        Of several classes, "deviance" is a number per row, the root of its share of the deviance,
+        which has no sign; "pearson" and "response" are arrays with a number per class; "working"
+        is refused.
 
         Parameters
         ----------
@@ -203,17 +213,20 @@ class CoefficientInference(TableOfFit):
         DataFrame
             A column such as devianceResiduals.
         """
-        if self._model.numbers.family.per_class:
-            raise InvalidValueError("Residuals are defined for binomial models only.")
+        per_class = self._model.numbers.family.per_class
+        check_kind(residualsType, per_class=per_class)
         frame, params = self.predictions, cast(LogisticRegressionParams, self._model)
-        weight = find_weight(frame, params)
-        return residuals(
-            frame,
-            residualsType,
-            label=find_column(frame, self.labelCol, "labelCol").column,
-            probability=find_column(frame, self.probabilityCol, "probabilityCol").column,
-            weight=F.lit(1.0) if weight is None else weight.column.cast("double"),
-        )
+        found = find_weight(frame, params)
+        weight = F.lit(1.0) if found is None else found.column.cast("double")
+        label = find_column(frame, self.labelCol, "labelCol").column.cast("double")
+        if per_class:
+            chances = find_column(frame, self.probabilityCol, "probabilityCol").column
+            made = residuals_of_classes(residualsType, label, chances, weight)
+        else:
+            raw = find_column(frame, params.getRawPredictionCol(), "rawPredictionCol").column
+            margin = vector_to_array(raw)[1]
+            made = BinomialResiduals(margin, label > 0.5, weight).of(residualsType)
+        return frame.select(made.alias(f"{residualsType}Residuals"))
 
     @cached_property
     def _inference(self) -> Inference:

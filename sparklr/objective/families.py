@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from sparklr.arrays import Array
 from sparklr.objective.terms import BinomialTerms, MultinomialTerms, Terms
@@ -57,6 +57,10 @@ class Family(ABC):
     @abstractmethod
     def terms(self, margins: Array, labels: Array, probes: int) -> Terms:
         """Return loss and derivatives for margins (n, q C) of q probes and labels (n,)."""
+
+    @abstractmethod
+    def chances(self, margins: Array) -> Array:
+        """Return the probabilities of the labels that have margins, (..., C) for these."""
 
     @abstractmethod
     def log_chances(self, margins: Array) -> Array:
@@ -130,6 +134,10 @@ class Binomial(Family):
     def terms(self, margins: Array, labels: Array, probes: int) -> Terms:
         """Terms for margins (n, q), one column per probe."""
         return BinomialTerms.of(margins, labels)
+
+    def chances(self, margins: Array) -> Array:
+        """sigmoid(m), of label 1."""
+        return np.asarray(expit(margins))
 
     def log_chances(self, margins: Array) -> Array:
         """log [1 / (1 + e^m), e^m / (1 + e^m)], (2,)."""
@@ -206,6 +214,10 @@ class Multinomial(Family):
         """Terms for margins (n, q K), the K margins of each probe side by side."""
         each = margins.reshape(len(labels), probes, margins.shape[1] // probes)
         return MultinomialTerms.of(each, labels)
+
+    def chances(self, margins: Array) -> Array:
+        """softmax(m)."""
+        return np.asarray(softmax(margins, axis=-1))
 
     def log_chances(self, margins: Array) -> Array:
         """log softmax(m), (K,)."""

@@ -129,21 +129,31 @@ class Information:
         block = self.hessian[:width, :width] - np.diag(self.gauge)
         return np.array([self.of_margin @ one for one in Pivoted.of(block).null_space().T])
 
-    def covariance(self, inner: Array | None = None) -> Array:
+    def covariance(self, inner: Array | None = None, base: int | None = None) -> Array:
         """Return V in the user's units, (C (p + 1),) * 2: per margin the features, the intercept.
 
-        `inner` is another covariance in the solvers' coordinates, such as a robust one. What is not
-        identified, does not vary or was not fitted is NaN.
-        """
-        margins = self.scaling.margins
-        centred = np.eye(margins) - (1 / margins if self.gauge.any() else 0.0)
-        return self._mapped(np.asarray(np.kron(centred, self.of_margin), dtype=float), inner)
+        What is not identified, does not vary or was not fitted is NaN.
 
-    def contrasts(self, base: int, inner: Array | None = None) -> Array:
-        """Return V of the coefficients less those of the class `base`, in the user's units."""
-        against = np.eye(self.scaling.margins)
-        against[:, base] -= 1
-        return self._mapped(np.asarray(np.kron(against, self.of_margin), dtype=float), inner)
+        inner : another covariance in the solvers' coordinates, such as a robust one
+        base : the class with which all others are compared; else softmax margins are compared
+            with their mean
+        """
+        change = self.change(base)
+        result = change @ (self.inverse if inner is None else inner) @ change.T
+        unknown = ~self._identified(change)
+        result[unknown] = np.nan
+        result[:, unknown] = np.nan
+        return np.asarray((result + result.T) / 2)
+
+    def change(self, base: int | None = None) -> Array:
+        """Return the change from the solvers' coordinates to those coefficients, (C (p + 1), n)."""
+        margins = self.scaling.margins
+        compared = np.eye(margins)
+        if base is not None:
+            compared[:, base] -= 1
+        elif self.gauge.any():
+            compared -= 1 / margins
+        return np.asarray(np.kron(compared, self.of_margin), dtype=float)
 
     def root(self) -> Array:
         """Return R (rank, p + 1) of a binomial model with R'R = V in the user's units.
@@ -158,19 +168,13 @@ class Information:
         return np.asarray(solve_triangular(square, scaled, lower=True))
 
     def variances(self, derivatives: Array) -> Array:
-        """Return the variances (m,) of functions with these derivatives by coefficients (m, p + 1).
+        """Return the variances (m,) of functions of the coefficients, by the delta method.
 
-        Of a binomial model, in the user's units: per feature, then by the intercept.
+        derivatives : (.., C, p + 1) of m functions, in the user's units: by a margin's features,
+            then its intercept; those of softmax margins sum to zero over the classes
         """
-        change = derivatives @ self.of_margin
-        return np.asarray(np.einsum("ij,jk,ik->i", change, self.inverse, change))
-
-    def _mapped(self, change: Array, inner: Array | None) -> Array:
-        result = change @ (self.inverse if inner is None else inner) @ change.T
-        unknown = ~self._identified(change)
-        result[unknown] = np.nan
-        result[:, unknown] = np.nan
-        return np.asarray((result + result.T) / 2)
+        change = (derivatives @ self.of_margin).reshape(-1, len(self.inverse))
+        return np.asarray(((change @ self.inverse) * change).sum(axis=1))
 
     def _identified(self, change: Array) -> BoolArray:
         """Whether each row of a change of coordinates is identified."""

@@ -61,6 +61,12 @@ def reference(name: str) -> Mapping[str, Any]:
     return found
 
 
+def of_classes(name: str) -> Mapping[str, Any]:
+    """Marginal effects and profile limits of a case with several classes (`make_classes`)."""
+    found: Mapping[str, Any] = json.loads((FOLDER / "classes.json").read_text())[name]
+    return found
+
+
 def data(name: str) -> Rows:
     """The rows of a case. Without weights in the case, weights of its file are left out."""
     case = reference(name)

@@ -1,4 +1,4 @@
-"""Average marginal effects and their errors, against R, and what is a flag."""
+"""Average marginal effects and their errors, against R and statsmodels, and what is a flag."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array
-from sparklr.inference.effects import Effects, EffectSums, average_effects
-from sparklr.objective.families import BINOMIAL
+from sparklr.inference.effects import EffectSums, average_effects
+from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.sums import Probe
 from sparklr.rows.blocks import Block
-from tests.inference.references import column, data, reference
+from tests.inference.references import column, data, of_classes, reference
 
 NAMES = ["birthwt", "birthwt_weighted", "ucb", "spector", "rare", "pima_offset"]
 
@@ -27,11 +27,17 @@ def effects_of(name: str, *, sparse: bool = False) -> tuple[Array, Array]:
     values = np.array(coefficients)
     flags = np.flatnonzero((rows.matrix.min(axis=0) == 0) & (rows.matrix.max(axis=0) == 1))
     reading = EffectSums(Probe(BINOMIAL, values[None], np.array([intercept]), 1), flags)
-    total = reading.accumulator(len(values), None)
+    effects, derivatives = summed(reading, block)
+    return effects[0], derivatives[0, :, 0]
+
+
+def summed(reading: EffectSums, block: Block) -> tuple[Array, Array]:
+    total = reading.accumulator(block.features, None)
     for at in range(0, block.rows, 50):
         total.add(block.take(slice(at, at + 50)))
-    sums = Effects.of(total.part(), len(flags))
-    return average_effects(sums, values, flags, block.total_weight)
+    sums = reading.effects(total.part())
+    coefficients = reading.probe.coefficients
+    return average_effects(sums, coefficients, reading.flags, block.total_weight)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,3 +56,25 @@ def test_effects_are_those_of_r(name: str, sparse: bool) -> None:
         place = list(kind["columns"]).index(one)
         assert_allclose(effects[at], kind["effects"][place], rtol=1e-9)
         assert_allclose(errors[at], kind["standard_errors"][place], rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["anes96", "alligators"])
+@pytest.mark.parametrize("kind", ["difference", "derivative"])
+def test_effects_of_classes_are_those_of_statsmodels(name: str, kind: str) -> None:
+    rows, known = data(name), reference(name)
+    apart = np.array(known["coefficients"])
+    values = np.vstack((np.zeros(apart.shape[1]), apart))
+    values -= values.mean(axis=0)  # as models have them
+    both = (rows.matrix.min(axis=0) == 0) & (rows.matrix.max(axis=0) == 1)
+    flags = np.flatnonzero(both) if kind == "difference" else np.array([], dtype=int)
+    block = Block(rows.matrix, rows.labels, rows.weights)
+    reading = EffectSums(Probe(MULTINOMIAL, values[:, :-1], values[:, -1], 1), flags)
+    effects, derivatives = summed(reading, block)
+    expected = of_classes(name)["marginal_effects"][kind]
+    assert_allclose(effects, expected["effects"], rtol=1e-7, atol=1e-9)
+    assert_allclose(effects.sum(axis=0), 0, atol=1e-12)
+    # By the coefficients of all classes but the first, whose covariance is known.
+    by_others = derivatives[:, :, 1:].reshape(effects.size, -1)
+    variances = np.einsum("ij,jk,ik->i", by_others, np.array(known["covariance"]), by_others)
+    errors = np.sqrt(variances).reshape(effects.shape)
+    assert_allclose(errors, expected["standard_errors"], rtol=1e-6)

@@ -121,7 +121,7 @@ def test_rows_with_missing_values_have_nulls(spark: SparkSession) -> None:
 
 
 def test_what_has_no_influence_is_refused(spark: SparkSession, monkeypatch: Any) -> None:
-    with pytest.raises(InvalidValueError, match="binomial models only"):
+    with pytest.raises(InvalidValueError, match="influence is for binomial models"):
         fit_of(spark, "anes96").summary.influence()
     with pytest.raises(InvalidValueError, match=r"regParam=0\.1"):
         fit_of(spark, "birthwt", regParam=0.1).summary.influence()

@@ -17,6 +17,7 @@ from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.spec import Spec
 from sparklr.inference.estimates import Estimates
+from sparklr.inference.layout import Layout
 from sparklr.inference.on_rows import RowsOfModel
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
 from sparklr.objective.information import Information, Pivoted
@@ -24,7 +25,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
-from tests.inference.references import cases, column, data, reference
+from tests.inference.references import cases, column, data, of_classes, reference
 from tests.separation.exact import CountedPasses
 
 # Those of other rows, or separated, are for other tests.
@@ -65,7 +66,7 @@ def test_coefficients_and_errors_are_those_of_r(name: str, solver: SolverName) -
     fit, information, _ = fit_of(name, solver)
     known = reference(name)
     many = len(fit.intercepts) > 1
-    covariance = information.contrasts(0) if many else information.covariance()
+    covariance = information.covariance(base=0 if many else None)
     values, covariance = in_order(fit, covariance, len(known["standard_errors"]))
     errors = np.array(known["standard_errors"])
     found = Estimates.of(values, covariance)
@@ -112,7 +113,7 @@ def test_robust_covariances_are_those_of_r(name: str, key: str) -> None:
     assert_allclose(read.loss, fit.loss, rtol=1e-14)
     inner = information.inverse @ read.products @ information.inverse
     many = len(fit.intercepts) > 1
-    covariance = information.contrasts(0, inner) if many else information.covariance(inner)
+    covariance = information.covariance(inner, 0 if many else None)
     expected = np.array(known if key == "hc0" else known["hc0"])
     _, covariance = in_order(fit, covariance, len(expected))
     assert_allclose(covariance, expected, atol=1e-6 * np.diagonal(expected).max())
@@ -143,6 +144,29 @@ def test_profile_limits_are_exact_and_take_few_readings(name: str) -> None:
         limit = np.append(*problem.coefficients(solution.point))[j]
         error = known["standard_errors"][j]
         assert abs(limit - known["profile_limits"][j][side]) <= 1e-5 * error
+
+
+@pytest.mark.parametrize("base", [None, 0])
+def test_profile_limits_of_classes_are_exact(base: int | None) -> None:
+    """Of the coefficients less the mean of all classes, or less those of class 0."""
+    name = "alligators"
+    fit, information, passes = fit_of(name)
+    problem = Problem.of(spec_of(name), passes.moments, len(fit.intercepts))
+    point = problem.point_of(fit.coefficients, fit.intercepts)
+    counted = CountedPasses(passes)
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, data(name).names, True, True, base)
+    found = RowsOfModel(problem, point, counted).profile_limits(information, layout, 0.95)
+    assert len(counted.asked) <= 12
+    expected = np.array(
+        of_classes(name)["profile_limits"]["centred" if base is None else "compared"]
+    )
+    errors = np.sqrt(np.diagonal(information.covariance(base=base)))
+    if base is not None:  # its own coefficients are zero, and no estimates
+        width = values.shape[1]
+        assert np.isnan(found[:width]).all()
+        found, expected, errors = found[width:], expected[width:], errors[width:]
+    assert np.abs((found - expected) / errors[:, None]).max() <= 1e-5
 
 
 def test_far_means_and_near_collinearity_cost_no_digits() -> None:
