@@ -10,11 +10,12 @@ from pyspark.ml.util import BaseReadWrite
 from sparklr.arrays import Array
 from sparklr.display.pages import fit_page
 from sparklr.display.tables import Page
-from sparklr.inference.covariances import FittedModel, layout_of
+from sparklr.inference.covariances import FittedModel
 from sparklr.inference.estimates import check_level
 from sparklr.inference.inference import Assumptions, Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.of_fit import TableOfFit
+from sparklr.objective.information import against
 from sparklr.saving.estimates import KeptFit
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
@@ -72,16 +73,14 @@ class KeptEstimates(TableOfFit):
         """
         check_level(level)
         kept, deviation = self._kept, self._report.deviation
-        # Firth's estimates are finite even if the rows are separated.
-        found = None if self._reduced else self._separation_so_far
-        whole = layout_of(self._model, None).separated(found)
+        whole = self._layout()
         known = _placed(whole, kept)
         assumed = Assumptions(kept.covariance_name, kept.assumption, level)
         # The session is looked for when a frame is made; a page needs none.
         inference = Inference(whole, known, assumed, BaseReadWrite(), deviation)
         if referenceClass is None:
             return inference
-        layout = layout_of(self._model, referenceClass).separated(found)
+        layout = self._layout(referenceClass)
         inference.covarianceMatrix  # noqa: B018 - an error if there are only standard errors
         return Inference(layout, _contrasts(layout, known), assumed, BaseReadWrite(), deviation)
 
@@ -134,13 +133,10 @@ def _placed(layout: Layout, kept: KeptFit) -> Array:
 def _contrasts(layout: Layout, covariance: Array) -> Array:
     """Return the covariance C V C' of the coefficients less those of the layout's base class.
 
-    C = (e_k - e_base)' (x) I. Its rows sum to zero over the classes, so it makes no difference that
-    V is that of coefficients less the mean of all classes.
+    V is that of coefficients less the mean of all classes, which makes no difference to C V C'.
     """
     margins, width = layout.values.shape
-    against = np.eye(margins)
-    against[:, layout.base] -= 1
-    change = np.kron(against, np.eye(width))
+    change = np.kron(against(margins, layout.base), np.eye(width))
     unknown = np.isnan(np.diagonal(covariance))
     result = change @ np.where(np.isnan(covariance), 0.0, covariance) @ change.T
     lost = (change != 0) @ unknown

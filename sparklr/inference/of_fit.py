@@ -16,8 +16,10 @@ from pyspark.sql import DataFrame
 from sparklr.arrays import Array
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
+from sparklr.inference.covariances import layout_of
 from sparklr.inference.hypotheses import TestResult
 from sparklr.inference.inference import Inference
+from sparklr.inference.layout import Layout
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
 from sparklr.inference.pages import MOST_SHOWN, dependence_words
 from sparklr.params import LogisticRegressionParams, offset_name
@@ -126,6 +128,14 @@ class TableOfFit(FitMeasures):
             facts.insert(1, ("penalised log lik.", words))
             notes = (*notes, WALD_NOTE)
         return Page("", (*facts, *page.facts), page.tables, notes)
+
+    def _layout(self, base: int | None = None) -> Layout:
+        """Return the coefficients, infinite where separated rows have no finite estimate.
+
+        Firth's estimates are finite even there.
+        """
+        layout = layout_of(self._model, base)
+        return layout if self._reduced else layout.separated(self._separation_so_far)
 
     def _existence(self) -> str:
         """Return whether the estimates exist and are unique, in words."""

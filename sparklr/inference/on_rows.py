@@ -32,7 +32,7 @@ from sparklr.inference.clusters import PARTIAL, PRODUCTS, ClusterSums, products_
 from sparklr.inference.effects import EffectSums, average_effects
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
-from sparklr.inference.penalised import PenalisedRows
+from sparklr.inference.penalised import BUDGET, PenalisedRows
 from sparklr.objective.information import Information, Pivoted
 from sparklr.params import LogisticRegressionParams
 from sparklr.passes.protocol import Passes, read_round
@@ -44,8 +44,6 @@ from sparklr.solvers.profile import profile_limit
 from sparklr.solvers.restricted import restricted
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
-
-BUDGET = 256 * MEGABYTE  # of the sums of one round
 
 
 @dataclass(frozen=True, eq=False)

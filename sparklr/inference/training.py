@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
-from sparklr.inference.covariances import Options, infer, layout_of
+from sparklr.inference.covariances import Options, infer
 from sparklr.inference.estimates import check_level
 from sparklr.inference.hypotheses import likelihood_ratio, penalised_ratio
 from sparklr.inference.inference import Inference
@@ -185,9 +185,7 @@ class CoefficientInference(TableOfFit):
         self._refuse("marginalEffects")
         self._refuse_class_weights("marginalEffects")
         check_level(level)
-        layout, params = layout_of(self._model), cast(LogisticRegressionParams, self._model)
-        if not self._reduced:
-            layout = layout.separated(self._separation_so_far)
+        layout, params = self._layout(), cast(LogisticRegressionParams, self._model)
         with open_rows(self._dataset, params, self._model.numbers) as rows:
             effects = rows.marginal_effects(self._information, layout, level)
         names, margins = list(layout.names), len(layout.values)

@@ -147,12 +147,9 @@ class Information:
 
     def change(self, base: int | None = None) -> Array:
         """Return the change from the solvers' coordinates to those coefficients, (C (p + 1), n)."""
-        margins = self.scaling.margins
-        compared = np.eye(margins)
-        if base is not None:
-            compared[:, base] -= 1
-        elif self.gauge.any():
-            compared -= 1 / margins
+        compared = against(self.scaling.margins, base)
+        if base is None and self.gauge.any():
+            compared -= 1 / self.scaling.margins
         return np.asarray(np.kron(compared, self.of_margin), dtype=float)
 
     def root(self) -> Array:
@@ -191,3 +188,11 @@ class Information:
         single = replace(self.scaling, margins=1, held=0.0)
         each = [np.append(*single.to_coefficients(one)) for one in np.eye(self.scaling.shape[1])]
         return np.column_stack(each)
+
+
+def against(margins: int, base: int | None) -> Array:
+    """Return the matrix (C, C) that takes the margin `base`, if there is one, from each margin."""
+    change = np.eye(margins)
+    if base is not None:
+        change[:, base] -= 1
+    return change

@@ -393,8 +393,11 @@ def test_separation_is_an_error_or_nothing_if_so_asked(spark: SparkSession) -> N
         fit_of(spark, "endometrial", separation="error")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        summary = fit_of(spark, "endometrial", separation="ignore").summary
-    assert "not known whether they exist" in str(summary)
+        model = fit_of(spark, "endometrial", separation="ignore")
+    summary, open_question = model.summary, "not known whether they exist: "
+    assert f"{open_question}read summary.separation" in str(summary)
+    loaded = LogisticRegressionModel.fromJson(model.toJson())  # which has no summary
+    assert f"{open_question}model.inference(frame) looks for" in str(loaded.estimates)
     assert summary.passes > 8  # the fit does not end in the limit, but by its tolerance
     assert summary.separation is not None  # asked for now, so the rows are read again
     assert "SEPARATED ROWS" in str(summary)

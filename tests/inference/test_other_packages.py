@@ -1,8 +1,8 @@
 """Faults of other packages that docs/comparison.md names, beside what sparklr does there.
 
 statsmodels 0.15 and firthmodels 0.8 are asked where they are installed, as in `make .venv`. What is
-sparklr's is tested without them too, against recorded numbers. A test that fails because a fault was
-mended is good news: then the page needs to be changed.
+sparklr's is tested without them too, against recorded numbers. A test that fails because a fault
+was mended is good news: then the page needs to be changed.
 """
 
 from __future__ import annotations
