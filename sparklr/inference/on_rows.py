@@ -45,6 +45,8 @@ from sparklr.solvers.restricted import restricted
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
 
+MOST_SUMS = 2**26  # numbers of marginal effects' sums: half a gigabyte in each task
+
 
 @dataclass(frozen=True, eq=False)
 class ReadRows:
@@ -125,6 +127,13 @@ class RowsOfModel:
         moments, problem = self.passes.moments, self.problem
         flags = np.flatnonzero((moments.minimum == 0) & (moments.maximum == 1))
         reading = EffectSums(problem.probe(Query(self.point, 1)), flags)
+        if reading.length > MOST_SUMS:
+            margins, features = problem.scaling.margins, problem.scaling.features
+            raise InvalidValueError(
+                f"marginalEffects needs {reading.length:,} sums over the rows for {features:,} "
+                f"features, {len(flags):,} of them 0 or 1, and {margins:,} margins of classes; at "
+                f"most {MOST_SUMS:,} are made. Fit fewer features or classes."
+            )
         sums = reading.effects(self.passes.read(reading))
         coefficients, _ = problem.scaling.to_coefficients(self.point)
         effects, derivatives = average_effects(sums, coefficients, flags, moments.weight)

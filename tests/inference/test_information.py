@@ -16,6 +16,7 @@ from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers
 from sparklr.fitting.spec import Spec
+from sparklr.inference import on_rows
 from sparklr.inference.estimates import Estimates
 from sparklr.inference.layout import Layout
 from sparklr.inference.on_rows import RowsOfModel
@@ -25,6 +26,7 @@ from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
+from sparklr.spark.errors import InvalidValueError
 from tests.inference.references import cases, column, data, of_classes, reference
 from tests.separation.exact import CountedPasses
 
@@ -167,6 +169,19 @@ def test_profile_limits_of_classes_are_exact(base: int | None) -> None:
         assert np.isnan(found[:width]).all()
         found, expected, errors = found[width:], expected[width:], errors[width:]
     assert np.abs((found - expected) / errors[:, None]).max() <= 1e-5
+
+
+def test_too_many_sums_of_marginal_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, information, passes = fit_of("alligators")
+    problem = Problem.of(spec_of("alligators"), passes.moments, 5)
+    counted = CountedPasses(passes)
+    rows = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), counted)
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, data("alligators").names, True, True)
+    monkeypatch.setattr(on_rows, "MOST_SUMS", 100)
+    with pytest.raises(InvalidValueError, match=r"marginalEffects needs [0-9,]+ sums"):
+        rows.marginal_effects(information, layout, 0.95)
+    assert counted.asked == []
 
 
 def test_far_means_and_near_collinearity_cost_no_digits() -> None:
