@@ -3,7 +3,8 @@
     u_c = sum over rows i of cluster c of w_i s_i        M = sum_c u_c u_c'
 
 for the scores s_i = d_ik [x_i, 1]. Each partition makes partial sums; a second stage, in which all
-those of a cluster are together, merges them. Arrow batches in, Arrow batches out.
+those of a cluster are together, merges them, and counts partial sums of rows that have no cluster.
+Arrow batches in, Arrow batches out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_numbers, split_features
 
 PARTIAL = "cluster string, sums binary"
-PRODUCTS = "clusters long, products binary"
+PRODUCTS = "clusters long, products binary, lacking long"
 # Partial sums are handed on when they take so many bytes.
 MOST_BYTES = 64 * 2**20
 
@@ -40,9 +41,9 @@ class ClusterSums:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield partial sums of this partition."""
         side = self.coefficients.shape[0] * (self.coefficients.shape[1] + 1)
-        sums: dict[str, Array] = {}
+        sums: dict[str | None, Array] = {}
         for batch in batches:
-            codes = batch.column("cluster").dictionary_encode()
+            codes = batch.column("cluster").dictionary_encode(null_encoding="encode")
             names = codes.dictionary.to_pylist()
             totals = np.zeros((len(names), side))
             np.add.at(totals, codes.indices.to_numpy(), self._scores(batch))
@@ -72,28 +73,33 @@ class ClusterSums:
 
 
 def products_of_sums(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield M and the number of clusters, for partial sums in the order of their clusters."""
+    """Yield M, the number of clusters, and how many sums have none, for sums in their order."""
     total: Array | None = None
-    count, current, sums = 0, None, np.zeros(0)
+    count, lacking, current, sums = 0, 0, None, np.zeros(0)
     for batch in batches:
         names = batch.column("cluster").to_pylist()
         for name, part in zip(names, batch.column("sums"), strict=True):
             values = np.frombuffer(part.as_buffer(), dtype=np.float64)
-            if name == current:
-                sums = sums + values
-                continue
             if total is None:
                 total = np.zeros((len(values), len(values)))
+            if name is None:
+                lacking += 1
+            elif name == current:
+                sums = sums + values
             else:
-                total += np.outer(sums, sums)
-            count, current, sums = count + 1, name, values
+                total += np.outer(sums, sums) if count else 0.0
+                count, current, sums = count + 1, name, values
     if total is not None:
-        total += np.outer(sums, sums)
-        columns = [pa.array([count], pa.int64()), pa.array([total.tobytes()], pa.binary())]
-        yield pa.RecordBatch.from_arrays(columns, names=["clusters", "products"])
+        total += np.outer(sums, sums) if count else 0.0
+        columns = [
+            pa.array([count], pa.int64()),
+            pa.array([total.tobytes()], pa.binary()),
+            pa.array([lacking], pa.int64()),
+        ]
+        yield pa.RecordBatch.from_arrays(columns, names=["clusters", "products", "lacking"])
 
 
-def _batch(sums: dict[str, Array]) -> pa.RecordBatch:
+def _batch(sums: dict[str | None, Array]) -> pa.RecordBatch:
     columns = [
         pa.array(list(sums), pa.string()),
         pa.array([its.tobytes() for its in sums.values()], pa.binary()),

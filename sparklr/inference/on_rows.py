@@ -13,7 +13,6 @@ from typing import Literal, cast
 
 import numpy as np
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from scipy.stats import chi2
 
 from sparklr.arrays import MEGABYTE, Array, BoolArray, IntArray
@@ -245,16 +244,16 @@ class RowsOfModel:
         cluster = find_column(dataset, name, "clusterCol").column.cast("string")
         rows = training_rows(dataset, params, extra={"cluster": cluster})
         frame = rows.frame.where("weight > 0") if rows.names.weight else rows.frame
-        if frame.where(F.col("cluster").isNull()).limit(1).count():
-            raise InvalidValueError(
-                f"Column '{name}' has rows without a cluster. Drop them, or give each a cluster."
-            )
         coefficients, offsets = self.problem.scaling.to_rows(self.point)
         family, origin = self.problem.spec.family, self.problem.scaling.origin
         task = ClusterSums(family, coefficients, offsets, origin, self.problem.factors)
         sums = frame.mapInArrow(task, PARTIAL)
         by_cluster = sums.repartition("cluster").sortWithinPartitions("cluster")
         table = collect_arrow(by_cluster.mapInArrow(products_of_sums, PRODUCTS))
+        if sum(table["lacking"].to_pylist()):
+            raise InvalidValueError(
+                f"Column '{name}' has rows without a cluster. Drop them, or give each a cluster."
+            )
         parts = [np.frombuffer(its.as_buffer(), dtype=float) for its in table["products"]]
         side = len(offsets) * (len(origin) + 1)
         total = sum(parts, np.zeros(side**2)).reshape(side, side)

@@ -117,7 +117,8 @@ def test_robust_errors_are_those_of_r(
 def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -> None:
     known = reference("bacteria")
     clusters = known["clusters"]
-    summary = fit_of(spark, "bacteria").summary
+    model = fit_of(spark, "bacteria")
+    summary = model.summary
     inference = summary.inference(covariance=covariance, clusterCol="cluster")
     table = by_name(inference, known)
     expected = np.array(clusters[covariance.lower()])
@@ -131,6 +132,9 @@ def test_clustered_errors_are_those_of_r(spark: SparkSession, covariance: str) -
         assert_allclose(by_name(both, known).pValue, 2 * norm.sf(np.abs(table.zValue)))
         single = inference.waldTest(["late"])
         assert_allclose(single.pValue, table.pValue["late"], rtol=1e-9)
+        lacking = frame_of(spark, "bacteria").selectExpr("*", "nullif(cluster, 3) as some")
+        with pytest.raises(InvalidValueError, match="'some' has rows without a cluster"):
+            model.inference(lacking, covariance="CR1", clusterCol="some")
 
 
 @pytest.mark.parametrize("name", first_and_deep(["birthwt_weighted", "birthwt"]))
