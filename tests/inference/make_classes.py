@@ -6,7 +6,8 @@ From the root of the repository, with statsmodels 0.15::
 
 Marginal effects are those of statsmodels' MNLogit, `get_margeff(dummy=...)`, each row as often as
 its weight says: (K, p), the classes as rows. R's marginaleffects and Stata's `margins, dydx(*)`
-have the same definition. Residuals are MNLogit's `resid_pearson` and `resid_response`.
+have the same definition, if flags are factors there. Residuals are MNLogit's `resid_pearson` and
+`resid_response`.
 
 Profile limits, of the alligators, are roots of the profile deviance: from Newton's method under a
 linear constraint, on the formulas of the likelihood. They are in the order of the coefficients, (K,

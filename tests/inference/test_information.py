@@ -159,7 +159,7 @@ def test_profile_limits_of_classes_are_exact(base: int | None) -> None:
     values = np.column_stack((fit.coefficients, fit.intercepts))
     layout = Layout(values, data(name).names, True, True, base)
     found = RowsOfModel(problem, point, counted).profile_limits(information, layout, 0.95)
-    assert len(counted.asked) <= 12
+    assert len(counted.asked) <= 8
     expected = np.array(
         of_classes(name)["profile_limits"]["centred" if base is None else "compared"]
     )
