@@ -2,8 +2,8 @@
 
 Packing is fastest with small Arrow batches, and passes need one block per batch, but
 `spark.sql.execution.arrow.maxRecordsPerBatch` belongs to a session. A change in the user's
-session, even for a moment, would affect the user's other threads. So the frame is moved: its plan is
-passed to a new session with the same settings. Where Spark refuses that, a global temporary view
+session, even for a moment, would affect the user's other threads. So the frame is moved: its plan
+is passed to a new session with the same settings. Where Spark refuses that, a global temporary view
 passes the plan, and is dropped before any job runs.
 
 This is not done on Spark Connect, where Spark starts new Python processes for every session, on
