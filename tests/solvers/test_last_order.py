@@ -40,7 +40,7 @@ class Rows:
     ("seed", "relative"), [(0, 1e-10), (1, 1e-10), (2, 1e-9), (2, 3.2e-9), (3, 1e-9)]
 )
 def test_no_hessian_is_asked_for_before_the_last_query(seed: int, relative: float) -> None:
-    """A borrowed Hessian's step leaves four times the share that the step by its owner left."""
+    """A step with a borrowed Hessian leaves four times the share that the one before it left."""
     rows = Rows(seed)
     start = np.zeros(FEATURES)
     for _ in range(8):
