@@ -20,6 +20,7 @@ from sparklr.objective.families import BINOMIAL, Family, family_for, family_name
 from sparklr.objective.moments import Moments
 from sparklr.packing.job import NEAR_BYTES, PackSettings
 from sparklr.params import LogisticRegressionParams, offset_name
+from sparklr.passes.threads import useful_threads
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.methods import SolverName
@@ -193,14 +194,16 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
     """Return how to pack these rows, from the Params, the session and the column metadata."""
     session = rows.frame.sparkSession
     plain = PackSettings()
-    near = classic.is_local_mode(session)
+    near, map_files = classic.is_local_mode(session), may_map_files(session)
+    slots = classic.task_slots(session)
     return PackSettings(
         local_bytes=local_bytes(session, NEAR_BYTES if near else plain.local_bytes),
         block_bytes=int(params.getMaxBlockSizeInMB() * MEGABYTE) or plain.block_bytes,
         depth=params.getAggregationDepth(),
-        slots=classic.task_slots(session),
-        map_files=may_map_files(session),
+        slots=slots,
+        map_files=map_files,
         width=rows.width,
         classes=rows.classes,
         folded=rows.folded,
+        near=near and map_files and slots is not None and useful_threads(slots) >= slots,
     )

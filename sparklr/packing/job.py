@@ -66,6 +66,7 @@ class PackSettings:
     width: int | None = None  # number of features, if the metadata have it
     classes: int | None = None  # number of classes, if the metadata have it
     folded: bool = False  # whether the last column is the fold of each row
+    near: bool = False  # whether the driver can read all workers' files: Spark keeps nothing then
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,7 @@ class Source:
             classes=self.settings.classes,
             folded=self.settings.folded,
             ship_all=ship_all,
+            names=ship_all or not (self.settings.near and self.settings.files),
         )
 
     @property
@@ -116,6 +118,7 @@ class Packing:
         path: str | None,
     ) -> None:
         self.store, self.frame = store, frame
+        self.kept = persisted or not writes_files  # whether jobs can read the blocks
         self.folders: frozenset[str] | None = None  # not known until the job has ended
         self.read_by_jobs = False  # if so, a job may have packed lost partitions again
         self._source = source
@@ -124,15 +127,20 @@ class Packing:
 
     @staticmethod
     def start(source: Source, *, ship_all: bool = False) -> Packing:
-        """Plan the packing of a source; Spark persists the result if the platform allows it."""
+        """Plan the packing of a source; Spark persists the result if the platform allows it.
+
+        Where the driver can read all files, it does not: each frame that Spark persists takes a
+        stage of its own, which is half of the time of a job of few rows.
+        """
         store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
         frame = rows if settings.slots is None else rows.coalesce(settings.slots)
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
         plan = source.plan(ship_all=ship_all)
         packed = frame.mapInArrow(_Pack(plan, store, settings.files), PACKED)
-        if _persist(packed):
+        persisted = plan.names and _persist(packed)
+        if persisted or not plan.names:
             return Packing(
-                source, store, packed, persisted=True, writes_files=settings.files, path=None
+                source, store, packed, persisted=persisted, writes_files=settings.files, path=None
             )
         # Each pass packs the rows again, and would also write every block into a file again.
         path = _path_for(store) if is_remote(rows.sparkSession) else None
@@ -149,16 +157,18 @@ class Packing:
         session = self.frame.sparkSession
         with _wording_worker_trouble():
             self._save(session)
-            frame = self.frame.where("small")
+            # Without names, all rows are small; a filter would take a stage's time to be compiled.
+            frame = self.frame.where("small") if self.kept else self.frame
             table = run_job(session, "sparklr: packing rows", lambda: collect_arrow(frame))
         positions = table["position"].to_numpy()
-        summaries, blocks = [], []
+        summaries, blocks = [], {}
         for at in np.lexsort((positions, table["partition"].to_numpy())):
             payload = table["payload"][int(at)].as_buffer()
             if positions[at] == SUMMARY:
                 summaries.append(PartitionSummary.from_bytes(payload.to_pybytes()))
             else:
-                blocks.append(Block.from_buffer(payload))
+                name = BlockName(*(table[of][int(at)].as_py() for of in BlockName._fields))
+                blocks[name] = Block.from_buffer(payload)
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
         try:
             folds, sample = check_and_merge(summaries, self._source.names)
@@ -169,7 +179,7 @@ class Packing:
         log.info(
             "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
         )
-        mapped = self._mapped_blocks(summaries)
+        mapped = self._mapped_blocks(summaries, blocks)
         kept = folds if self._source.settings.folded else {}
         seen = sum(its.seen for its in summaries)
         return Gathered(
@@ -177,27 +187,32 @@ class Packing:
             folds=kept,
             seen=seen,
             sample=sample,
-            blocks=blocks,
+            blocks=list(blocks.values()),
             count=count,
             partitions=len(summaries),
             mapped=mapped,
         )
 
-    def _mapped_blocks(self, summaries: Sequence[PartitionSummary]) -> FileBlocks | None:
-        """Return all blocks if each lies in a file that this process can read, else None."""
+    def _mapped_blocks(
+        self, summaries: Sequence[PartitionSummary], here: Mapping[BlockName, Block]
+    ) -> FileBlocks | None:
+        """Return all blocks if each is here or in a file that this process can read, else None."""
         names = [
             (BlockName(its.partition, position, its.run), length)
             for its in summaries
             for position, length in enumerate(its.lengths)
         ]
-        known = len(names) == sum(its.blocks for its in summaries) > 0
+        known = len(names) + len(here) == sum(its.blocks for its in summaries) > len(here)
         if not known or min(length for _, length in names) < 0:
             return None
         folders = {its.folders for its in summaries if its.folders}
         if len(folders) > 1:  # there are several machines
             return None
         store = self.store.seen_from_here(*folders)
-        return None if store is None else FileBlocks(store, names)
+        if store is None:
+            return None
+        names += [(name, 0) for name in here]
+        return FileBlocks(store, sorted(names), dict(here), frozenset(here))
 
     def _save(self, session: SparkSession) -> None:
         """Save the packed rows if there is a path, and read them from it from now on."""

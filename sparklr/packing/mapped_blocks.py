@@ -32,8 +32,9 @@ class FileBlocks(Sequence[Block]):
     """
 
     store: BlockStore
-    names: Sequence[tuple[BlockName, int]]  # with the length of the file
+    names: Sequence[tuple[BlockName, int]]  # with the length of the file, if there is one
     mapped: dict[BlockName, Block] = field(default_factory=dict)
+    here: frozenset[BlockName] = frozenset()  # blocks that came without a file, among `mapped`
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,11 +45,11 @@ class FileBlocks(Sequence[Block]):
     def __getitem__(self, at: slice) -> FileBlocks: ...
     def __getitem__(self, at: int | slice) -> Block | FileBlocks:
         if isinstance(at, slice):
-            return FileBlocks(self.store, self.names[at], self.mapped)
+            return FileBlocks(self.store, self.names[at], self.mapped, self.here)
         name, length = self.names[at]
         block = self.mapped.get(name)
         # Checked at each use: reading beyond the end of a truncated file would kill the process.
-        if block is None or not self.store.holds(name, length):
+        if block is None or not (name in self.here or self.store.holds(name, length)):
             buffer = self.store.read(name, length)
             if buffer is None:
                 raise BlockLostError(f"block file {name.file} is missing or has changed")

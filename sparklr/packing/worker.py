@@ -52,6 +52,7 @@ class PackPlan:
     classes: int | None = None  # from the label column's metadata
     folded: bool = False  # whether the last column is the fold of each row
     ship_all: bool = False  # whether Spark also gets the blocks that lie in files
+    names: bool = True  # whether Spark gets rows for the blocks that are not small
 
 
 def pack_partition(
@@ -74,9 +75,10 @@ def pack_partition(
     for pieces in others:
         name, length = next(names), sum(map(len, pieces))
         written = store is not None and store.write(name, pieces)
-        kept = None if written and not plan.ship_all else b"".join(pieces)
         lengths.append(length if written else -1)
-        yield _row(name, False, length, kept)
+        if plan.names:
+            kept = None if written and not plan.ship_all else b"".join(pieces)
+            yield _row(name, False, length, kept)
     last = next(names)
     summary = packer.summary(last.position)
     if lengths and store is not None:

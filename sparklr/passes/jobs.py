@@ -141,11 +141,12 @@ class SparkPasses:
                     return self._mapped.read(reading)
                 except BlockLostError:
                     self._mapped = None
-            parts, missing = self._read_by_jobs(reading)
-            if not missing:
-                # The parts of one partition are in the order of their jobs until sorted.
-                ordered = sorted(parts, key=lambda part: part[:2])
-                return reading.merge(part for _, _, part in ordered)
+            if self.packing.kept:
+                parts, missing = self._read_by_jobs(reading)
+                if not missing:
+                    # The parts of one partition are in the order of their jobs until sorted.
+                    ordered = sorted(parts, key=lambda part: part[:2])
+                    return reading.merge(part for _, _, part in ordered)
             self._pack_again()
 
     def _read_by_jobs(

@@ -53,6 +53,9 @@ SURE = 0.01
 # A Hessian serves on if its next step is expected to leave this share of the predicted decrease,
 # and as long as it leaves no more than that other share.
 SERVES, SLOW = 1e-2, 5e-2
+# A step with a Hessian from before leaves so many times the share that the first step left, which
+# had that Hessian at its own start.
+LENT = 4.0
 # The constant c of p' = c p^2, times the objective, for a first step: 0.6 to 2.1 was seen.
 TYPICAL = 5.0
 # The first, the smallest and the largest damping; it changes by factors of ten.
@@ -218,7 +221,7 @@ def _outlook(
         left = TYPICAL * step.promised / value
     else:
         return False, False
-    return sparing and 4 * left <= SERVES, step.promised * left <= SURE * limit
+    return sparing and LENT * left <= SERVES, step.promised * left <= SURE * limit
 
 
 def _go_on(
@@ -229,7 +232,7 @@ def _go_on(
     `last` is the predicted decrease of the step that led here; if zero, the Hessian does not serve
     on. The history is extended.
     """
-    share = SURE if last > 0 else 1.0
+    share, growth = SURE if last > 0 else 1.0, LENT
     while True:
         value, step = history[-1], local.step(model, 0.0)
         if step.sound and step.promised <= share * stop.limit(value):
@@ -238,13 +241,15 @@ def _go_on(
             return local.point, None
         if len(history) > stop.max_steps:
             return local.point, Reason.STEP_LIMIT
-        foreseen = step.promised**2 <= last * share * stop.limit(value)
+        left = growth * step.promised**2 / last if last > 0 else np.inf
+        foreseen = left <= share * stop.limit(value)
         accepted = yield from _try(local, step, value, final if foreseen else 1)
         if accepted is None:
             return local.point, None
         point, here, total = accepted
         history.append(total)
         local, last = replace(local, point=point, gradient=here.first()), step.promised
+        growth = 1.0
 
 
 def _choose(local: Local, model: Model, damping: float, refused: Step | None, limit: float) -> Step:

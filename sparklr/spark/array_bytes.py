@@ -16,16 +16,15 @@ from __future__ import annotations
 import logging
 from typing import cast
 
-import pyspark
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from sparklr.spark.classic import SPARK_3
 from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import JavaObject
 
 log = logging.getLogger("sparklr")
 
-SPARK_3 = pyspark.__version__.startswith("3.")
 # Of a kind of number: the bytes, the JVM's letter for its array, and the method that gives one.
 KINDS = {"double": (8, "D", "toDoubleArray"), "int": (4, "I", "toIntArray")}
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
+import pyspark
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +27,7 @@ log = logging.getLogger("sparklr")
 
 T = TypeVar("T")
 
+SPARK_3 = pyspark.__version__.startswith("3.")
 DESCRIPTION = "spark.job.description"
 # Seconds between two attempts to stop jobs: a job that is being planned can be stopped only later.
 STOP_AGAIN = 0.2
@@ -71,6 +73,23 @@ def clone_session(session: SparkSession) -> SparkSession | None:
     except REFUSALS as refusal:
         # As above. The method is also not part of Spark's public interface, and may be removed.
         log.info("the session cannot be cloned: %s", first_line(refusal))
+        return None
+
+
+def in_session(frame: DataFrame, session: SparkSession) -> DataFrame | None:
+    """Return the same frame in another session, or None without a JVM.
+
+    A global temporary view passes a frame on too, by three commands of Spark's in place of a call.
+    """
+    try:
+        classic: JavaObject = session
+        plan, jvm = cast(JavaObject, frame)._jdf.queryExecution().analyzed(), classic._jvm
+        package = jvm.org.apache.spark.sql if SPARK_3 else jvm.org.apache.spark.sql.classic
+        jvm.java.lang.Class.forName(f"{package._fqn}.Dataset")  # as in `array_bytes`
+        return DataFrame(package.Dataset.ofRows(classic._jsparkSession, plan), session)
+    except REFUSALS as refusal:
+        # As above, and as above this is not part of Spark's public interface.
+        log.info("the frame cannot be passed on: %s", first_line(refusal))
         return None
 
 

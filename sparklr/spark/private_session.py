@@ -2,9 +2,9 @@
 
 Packing is fastest with small Arrow batches, and passes need one block per batch, but
 `spark.sql.execution.arrow.maxRecordsPerBatch` belongs to a session. A change in the user's
-session, even for a moment, would affect the user's other threads. So the frame is moved: a global
-temporary view passes its plan to a new session with the same settings, and is dropped before
-any job runs.
+session, even for a moment, would affect the user's other threads. So the frame is moved: its plan
+is passed to a new session with the same settings. Where Spark refuses that, a global temporary view
+passes the plan, and is dropped before any job runs.
 
 This is not done on Spark Connect, where Spark starts new Python processes for every session, on
 each executor, and leaves them running when the session ends.
@@ -20,7 +20,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from sparklr.spark.classic import clone_session
+from sparklr.spark.classic import clone_session, in_session
 from sparklr.spark.connect import is_remote
 from sparklr.spark.refusals import REFUSALS, first_line
 
@@ -82,6 +82,9 @@ def _move(frame: DataFrame) -> DataFrame | None:
     name = f"sparklr_{uuid.uuid4().hex}"
     try:
         own = clone_session(user) or _copy_session(user)
+        moved = in_session(frame, own)
+        if moved is not None:
+            return moved
         database = user.conf.get("spark.sql.globalTempDatabase", "global_temp")
         frame.createGlobalTempView(name)
         try:

@@ -52,7 +52,8 @@ def _no_file_left(folders: list[Path]) -> Iterator[None]:
 def _over_files(request: Any, spark: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocks lie in files, which jobs read, or this process."""
     slots = 1 if request.param == "jobs" else 2
-    monkeypatch.setattr("sparklr.passes.jobs.useful_threads", lambda _: slots)
+    for module in ("passes.jobs", "fitting.from_params"):
+        monkeypatch.setattr(f"sparklr.{module}.useful_threads", lambda _: slots)
     spark.conf.set(LOCAL_MB, "0")
     yield
     spark.conf.unset(LOCAL_MB)

@@ -51,6 +51,7 @@ CASES: dict[str, tuple[Callable[[], LocalPasses], list[Spec], int]] = {
     "corr-l1": (lambda: drawn(CORRELATED, share=0.25), [Spec(BINOMIAL, 1e-4, 1.0)], 2),
     "corr-en": (lambda: drawn(CORRELATED, share=0.25), [Spec(BINOMIAL, 1e-3, 0.5)], 2),
     "unpenalised": (lambda: drawn(data.mixed_kinds), [Spec(BINOMIAL)], 2),
+    "inferred": (lambda: drawn(data.mixed_kinds), [Spec(BINOMIAL, inference=True)], 2),
     "multi": (lambda: drawn(WELL, 4), [Spec(MULTINOMIAL, 1e-3)], 4),
     "multi-l1": (lambda: drawn(WELL, 4), [Spec(MULTINOMIAL, 1e-3, 1.0)], 4),
     "onehot": (lambda: with_sample(one_hot_rows(1, ROWS), SAMPLE), [Spec(BINOMIAL, 1e-4)], 2),

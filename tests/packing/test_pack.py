@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
 from sparklr.objective.moments import Moments, moments_of
-from sparklr.packing.worker import PackPlan
+from sparklr.packing.block_files import BlockStore
+from sparklr.packing.summaries import PartitionSummary
+from sparklr.packing.worker import SUMMARY, PackPlan, pack_partition
 from sparklr.rows.blocks import Block
 from tests.packing.batches import as_vectors, batch, cut, numbered, pack
 
@@ -171,3 +174,21 @@ def test_a_partition_is_small_as_a_whole_or_not_at_all(spare: int) -> None:
 def test_nothing_is_small_where_nothing_may_be() -> None:
     matrix, labels = numbered(50)
     assert pack([batch(matrix, labels)], PackPlan(small_bytes=0)).small == [False]
+
+
+def test_where_spark_need_not_know_names_only_the_summary_comes_out(tmp_path: Path) -> None:
+    rows = batch(np.arange(600.0).reshape(300, 2), np.arange(300) % 2.0)
+    store = BlockStore("t", (str(tmp_path),))
+    plan = PackPlan(block_bytes=1_000, small_bytes=0, names=False)
+    (out,) = pack_partition(iter([rows]), 0, plan, store)
+    (last,) = out.to_pylist()
+    assert last["position"] == SUMMARY
+    summary = PartitionSummary.from_bytes(last["payload"])
+    assert summary.blocks == len(summary.lengths) > 1
+    assert sorted(summary.lengths) == sorted(file.stat().st_size for file in tmp_path.glob("*/*"))
+
+
+def test_a_small_partition_comes_out_whole_all_the_same() -> None:
+    rows = batch(np.arange(600.0).reshape(300, 2), np.arange(300) % 2.0)
+    packed = pack([rows], PackPlan(block_bytes=1_000, names=False))
+    assert_array_equal(dense(packed.whole.matrix), np.arange(600.0).reshape(300, 2))

@@ -91,6 +91,23 @@ def test_blocks_are_read_from_files(tmp_path: Path) -> None:
         total(mapped, [PROBE])
 
 
+def test_blocks_that_came_without_a_file_are_read_beside_files(tmp_path: Path) -> None:
+    store, blocks = BlockStore("t", (str(tmp_path),)), make_blocks()
+    names = [BlockName(position, 0, 5) for position in range(len(blocks))]
+    here = {name: block for name, block in zip(names, blocks, strict=True) if name.partition % 2}
+    lengths = [0 if name in here else len(blocks[name.partition].to_bytes()) for name in names]
+    for name in set(names) - set(here):
+        assert store.write(name, blocks[name.partition].pieces())
+    files = FileBlocks(store, list(zip(names, lengths, strict=True)), dict(here), frozenset(here))
+    alone = LocalPasses.of(blocks, 3)
+    mapped = LocalPasses(files, alone.moments, alone.sample)
+    assert total(mapped, [PROBE]).tobytes() == total(alone, [PROBE]).tobytes()
+    assert [files[1:][0] is blocks[1], files[1] is blocks[1]] == [True, True]
+    store.remove()
+    with pytest.raises(BlockLostError, match=r"0-0-5\.block"):
+        total(mapped, [PROBE])
+
+
 @pytest.mark.parametrize(("room", "kept"), [(2**20, True), (1, False)])
 def test_few_mapped_blocks_keep_what_their_hessians_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, kept: bool

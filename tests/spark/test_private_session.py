@@ -186,8 +186,13 @@ def test_moving_a_frame_starts_no_job_and_leaves_no_view(spark: Any, frame: Any)
     assert private.frame.schema == rows.schema
 
 
-def test_a_frame_that_the_user_keeps_stays_kept(spark: Any) -> None:
+@pytest.mark.parametrize("by_view", [False, True])
+def test_a_frame_that_the_user_keeps_stays_kept(
+    spark: Any, monkeypatch: pytest.MonkeyPatch, by_view: bool
+) -> None:
     """Dropping a view makes Spark forget what was persisted of the view's very plan."""
+    if by_view:
+        monkeypatch.setattr(session, "in_session", lambda *_: None)
     for rows in kept_by_the_user(spark.range(0, 9, 1, 1).withColumn("label", F.lit(1.0))):
         private = PrivateFrame(rows)
         assert rows.storageLevel.useMemory
@@ -267,6 +272,7 @@ def test_where_no_session_can_be_had_the_users_own_serves(
 ) -> None:
     expected = alone(0.01)
     monkeypatch.setattr(session, "clone_session", lambda _: None)
+    monkeypatch.setattr(session, "in_session", lambda *_: None)
     monkeypatch.setattr(type(spark if refused == "newSession" else frame), refused, _refuse)
     private = PrivateFrame(frame.select("features", "label"))
     assert private.frame.sparkSession is spark
