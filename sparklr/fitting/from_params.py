@@ -200,6 +200,7 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
         depth=params.getAggregationDepth(),
         slots=classic.task_slots(session),
         map_files=may_map_files(session),
+        wider=not (near and may_map_files(session)),
         width=rows.width,
         classes=rows.classes,
         folded=rows.folded,

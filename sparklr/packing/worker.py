@@ -19,6 +19,7 @@ import pyarrow as pa
 from sparklr.arrays import Array, BoolArray
 from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.garbage import spare_imports
 from sparklr.packing.sample import RandomSample
 from sparklr.packing.summaries import PartitionSummary
 from sparklr.rows.arrow import FeatureRows, read_numbers, split_features
@@ -65,6 +66,7 @@ def pack_partition(
     Blocks that will not come to the driver are written to the store's files. If that succeeds,
     Spark gets only their names.
     """
+    spare_imports()
     packer, names = Packer(partition, plan), _names(partition)
     small, others = _peel(packer.blocks(batches), plan.small_bytes)
     for pieces in small:

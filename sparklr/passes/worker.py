@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.garbage import spare_imports
 from sparklr.passes.readings import Reading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
@@ -40,6 +41,7 @@ class ReadBlocks:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the parts of this partition, and the names of blocks that were not found."""
+        spare_imports()
         reading, partition = self.reading, None
         together = reading.accumulator(self.features, self.origin)
         # One thread per task: Spark already runs a task on every core.
