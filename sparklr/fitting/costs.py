@@ -30,8 +30,9 @@ PRODUCT, COPY = 0.03, 3.0
 JOB = 2.5e8
 # Nanoseconds per n^3 on the driver: one factor per step, or several with an l1 term.
 FACTOR, FACTORS = 0.01, 0.03
-# Readings of second order and Hessians, from the sample's optimum or from nothing.
-SECOND, SECOND_FROM_NOTHING = (4, 2), (7, 6)
+# Readings of second order and Hessians, from the optimum of a wider sample, of the sample, or from
+# nothing.
+SECOND_WIDER, SECOND, SECOND_FROM_NOTHING = (3, 2), (4, 2), (7, 6)
 # Readings of first order: see `_readings`.
 ACCURACY, FIRST_STEPS = 1e-9, 3
 UNTOLD, DIAGONAL, DIAGONAL_L1 = 40, 200, 1_000
@@ -54,11 +55,13 @@ class Conditions:
     slots: int
     jobs: bool  # whether each reading is a Spark job
     fits: int = 1
+    wider: bool = False  # whether there is a wider sample to start from
 
     @staticmethod
     def of(passes: Passes, rows: int, fits: int) -> Conditions:
         """Return the conditions of fits by these passes."""
-        return Conditions(rows, passes.sample, passes.slots, passes.jobs, fits)
+        wider = passes.wider_sample.rows > passes.sample.rows
+        return Conditions(rows, passes.sample, passes.slots, passes.jobs, fits, wider)
 
     @cached_property
     def alone(self) -> Conditions:
@@ -145,7 +148,9 @@ def _readings(problem: Problem, conditions: Conditions) -> float:
 
 def second_order(problem: Problem, conditions: Conditions) -> float:
     """Return the cost of a fit with second derivatives."""
-    readings, hessians = SECOND if conditions.starts(problem) else SECOND_FROM_NOTHING
+    readings, hessians = SECOND_FROM_NOTHING
+    if conditions.starts(problem):
+        readings, hessians = SECOND_WIDER if conditions.wider and conditions.fits == 1 else SECOND
     driver = (FACTOR if is_smooth(problem) else FACTORS) * float(problem.size) ** 3
     reading = _reading(conditions, _gradient(problem, conditions))
     return readings * reading + hessians * (_hessian(problem, conditions) + driver)

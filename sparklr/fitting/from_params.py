@@ -202,6 +202,7 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
         depth=params.getAggregationDepth(),
         slots=slots,
         map_files=map_files,
+        wider=not (near and map_files),
         width=rows.width,
         classes=rows.classes,
         folded=rows.folded,

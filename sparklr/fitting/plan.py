@@ -272,9 +272,12 @@ class _Members(Generic[Key]):
     def sample_starts(self, wave: Sequence[Key]) -> dict[Key, Array]:
         """Return rough optima of the sample as warm starts, for the fits where they pay.
 
-        A rough optimum is enough: its distance from the true one is mostly sampling error.
+        A rough optimum is enough: its distance from the true one is mostly sampling error. A fit
+        alone takes the wider sample if that saves a reading.
         """
-        sample, threads = self._passes.sample, self._threads
+        alone = self._members == 1 and all(self._methods[key].order == 2 for key in wave)
+        sample = self._passes.wider_sample if alone else self._passes.sample
+        threads = self._threads
         pieces = in_pieces(sample, threads)
         local = LocalPasses(pieces, self._passes.moments, sample, threads)
         problems, solvers = {}, {}

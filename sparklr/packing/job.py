@@ -14,17 +14,24 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from sparklr.arrays import MEGABYTE
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
-from sparklr.packing.summaries import PartitionSummary, check_and_merge
+from sparklr.packing.summaries import (
+    SAMPLE_ROWS,
+    WIDER_ROWS,
+    PartitionSummary,
+    check_and_merge,
+)
 from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, pack_partition
 from sparklr.rows.blocks import Block
 from sparklr.rows.checks import ColumnNames
@@ -38,6 +45,8 @@ from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 log = logging.getLogger("sparklr")
 
 PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
+# Where to find a block: the columns that a pass by names needs.
+NAME = ("partition", "position", "run", "length")
 # The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
 PACK_BATCH_BYTES = 1_600_000
 # The least number of rows per batch, also used if their width is not known: rows so wide that a
@@ -45,8 +54,6 @@ PACK_BATCH_BYTES = 1_600_000
 FEWEST_RECORDS = 1_000
 # Spark's own validators use this path for data that they cannot persist.
 TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
-# Rows of the sample: so many that a fit from its optimum takes only a few Newton steps.
-SAMPLE_ROWS = 10_000
 # The size of all blocks from which files are faster than the way through Spark to the driver, if
 # the driver can read them: measured from 8 to 120 MB, which took half the time in files.
 NEAR_BYTES = 16 * MEGABYTE
@@ -63,6 +70,7 @@ class PackSettings:
     slots: int | None = None  # tasks that can run at once, if known
     files: bool = True  # whether workers may keep blocks in files
     map_files: bool = True  # whether the driver may sum blocks in files that it can read
+    wider: bool = False  # whether a wider sample is drawn, because a reading is probably a job
     width: int | None = None  # number of features, if the metadata have it
     classes: int | None = None  # number of classes, if the metadata have it
     folded: bool = False  # whether the last column is the fold of each row
@@ -84,10 +92,11 @@ class Source:
         share = self.settings.local_bytes // (slots or 256)
         # Its share of the sample: four times an even share, because partitions differ in size.
         tasks = slots or 64
+        rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
         return PackPlan(
             self.settings.block_bytes,
             share,
-            sample_rows=int(np.clip(4 * SAMPLE_ROWS // tasks, 200, SAMPLE_ROWS)),
+            sample_rows=int(np.clip(4 * rows // tasks, 200, rows)),
             sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
             classes=self.settings.classes,
             folded=self.settings.folded,
@@ -152,6 +161,16 @@ class Packing:
         """Whether any block lies in a file."""
         return bool(self.folders)
 
+    @cached_property
+    def blocks(self) -> DataFrame:
+        """The names of all blocks, with the blocks that Spark holds; after `gather`."""
+        return self.frame.where(F.col("position") >= 0).select(*NAME, "payload")
+
+    @cached_property
+    def names(self) -> DataFrame:
+        """The names alone. Every pass reads this frame, which Spark has to analyse once only."""
+        return self.blocks.select(*NAME)
+
     def gather(self) -> Gathered:
         """Run the packing job; collect the summaries and the blocks of small partitions."""
         session = self.frame.sparkSession
@@ -171,7 +190,7 @@ class Packing:
                 blocks[name] = Block.from_buffer(payload)
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
         try:
-            folds, sample = check_and_merge(summaries, self._source.names)
+            folds, sample, wider = check_and_merge(summaries, self._source.names)
         except ValueError as fault:
             raise InvalidValueError(str(fault)) from None
         moments = merge_all(folds.values())
@@ -187,6 +206,7 @@ class Packing:
             folds=kept,
             seen=seen,
             sample=sample,
+            wider_sample=wider,
             blocks=list(blocks.values()),
             count=count,
             partitions=len(summaries),
@@ -248,13 +268,25 @@ class Packing:
             self.unpersist()
 
     def _remove_files(self) -> None:
-        """Remove files on this machine directly, and files elsewhere by a job."""
+        """Remove files on this machine directly, and files elsewhere by a job.
+
+        If there is a job anyway, its tasks remove the files of this machine too, at the same time.
+        """
         if not self._writes_files:
             return
         session = self._source.private.frame.sparkSession
-        seen = self.folders is not None and self.store.remove(self.folders)
-        if seen and not (self.folders and (self.read_by_jobs or _may_run_twice(session))):
+        known = self.folders is not None
+        anywhere = bool(self.folders) and (self.read_by_jobs or _may_run_twice(session))
+        if known and not anywhere and self.store.remove(self.folders):
             return
+        try:
+            self._remove_by_job(session)
+        finally:
+            if known:
+                self.store.remove(self.folders)
+
+    def _remove_by_job(self, session: SparkSession) -> None:
+        """Remove the files on all executors."""
         # Any executor may have files: of a failed packing, of a task that failed or that Spark
         # ended, or of a partition that a lost executor had before.
         slots = self._source.settings.slots or 64
@@ -274,6 +306,7 @@ class Gathered:
     folds: Mapping[int, Moments]  # the moments of each fold's rows, if rows have folds
     seen: int  # number of rows, including those of weight 0
     sample: Block
+    wider_sample: Block
     blocks: list[Block]  # the blocks of small partitions
     count: int  # number of blocks of all partitions
     partitions: int

@@ -24,6 +24,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import Reading
 from sparklr.passes.threads import useful_threads
 from sparklr.passes.worker import PARTIAL, MergeParts, ReadBlocks
+from sparklr.rows.blocks import Block
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
@@ -88,7 +89,7 @@ class SparkPasses:
         self.packing = packing
         self.moments = gathered.moments
         self.folds = gathered.folds
-        self.sample = gathered.sample
+        self.sample, self._wider_sample = gathered.sample, gathered.wider_sample
         self.partitions = gathered.partitions
         self._count = gathered.count
         self._by_name = packing.has_files  # whether to look for files before anything is shipped
@@ -110,13 +111,17 @@ class SparkPasses:
         return self._mapped is None
 
     @property
+    def wider_sample(self) -> Block:
+        return self._wider_sample if self.jobs else self.sample
+
+    @property
     def slots(self) -> int:
         return self.source.settings.slots or UNKNOWN_SLOTS
 
     @property
     def blocks(self) -> DataFrame:
         """The names of all blocks, with the blocks that Spark holds."""
-        return self.packing.frame.where(F.col("position") >= 0)
+        return self.packing.blocks
 
     def read(self, reading: Reading[Part]) -> Part:
         """Return the merged parts of all blocks, in the order of partitions."""
@@ -153,7 +158,8 @@ class SparkPasses:
         self, reading: Reading[Part]
     ) -> tuple[list[tuple[int, int, Part]], list[Name]]:
         """Return parts with partition and position, and the names of lost blocks."""
-        parts, missing = self._job(reading, self.blocks, shipped=not self._by_name)
+        blocks = self.packing.names if self._by_name else self.blocks
+        parts, missing = self._job(reading, blocks, shipped=not self._by_name)
         if not (missing and self._by_name):
             return parts, missing
         log.warning("%d block files were not found", len(missing))
@@ -207,16 +213,14 @@ class SparkPasses:
 
     def _parts(self, reading: Reading[Part], blocks: DataFrame, *, shipped: bool) -> DataFrame:
         """Return the frame of the parts of these blocks."""
-        columns = ["partition", "position", "run", "length"]
-        if shipped:  # a batch holds one block: no task ever holds more than one
-            columns.append("payload")
+        # Shipped, a batch holds one block: no task ever holds more than one.
         self.source.private.batch(records=1 if shipped else NAMES_A_BATCH)
         store = self.packing.store if self.packing.has_files else None
         if shipped and not self.source.private.own:
             blocks = self._spread(blocks)
         task = ReadBlocks(reading, self.moments.features, self.moments.origin, store, shipped)
         self.packing.read_by_jobs = True
-        return blocks.select(*columns).mapInArrow(task, PARTIAL)
+        return blocks.mapInArrow(task, PARTIAL)
 
     def _spread(self, blocks: DataFrame) -> DataFrame:
         """Spread blocks over enough tasks that each holds few blocks, even in one batch."""

@@ -35,6 +35,10 @@ class LocalPasses:
     jobs: bool = False
 
     @property
+    def wider_sample(self) -> Block:
+        return self.sample
+
+    @property
     def slots(self) -> int:
         return self.threads
 

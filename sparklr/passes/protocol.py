@@ -33,6 +33,10 @@ class Passes(Protocol):
         """A random sample of the rows, or all rows if they are few."""
 
     @property
+    def wider_sample(self) -> Block:
+        """The sample, or one with more rows if a pass is a job: a start may save a pass."""
+
+    @property
     def local(self) -> bool:
         """Whether the rows are in this process, so that a pass costs no Spark job."""
 

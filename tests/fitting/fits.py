@@ -50,6 +50,10 @@ class CountedPasses:
         return self.inner.sample
 
     @property
+    def wider_sample(self) -> Block:
+        return self.inner.wider_sample
+
+    @property
     def folds(self) -> Mapping[int, Moments]:
         return self.inner.folds
 

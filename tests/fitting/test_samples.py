@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
-from sparklr.rows.blocks import Block
-from tests.fitting.fits import SPECS, every_spec, fit_one, pass_over
+from sparklr.rows.blocks import Block, stack_blocks
+from tests.fitting.fits import SPECS, CountedPasses, every_spec, fit_one, pass_over
 from tests.problems import make_rows
 
 
@@ -84,3 +84,32 @@ def test_a_sample_nearly_as_large_as_the_rows_is_no_warm_start() -> None:
     cold = fit_one(spec, pass_over(block)).history[1]
     assert start_values[0] == cold
     assert start_values[1] != cold
+
+
+@dataclass(frozen=True, eq=False)
+class WithWider(CountedPasses):
+    """Passes that are jobs, with a wider sample: the first rows."""
+
+    jobs: bool = True
+    rows: int = 0
+
+    @property
+    def wider_sample(self) -> Block:
+        whole = stack_blocks(list(self.inner.blocks))
+        return whole.take(slice(0, self.rows))
+
+
+def test_a_fit_alone_starts_from_the_wider_sample() -> None:
+    """Newton's method then takes a reading less, and ends at the same optimum."""
+    block = make_rows(3, 60_000, 20)
+    spec = replace(SPECS["newton"], tol=1e-6)
+    inner = pass_over(block, pieces=2, sample=1_000)
+    plain, wide = WithWider(inner, rows=1_000), WithWider(inner, rows=12_000)
+    before, readings = fit_all({0: spec}, plain, 2)
+    after, fewer = fit_all({0: spec}, wide, 2)
+    assert fewer < readings
+    assert after[0].history[-1] == pytest.approx(before[0].history[-1], rel=1e-9)
+    # Fits that share readings start from the sample.
+    several, shared = WithWider(inner, rows=1_000), WithWider(inner, rows=12_000)
+    specs = {0: spec, 1: replace(spec, regParam=0.1)}
+    assert fit_all(specs, shared, 2)[1] == fit_all(specs, several, 2)[1]

@@ -8,9 +8,11 @@ from numpy.testing import assert_array_equal
 from scipy.stats import chi2
 
 from sparklr.arrays import Array
-from sparklr.packing.summaries import PartitionSummary, smallest_keys
+from sparklr.packing.sample import smallest_keys
+from sparklr.packing.summaries import PartitionSummary, check_and_merge
 from sparklr.packing.worker import PackPlan
 from sparklr.rows.blocks import Block
+from sparklr.rows.checks import ColumnNames
 from tests.packing.batches import NAN, as_vectors, batch, cut, numbered, pack
 from tests.rows.test_arrow import dense_row, vector_column
 
@@ -112,3 +114,25 @@ def test_samples_merge_by_their_smallest_keys() -> None:
     everything, whole = smallest_keys(samples, 1_000)
     assert_array_equal(everything, every)
     assert_array_equal(whole.matrix, rows)
+
+
+@pytest.mark.parametrize(("rows", "wider"), [(300, 60), (299, 20)])
+def test_the_wider_sample_of_many_rows_holds_the_sample(
+    rows: int, wider: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are random samples of all rows; of few rows there is the sample alone."""
+    monkeypatch.setattr("sparklr.packing.summaries.SAMPLE_ROWS", 20)
+    monkeypatch.setattr("sparklr.packing.summaries.WIDER_ROWS", 60)
+    monkeypatch.setattr("sparklr.packing.summaries.WIDER_RATIO", 5)
+    plan = PackPlan(block_bytes=4_000, sample_rows=100)
+    parts = [
+        pack(list(cut(batch(*numbered(count, 2), None), [97])), plan, at).summary
+        for at, count in enumerate((100, rows - 100))
+    ]
+    _, sample, more = check_and_merge(parts, ColumnNames("features", "label"))
+    assert (sample.rows, more.rows) == (20, wider)
+    assert {tuple(row) for row in sample.matrix} <= {tuple(row) for row in more.matrix}
+    keys = np.concatenate([part.keys for part in parts])
+    every = np.concatenate([part.sample.matrix for part in parts])
+    smallest = every[np.argsort(keys)[:wider]]
+    assert sorted(map(tuple, more.matrix)) == sorted(map(tuple, smallest))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pyspark.errors import PySparkException
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
@@ -222,6 +223,21 @@ def test_a_failure_leaves_no_file(spark: Any) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupt()
+    assert files
+    assert not any(file.parent.exists() for file in files)
+
+
+def test_files_go_even_if_the_job_that_removes_them_fails(
+    spark: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise PySparkException("no executor is left")
+
+    with opened(spark, CASES["both"](), ON_EXECUTORS, 2) as case:
+        total(case.passes, case.probes("mixed"))
+        files = files_of(case)
+        monkeypatch.setattr(Packing, "_remove_by_job", fail)
+    assert "block files were not removed: no executor is left" in caplog.text
     assert files
     assert not any(file.parent.exists() for file in files)
 
