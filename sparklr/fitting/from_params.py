@@ -18,7 +18,7 @@ from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
-from sparklr.packing.job import NEAR_BYTES, PackSettings
+from sparklr.packing.source import NEAR_BYTES, PackSettings
 from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.passes.threads import useful_threads
 from sparklr.rows.checks import MOST_COEFFICIENTS

@@ -22,24 +22,17 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from sparklr.arrays import MEGABYTE
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
-from sparklr.packing.summaries import (
-    SAMPLE_ROWS,
-    WIDER_ROWS,
-    PartitionSummary,
-    check_and_merge,
-)
+from sparklr.packing.source import Source
+from sparklr.packing.summaries import PartitionSummary, check_and_merge
 from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, pack_partition
 from sparklr.rows.blocks import Block
-from sparklr.rows.checks import ColumnNames
 from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.errors import InvalidValueError
-from sparklr.spark.private_session import PrivateFrame
 from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 log = logging.getLogger("sparklr")
@@ -47,70 +40,8 @@ log = logging.getLogger("sparklr")
 PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
 # Where to find a block: the columns that a pass by names needs.
 NAME = ("partition", "position", "run", "length")
-# The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
-PACK_BATCH_BYTES = 1_600_000
-# The least number of rows per batch, also used if their width is not known: rows so wide that a
-# batch would have fewer rows are nearly always sparse.
-FEWEST_RECORDS = 1_000
 # Spark's own validators use this path for data that they cannot persist.
 TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
-# The size of all blocks from which files are faster than the way through Spark to the driver, if
-# the driver can read them: measured from 8 to 120 MB, which took half the time in files.
-NEAR_BYTES = 16 * MEGABYTE
-
-
-@dataclass(frozen=True)
-class PackSettings:
-    """Settings of a packing: where blocks are stored, and how sums are merged."""
-
-    local_bytes: int = 128 * MEGABYTE  # if all blocks take less, they come to the driver
-    block_bytes: int = 8 * MEGABYTE
-    merge_bytes: int = 64 * MEGABYTE  # if all partials take more, executors merge them first
-    depth: int = 2  # levels of that merge
-    slots: int | None = None  # tasks that can run at once, if known
-    files: bool = True  # whether workers may keep blocks in files
-    map_files: bool = True  # whether the driver may sum blocks in files that it can read
-    wider: bool = False  # whether a wider sample is drawn, because a reading is probably a job
-    width: int | None = None  # number of features, if the metadata have it
-    classes: int | None = None  # number of classes, if the metadata have it
-    folded: bool = False  # whether the last column is the fold of each row
-    near: bool = False  # whether the driver can read all workers' files: Spark keeps nothing then
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Rows to pack: columns features, label and perhaps weight, offset and fold, in this order."""
-
-    private: PrivateFrame
-    names: ColumnNames  # the user's names of the columns, for errors
-    settings: PackSettings
-
-    def plan(self, *, ship_all: bool) -> PackPlan:
-        """Return how to pack every partition."""
-        slots = self.settings.slots
-        # The share of a partition: if slots are unknown, small enough for hundreds of partitions.
-        share = self.settings.local_bytes // (slots or 256)
-        # Its share of the sample: four times an even share, because partitions differ in size.
-        tasks = slots or 64
-        rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
-        return PackPlan(
-            self.settings.block_bytes,
-            share,
-            sample_rows=int(np.clip(4 * rows // tasks, 200, rows)),
-            sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
-            classes=self.settings.classes,
-            folded=self.settings.folded,
-            ship_all=ship_all,
-            names=ship_all or not (self.settings.near and self.settings.files),
-        )
-
-    @property
-    def batch_records(self) -> int:
-        """The number of rows per Arrow batch of the packing job."""
-        width = self.settings.width
-        if width is None:
-            return FEWEST_RECORDS
-        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), FEWEST_RECORDS, 10_000))
 
 
 class Packing:
@@ -291,7 +222,7 @@ class Packing:
         # ended, or of a partition that a lost executor had before.
         slots = self._source.settings.slots or 64
         names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
-        if self.folders is not None:
+        if self.folders is not None and self.kept:
             # A task that reads a cached partition runs where its files are, and runs first; the
             # other tasks fill the remaining executors.
             names = self.frame.select("partition").unionAll(names)

@@ -17,8 +17,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.arrays import MEGABYTE
-from sparklr.packing.job import Gathered, Packing, PackSettings, Source
+from sparklr.packing.job import Gathered, Packing
 from sparklr.packing.mapped_blocks import BlockLostError
+from sparklr.packing.source import PackSettings, Source
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
 from sparklr.passes.readings import Reading

@@ -40,7 +40,7 @@ class ReadBlocks:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the parts of this partition, and the names of blocks that were not found."""
-            reading, partition = self.reading, None
+        reading, partition = self.reading, None
         together = reading.accumulator(self.features, self.origin)
         # One thread per task: Spark already runs a task on every core.
         with one_blas_thread():

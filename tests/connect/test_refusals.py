@@ -20,7 +20,7 @@ from pyspark.sql.connect.dataframe import DataFrame
 from sparklr import LogisticRegressionEstimator
 from sparklr.arrays import Array
 from sparklr.packing import job as packing
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import SparkPasses
 from sparklr.spark.refusals import warn_once
 from sparklr.tuning import CrossValidator

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from sparklr.objective.families import MULTINOMIAL
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes import jobs
 from sparklr.passes.jobs import SparkPasses
 from sparklr.spark.private_session import BYTES_PER_BATCH, RECORDS_PER_BATCH

@@ -20,7 +20,7 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from sparklr.arrays import Array
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.rows.checks import ColumnNames

@@ -11,7 +11,7 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes import jobs
 from sparklr.passes.jobs import SparkPasses
 from sparklr.passes.local import LocalPasses

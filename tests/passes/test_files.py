@@ -17,7 +17,8 @@ from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockStore
-from sparklr.packing.job import Packing, PackSettings
+from sparklr.packing.job import Packing
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import SparkPasses, open_passes
 from tests.passes.asking import total
 from tests.passes.contract import CASES, NAMES, Opened, opened

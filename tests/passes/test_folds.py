@@ -19,7 +19,7 @@ from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import SparkPasses, open_passes
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes

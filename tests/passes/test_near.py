@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import SparkPasses
 from tests.frames import collect_garbage, kept
 from tests.passes.asking import total

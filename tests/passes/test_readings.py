@@ -115,7 +115,7 @@ def test_as_spark_jobs(spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over blocks in files, read by tasks."""
     from pyspark.sql import functions as F
 
-    from sparklr.packing.job import PackSettings
+    from sparklr.packing.source import PackSettings
     from sparklr.passes import jobs
     from sparklr.rows.checks import ColumnNames
 

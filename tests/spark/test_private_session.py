@@ -21,7 +21,7 @@ from sparklr.arrays import Array
 from sparklr.fitting import shared as grid
 from sparklr.objective.families import BINOMIAL
 from sparklr.objective.sums import Probe
-from sparklr.packing.job import PackSettings
+from sparklr.packing.source import PackSettings
 from sparklr.passes.jobs import open_passes
 from sparklr.rows.checks import ColumnNames
 from sparklr.rows.columns import training_rows

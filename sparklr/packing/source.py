@@ -1,0 +1,76 @@
+"""The rows of a packing, and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparklr.arrays import MEGABYTE
+from sparklr.packing.summaries import SAMPLE_ROWS, WIDER_ROWS
+from sparklr.packing.worker import PackPlan
+from sparklr.rows.checks import ColumnNames
+from sparklr.spark.private_session import PrivateFrame
+
+# The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
+PACK_BATCH_BYTES = 1_600_000
+# The least number of rows per batch, also used if their width is not known: rows so wide that a
+# batch would have fewer rows are nearly always sparse.
+FEWEST_RECORDS = 1_000
+# The size of all blocks from which files are faster than the way through Spark to the driver, if
+# the driver can read them: measured from 8 to 120 MB, which took half the time in files.
+NEAR_BYTES = 16 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """Settings of a packing: where blocks are stored, and how sums are merged."""
+
+    local_bytes: int = 128 * MEGABYTE  # if all blocks take less, they come to the driver
+    block_bytes: int = 8 * MEGABYTE
+    merge_bytes: int = 64 * MEGABYTE  # if all partials take more, executors merge them first
+    depth: int = 2  # levels of that merge
+    slots: int | None = None  # tasks that can run at once, if known
+    files: bool = True  # whether workers may keep blocks in files
+    map_files: bool = True  # whether the driver may sum blocks in files that it can read
+    wider: bool = False  # whether a wider sample is drawn, because a reading is probably a job
+    width: int | None = None  # number of features, if the metadata have it
+    classes: int | None = None  # number of classes, if the metadata have it
+    folded: bool = False  # whether the last column is the fold of each row
+    near: bool = False  # whether the driver can read all workers' files: Spark keeps nothing then
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows to pack: columns features, label and perhaps weight, offset and fold, in this order."""
+
+    private: PrivateFrame
+    names: ColumnNames  # the user's names of the columns, for errors
+    settings: PackSettings
+
+    def plan(self, *, ship_all: bool) -> PackPlan:
+        """Return how to pack every partition."""
+        slots = self.settings.slots
+        # The share of a partition: if slots are unknown, small enough for hundreds of partitions.
+        share = self.settings.local_bytes // (slots or 256)
+        # Its share of the sample: four times an even share, because partitions differ in size.
+        tasks = slots or 64
+        rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
+        return PackPlan(
+            self.settings.block_bytes,
+            share,
+            sample_rows=int(np.clip(4 * rows // tasks, 200, rows)),
+            sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
+            classes=self.settings.classes,
+            folded=self.settings.folded,
+            ship_all=ship_all,
+            names=ship_all or not (self.settings.near and self.settings.files),
+        )
+
+    @property
+    def batch_records(self) -> int:
+        """The number of rows per Arrow batch of the packing job."""
+        width = self.settings.width
+        if width is None:
+            return FEWEST_RECORDS
+        return int(np.clip(PACK_BATCH_BYTES // (8 * max(width, 1)), FEWEST_RECORDS, 10_000))
