@@ -80,6 +80,7 @@ KNOW_SPARK = {
     "model",
     "packed",
     "packing.job",
+    "packing.source",
     "params",
     "passes.jobs",
     "rows.columns",

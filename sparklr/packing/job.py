@@ -117,7 +117,7 @@ class Packing:
             if positions[at] == SUMMARY:
                 summaries.append(PartitionSummary.from_bytes(payload.to_pybytes()))
             else:
-                name = BlockName(*(table[of][int(at)].as_py() for of in BlockName._fields))
+                name = BlockName(*(table[of][int(at)].as_py() for of in NAME[:3]))
                 blocks[name] = Block.from_buffer(payload)
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
         try:

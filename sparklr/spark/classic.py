@@ -28,6 +28,7 @@ log = logging.getLogger("sparklr")
 T = TypeVar("T")
 
 SPARK_3 = pyspark.__version__.startswith("3.")
+_DATASET = "org.apache.spark.sql." + ("Dataset" if SPARK_3 else "classic.Dataset")
 DESCRIPTION = "spark.job.description"
 # Seconds between two attempts to stop jobs: a job that is being planned can be stopped only later.
 STOP_AGAIN = 0.2
@@ -84,8 +85,9 @@ def in_session(frame: DataFrame, session: SparkSession) -> DataFrame | None:
     try:
         classic: JavaObject = session
         plan, jvm = cast(JavaObject, frame)._jdf.queryExecution().analyzed(), classic._jvm
-        package = jvm.org.apache.spark.sql if SPARK_3 else jvm.org.apache.spark.sql.classic
-        jvm.java.lang.Class.forName(f"{package._fqn}.Dataset")  # as in `array_bytes`
+        sql = jvm.org.apache.spark.sql
+        jvm.java.lang.Class.forName(_DATASET)  # as in `array_bytes`
+        package = sql if SPARK_3 else sql.classic
         return DataFrame(package.Dataset.ofRows(classic._jsparkSession, plan), session)
     except REFUSALS as refusal:
         # As above, and as above this is not part of Spark's public interface.
