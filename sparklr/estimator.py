@@ -19,6 +19,7 @@ from sparklr.display.progress import Progress
 from sparklr.fitting.from_params import Request, class_factors_of
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.fitting.posterior import PosteriorChoice
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
@@ -51,7 +52,8 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation`, `biasReduction`, `offsetCol`, `classWeights` and `verbose`. A fit minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `verbose`, `posterior` and the
+    columns made of that. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -115,6 +117,14 @@ class LogisticRegressionEstimator(
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
+        posterior: str = "none",
+        posteriorTol: float = 0.01,
+        averaged: bool = False,
+        intervalLevel: float = 0.9,
+        probabilityIntervalCol: str = "",
+        probabilityStdCol: str = "",
+        sampledProbabilityCol: str = "",
+        seed: int = 0,
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -153,6 +163,14 @@ class LogisticRegressionEstimator(
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
+        posterior: str = "none",
+        posteriorTol: float = 0.01,
+        averaged: bool = False,
+        intervalLevel: float = 0.9,
+        probabilityIntervalCol: str = "",
+        probabilityStdCol: str = "",
+        sampledProbabilityCol: str = "",
+        seed: int = 0,
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -235,8 +253,14 @@ def request_of(estimator: LogisticRegressionEstimator) -> Request:
     initial = None
     if estimator.isSet(estimator.initialModel):
         initial = estimator.getInitialModel().numbers.arrays
-    asked = estimator.getInference().lower(), estimator.getSeparation().lower()
-    return Request(estimator, initial, *asked)
+    return Request(
+        estimator,
+        initial,
+        inference=estimator.getInference().lower(),
+        separation=estimator.getSeparation().lower(),
+        posterior=cast(PosteriorChoice, estimator.getPosterior().lower()),  # checked by its rule
+        posterior_tolerance=estimator.getPosteriorTol(),
+    )
 
 
 def model_of(
@@ -270,7 +294,7 @@ def model_of(
         separation=fit.separation,
         penalised=fit.penalised,
     )
-    return fitted_model(numbers, estimator, dataset, report)
+    return fitted_model(numbers, estimator, dataset, report, fit.posterior)
 
 
 def fit_each(

@@ -13,6 +13,7 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.posterior import PosteriorChoice, check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.class_weights import ClassWeights, class_factors
@@ -37,13 +38,16 @@ class Request:
     """One requested fit: its Params and, if there is an initial model, that model's numbers.
 
     initial : coefficients (C, p) and intercepts (C,)
-    inference, separation : the values of these Params
+    inference, separation, posterior : the values of these Params
+    posterior_tolerance : that of posteriorTol
     """
 
     params: LogisticRegressionParams
     initial: tuple[Array, Array] | None = None
     inference: str = "never"
     separation: str = "ignore"
+    posterior: PosteriorChoice = "none"
+    posterior_tolerance: float = 0.01
 
 
 def check_sizes(request: Request, rows: TrainingRows) -> None:
@@ -91,6 +95,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
+    check_posterior(spec, request.posterior, margins, features)
     return spec
 
 
@@ -125,7 +130,8 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
 
     Such a fit without penalty and bounds looks for separation, if the other Param does.
 
-    By default that is so for a fit without penalty and bounds that is made alone: a search makes
+    So do those with a posterior, which begins with the Hessian, and does not exist without a
+    penalty where the rows are separated. By default that is so for a fit without penalty and bounds that is made alone: a search makes
     hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
@@ -139,6 +145,8 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
         )
     watched = wanted and plain and spec.biasReduction == "none"
     watched = watched and request.separation != "ignore"
+    if request.posterior != "none":
+        wanted, watched = True, plain
     return replace(spec, inference=wanted, watched=watched)
 
 

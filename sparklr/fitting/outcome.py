@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
 from sparklr.objective.information import Information
+from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.separation.search import Separation
 from sparklr.solvers import Preconditioner
 
@@ -55,6 +56,7 @@ class Fit:
     null_loss: float | None = None  # without features, if rows have offsets
     separation: Separation | None = None  # if it was looked for
     penalised: Penalised | None = None  # with the information, by Firth's method
+    posterior: PosteriorNumbers | None = None  # if it was asked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 

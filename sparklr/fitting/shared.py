@@ -35,6 +35,7 @@ from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Fit, Round
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
+from sparklr.fitting.posterior import posterior_of
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
@@ -147,6 +148,7 @@ class SharedFits:
         self._readings += readings
         fits = self._with_null_loss(specs, fits, classes)
         fits = {at: self._with_separation(at, specs[at], fit) for at, fit in fits.items()}
+        fits = {at: self._with_posterior(at, specs[at], fit) for at, fit in fits.items()}
         declared, column = self._rows.classes is not None, self._rows.names.label
         warn_of_labels(self.passes.moments, classes, column, declared=declared)
         warn_of_stops(fits.values())
@@ -192,6 +194,15 @@ class SharedFits:
         if fit.converged and found.kind != "unknown":
             fit = replace(fit, reason=found.outcome(names))
         return fit
+
+    def _with_posterior(self, at: int, spec: Spec, fit: Fit) -> Fit:
+        """Find the posterior of a fit on all rows, if its request asks for it."""
+        request = self.requests[at]
+        if request.posterior == "none":
+            return fit
+        found = posterior_of(request.posterior, fit, spec, self.passes, request.posterior_tolerance)
+        self._readings += found.readings
+        return replace(fit, posterior=found)
 
     def fit_without(
         self, places: Sequence[Place], whole: Mapping[int, Fit] | None

@@ -13,13 +13,14 @@ from sparklr.params.bias_reduction import HasBiasReduction
 from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
+from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
 from sparklr.params.verbose import HasVerbose
 
 P = TypeVar("P", bound="LogisticRegressionParams")
 E = TypeVar("E", bound="EstimatorParams")
 
 
-class LogisticRegressionParams(DeclaredParams, HasBiasReduction):
+class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorColumns):
     """Params shared by the estimator and the model."""
 
     def setThreshold(self: P, value: float) -> P:
@@ -107,7 +108,7 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction):
             raise
 
 
-class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference):
+class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPosterior):
     """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 
     def setMaxIter(self: E, value: int) -> E:

@@ -30,6 +30,7 @@ from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
+from sparklr.params.posterior import ABOVE_ZERO, INSIDE_UNIT, POSTERIORS
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -180,7 +181,7 @@ class DeclaredParams(
 
 
 # The rules of the Params declared above, of Spark's mixins, and of the Params that only the
-# estimator has: `verbose`, `inference`, `separation`, and `initialModel`, whose converter needs the
+# estimator has: `verbose`, `inference`, `separation`, `posterior`, and `initialModel`, whose converter needs the
 # model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
@@ -210,9 +211,17 @@ RULES: dict[str, ParamRule] = {
     "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
     "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
     "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
+    "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=False),
+    "posteriorTol": ParamRule(ABOVE_ZERO, affects_rows=False, per_feature=False),
+    "averaged": ParamRule(None, affects_rows=False, per_feature=False),
+    "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
+    "seed": ParamRule(None, affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),
+    "probabilityIntervalCol": ParamRule(None, affects_rows=False, per_feature=False),
+    "probabilityStdCol": ParamRule(None, affects_rows=False, per_feature=False),
+    "sampledProbabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
 }
 
 

@@ -1,0 +1,121 @@
+"""From what the rows tell at the mode to a posterior in the user's units.
+
+The mode and the Hessian of V there make Laplace's Gaussian. One reading of the rows, which takes
+means over it, predicts how far its mean is from the best Gaussian's; a few more find that one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from sparklr.arrays import Array
+from sparklr.objective.families import Family
+from sparklr.objective.information import Information
+from sparklr.objective.prior import GaussianPrior
+from sparklr.passes.protocol import Passes
+from sparklr.posterior.gaussian import find_gaussian
+from sparklr.posterior.log_posterior import LogPosterior
+from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.solvers import Reason
+from sparklr.solvers.best_gaussian import Price, best_gaussian
+
+PosteriorKind: TypeAlias = Literal["laplace", "gaussian", "sampled", "fisher"]
+PRICES: dict[PosteriorKind, Price] = {
+    "laplace": "entropy",
+    "gaussian": "entropy",
+    "sampled": "entropy",
+    "fisher": "fisher",
+}
+# No fit that was tried needed more than 30; without an end a search could go on for ever.
+MOST_READINGS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """The mode of V in the solvers' coordinates, with a root R of the inverse Hessian, R R'."""
+
+    posterior: LogPosterior
+    point: Array
+    root: Array
+
+    @staticmethod
+    def of(
+        information: Information, family: Family, coefficients: Array, intercepts: Array
+    ) -> Mode | None:
+        """Return the mode of a fit, or None if the Hessian there is not positive definite.
+
+        The gauge of a softmax, which its coefficients' sum over classes needs to be determined, is
+        a part of the prior.
+        """
+        scaling, penalty = information.scaling, information.penalty
+        precision = penalty
+        if information.gauge.any():
+            classes = np.ones((scaling.margins, scaling.margins))
+            precision = np.diag(penalty) + np.kron(classes, np.diag(information.gauge))
+        prior = GaussianPrior(np.zeros(len(penalty)), precision)
+        root = _root(information.hessian + np.diag(penalty))
+        if root is None:
+            return None
+        point = scaling.to_point(coefficients, intercepts)
+        return Mode(LogPosterior(family, scaling, prior), point, root)
+
+    def to_users_units(self, information: Information) -> Array:
+        """Return T (m, n) from points to coefficients, centred over the classes of a softmax."""
+        margins = self.posterior.scaling.margins
+        centred = np.eye(margins) - (1 / margins if information.gauge.any() else 0.0)
+        return np.asarray(np.kron(centred, information.of_margin), dtype=float)
+
+
+def find_posterior(
+    kind: PosteriorKind, mode: Mode, information: Information, passes: Passes, tolerance: float
+) -> PosteriorNumbers:
+    """Return the posterior of a fit; the mean moves by up to `tolerance` deviations at the end."""
+    change = mode.to_users_units(information)
+    mean, factor, found = mode.point, mode.root, None
+    if not mode.posterior.family.per_class:
+        most = 1 if kind == "laplace" else MOST_READINGS
+        solver = best_gaussian(
+            mode.point, mode.root, price=PRICES[kind], tolerance=tolerance, most=most, units=change
+        )
+        found = find_gaussian(solver, mode.posterior, passes)
+        if kind != "laplace":
+            mean, factor = found.mean, found.factor
+    iterated = found is not None and kind != "laplace"
+    reason = found.reason if found is not None and iterated else Reason.CONVERGED
+    return PosteriorNumbers(
+        kind=kind,
+        mean=change @ mean,
+        factor=change @ factor,
+        draws=None,
+        prior_deviations=_prior_deviations(information),
+        readings=0 if found is None else found.readings,
+        converged=reason.converged,
+        reason=reason.value,
+        tolerance=tolerance,
+        shift_from_mode=None if found is None else found.first_move,
+    )
+
+
+def _prior_deviations(information: Information) -> Array:
+    """Return the prior's deviation of each feature's coefficient in the user's units, (p,)."""
+    scaling = information.scaling
+    result = np.full(scaling.features, np.inf)
+    penalty = information.penalty[: len(scaling.active)]
+    with np.errstate(divide="ignore"):
+        result[scaling.active] = 1 / (np.sqrt(penalty) * scaling.deviation)
+    return result
+
+
+def _root(hessian: Array) -> Array | None:
+    """Return the upper triangle R with R R' = the inverse, or None if there is none."""
+    scale = 1 / np.sqrt(np.diagonal(hessian))
+    try:
+        lower = np.linalg.cholesky(hessian * scale * scale[:, None])
+    except np.linalg.LinAlgError:
+        return None
+    upper = solve_triangular(lower, np.eye(len(lower)), lower=True).T
+    return np.asarray(upper * scale[:, None])
