@@ -25,6 +25,8 @@ from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
+from sparklr.scoring.outputs import posterior_params
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.types import ParamDict
 
 
@@ -250,7 +252,11 @@ class LogisticRegressionEstimator(
 
 def request_of(estimator: LogisticRegressionEstimator) -> Request:
     """Return the request for a fit with this estimator's Params and warm start."""
-    initial = None
+    asked, initial = posterior_params(estimator), None
+    if asked and estimator.getPosterior().lower() == "none":
+        raise InvalidValueError(
+            f"{asked[0]} needs a posterior. Set posterior='gaussian' or 'laplace', or clear it."
+        )
     if estimator.isSet(estimator.initialModel):
         initial = estimator.getInitialModel().numbers.arrays
     return Request(

@@ -16,9 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.fitting.posterior import check_posterior_columns, no_posterior_for
 from sparklr.inference.of_model import InferenceOnRows
+from sparklr.inference.posterior import Posterior
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
+from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
 from sparklr.saving.files import ModelReader, ModelWriter
@@ -26,11 +29,18 @@ from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import is_table, read_rows
+from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
-from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
+from sparklr.scoring.outputs import (
+    OUTPUTS,
+    check_output_columns,
+    output_columns,
+    posterior_params,
+)
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.matrices import (
     by_row,
     dense_matrix,
@@ -91,13 +101,19 @@ class LogisticRegressionModel(
         )
         self._summary: LogisticRegressionTrainingSummary | None = None
         self._kept: KeptFit | None = None
+        self._posterior: PosteriorNumbers | None = None
 
     @classmethod
-    def _of(cls, numbers: ModelNumbers, kept: KeptFit | None = None) -> LogisticRegressionModel:
+    def _of(
+        cls,
+        numbers: ModelNumbers,
+        kept: KeptFit | None = None,
+        posterior: PosteriorNumbers | None = None,
+    ) -> LogisticRegressionModel:
         """Return a model of these numbers, which include the feature names, and of a fit."""
         many = numbers.family.per_class
         made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, many)
-        made._numbers, made._kept = numbers, kept
+        made._numbers, made._kept, made._posterior = numbers, kept, posterior
         return made
 
     @classmethod
@@ -226,6 +242,47 @@ class LogisticRegressionModel(
             )
         return self._summary
 
+    @property
+    def posterior(self) -> Posterior:
+        """The distribution of the coefficients, if the model was fitted with one."""
+        if self._posterior is None:
+            raise InvalidValueError(
+                "This model has no posterior: it was not fitted with one, or comes from JSON, "
+                "which has none. Fit with posterior='gaussian' or 'laplace'."
+            )
+        return Posterior(self, self._posterior)
+
+    def sample(self, seed: int = 0) -> LogisticRegressionModel:
+        """Return a model whose coefficients are one draw of the posterior.
+
+        An ordinary model with these Params, except those of the posterior's columns: it has no
+        posterior itself.
+
+        Parameters
+        ----------
+        seed : int
+            Of the draw.
+
+        Returns
+        -------
+        LogisticRegressionModel
+            The model of the draw.
+        """
+        numbers = self._numbers
+        coefficients, intercepts = self.posterior.drawn(seed)
+        drawn = ModelNumbers.of(
+            coefficients,
+            intercepts,
+            numbers.classes,
+            family=numbers.family,
+            names=numbers.names,
+        )
+        model = LogisticRegressionModel._of(drawn)
+        self._copyValues(model)
+        for name in ("averaged", *(its for its in OUTPUTS if OUTPUTS[its].of_spark is None)):
+            model.clear(model.getParam(name))
+        return model
+
     def evaluate(self, dataset: DataFrame | PackedRows) -> LogisticRegressionSummary:
         """Return a lazy summary of how well this model predicts the labels of a frame."""
         frame = frame_of(dataset)
@@ -275,6 +332,22 @@ class LogisticRegressionModel(
             dense_vector(numbers.intercepts),
             classes=numbers.classes,
             family=numbers.family,
+            posterior=self._margin_posterior(),
+        )
+
+    def _margin_posterior(self) -> MarginPosterior | None:
+        """Return what outputs of the posterior are made of, or None if none is wanted."""
+        asked, numbers = posterior_params(self), self._posterior
+        if not asked:
+            return None
+        if numbers is None or self._numbers.family.per_class:
+            raise InvalidValueError(no_posterior_for(asked[0], self._numbers.family))
+        return MarginPosterior(
+            numbers.mean,
+            numbers.factor,
+            level=self.getIntervalLevel(),
+            averaged=self.getAveraged(),
+            seed=self.getSeed(),
         )
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
@@ -297,8 +370,11 @@ class LogisticRegressionModel(
         check_width(features, self.numFeatures)
         offset = find_offset(dataset, self)
         check_offset(self, scorer.family)
+        check_posterior_columns(self, scorer.family, offset_name(self))
         needed = wanted if offset is None else (RAW,)
-        twin = self._cache.copy_in(dataset.sparkSession)
+        twin = None
+        if scorer.posterior is None:
+            twin = self._cache.copy_in(dataset.sparkSession)
         if twin is None:
             scored = score_by_arrow(dataset, features, scorer, needed)
         else:
@@ -309,7 +385,7 @@ class LogisticRegressionModel(
         """Return a copy with the same summary and estimates, and the values of `extra`."""
         copied = super().copy(extra)
         copied._summary, copied._cache = self._summary, self._cache
-        copied._kept = self._kept
+        copied._kept, copied._posterior = self._kept, self._posterior
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
@@ -319,7 +395,7 @@ class LogisticRegressionModel(
 
     def write(self) -> MLWriter:
         """Return a writer of this model."""
-        return ModelWriter(self, self._numbers, self._what_is_kept())
+        return ModelWriter(self, self._numbers, self._what_is_kept(), self._posterior)
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionModel]:
@@ -338,9 +414,10 @@ def fitted_model(
     estimator: LogisticRegressionParams,
     dataset: DataFrame,
     report: FitReport,
+    posterior: PosteriorNumbers | None = None,
 ) -> LogisticRegressionModel:
     """Return the model of an estimator's fit, with the estimator's Params and a summary."""
-    model = LogisticRegressionModel._of(numbers)
+    model = LogisticRegressionModel._of(numbers, None, posterior)
     model._resetUid(estimator.uid)
     estimator._copyValues(model)
     many = LogisticRegressionTrainingSummary

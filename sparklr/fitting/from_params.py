@@ -95,7 +95,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
-    check_posterior(spec, request.posterior, margins, features)
+    check_posterior(spec, request.posterior, params, margins, features)
     return spec
 
 
@@ -130,9 +130,9 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
 
     Such a fit without penalty and bounds looks for separation, if the other Param does.
 
-    So do those with a posterior, which begins with the Hessian, and does not exist without a
-    penalty where the rows are separated. By default that is so for a fit without penalty and bounds that is made alone: a search makes
-    hundreds, and nobody reads their standard errors.
+    So do those with a posterior, which begins with the Hessian and, without a penalty, does not
+    exist where the rows are separated. By default that is so for a fit without penalty and bounds
+    that is made alone: a search makes hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
     plain = spec.regParam == 0 and spec.bounds is None

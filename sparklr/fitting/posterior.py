@@ -9,9 +9,12 @@ from typing import Literal, TypeAlias
 
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.spec import Spec
+from sparklr.objective.families import Family
+from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.passes.protocol import Passes
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_information import Mode, PosteriorKind, find_posterior
+from sparklr.scoring.outputs import posterior_params
 from sparklr.spark.errors import InvalidValueError
 
 PosteriorChoice: TypeAlias = Literal["none"] | PosteriorKind
@@ -21,9 +24,14 @@ MOST_COEFFICIENTS = 2_000
 
 
 def check_posterior(
-    spec: Spec, choice: PosteriorChoice, margins: int | None, features: int | None
+    spec: Spec,
+    choice: PosteriorChoice,
+    params: LogisticRegressionParams,
+    margins: int | None,
+    features: int | None,
 ) -> None:
     """Refuse what does not go with a posterior; sizes are None if not known yet."""
+    check_posterior_columns(params, spec.family, offset_name(params))
     if choice == "none":
         return
     why, remedy = _what_it_lacks(spec, choice)
@@ -36,6 +44,35 @@ def check_posterior(
             f"keeps a matrix of their number squared, but there are {size:,}. Fit with fewer "
             "features, or use posterior='none'."
         )
+
+
+def check_posterior_columns(
+    params: LogisticRegressionParams, family: Family, offset: str | None
+) -> None:
+    """Refuse columns of the posterior where they cannot be made."""
+    asked = posterior_params(params)
+    if not asked:
+        return
+    if family.per_class:
+        raise InvalidValueError(no_posterior_for(asked[0], family))
+    if offset is not None:
+        raise InvalidValueError(
+            f"{asked[0]} does not go with offsetCol='{offset}': columns of the posterior are made "
+            "without offsets. Clear one of the two; model.posterior has draws for both."
+        )
+
+
+def no_posterior_for(asked: str, family: Family) -> str:
+    """Return the sentence that refuses a Param where there is no posterior for it."""
+    if family.per_class:
+        return (
+            f"{asked} is for binomial models, but this model is {family}. Clear it, and make "
+            "probabilities of draws: model.sample(seed) is a model with one of them."
+        )
+    return (
+        f"{asked} needs a posterior, but this model has none. Clear it, or fit with "
+        "posterior='gaussian' or 'laplace'."
+    )
 
 
 def _what_it_lacks(spec: Spec, choice: PosteriorChoice) -> tuple[str, str]:

@@ -45,6 +45,7 @@ from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, nameless, training_rows
 from sparklr.scoring.outputs import check_output_columns
+from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.settings import round_bytes
 
 T = TypeVar("T")
@@ -94,6 +95,11 @@ def open_shared_fits(
     for request in requests.values():
         check_params(request.params)
         check_output_columns(frame, request.params)
+        if fold is not None and request.params.getAveraged():
+            raise InvalidValueError(
+                "averaged=True does not go with a search: fits without a fold have no posterior. "
+                "Search with averaged=False, and set it on the best model."
+            )
     budget = round_bytes(frame.sparkSession)
     if isinstance(dataset, PackedRows):
         with dataset.lend(request.params for request in requests.values()) as (rows, passes):

@@ -36,12 +36,12 @@ def _nodes(most: float) -> tuple[Array, Array]:
     """Return nodes z and their weights, which sum to 1, for s up to `most`."""
     if most in HERMITE:
         z, weights = np.polynomial.hermite_e.hermegauss(HERMITE[most])
-    else:
-        step = STEP / max(most, 1.0)
-        half = int(np.ceil(REACH / step))
-        z = step * np.arange(-half, half + 1)
-        weights = np.exp(-0.5 * z**2)
-    return z, weights / weights.sum()
+        return z, weights / weights.sum()
+    step = STEP / max(most, 1.0)
+    half = int(np.ceil(REACH / step))
+    nodes = step * np.arange(-half, half + 1)
+    densities = np.exp(-0.5 * nodes**2)
+    return nodes, densities / densities.sum()
 
 
 def _bands(deviations: Array) -> Iterator[tuple[BoolArray | slice, float]]:

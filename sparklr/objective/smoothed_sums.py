@@ -1,8 +1,8 @@
-"""Sums of the binomial loss and its derivatives, each a mean over a normal distribution of points.
+"""Sums of the binomial loss and its derivatives, as means over a normal distribution of points.
 
-If the coefficients have the distribution N(b, L L'), the margin of a row is N(x'b, |L'x|^2), so that
-all means are sums of one number per row (`normal_margins`). The columns of L are linear functions
-of a row, as margins are: each has coefficients and an offset.
+If the coefficients have the distribution N(b, L L'), the margin of a row is N(x'b, |L'x|^2), so
+that each row has its means (`normal_margins`). The columns of L are linear functions of a row, as
+margins are: each has coefficients and an offset.
 """
 
 from __future__ import annotations

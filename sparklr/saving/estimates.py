@@ -8,7 +8,6 @@ errors are kept: the matrix would take more room than all else.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -18,6 +17,16 @@ from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import FitReport, Penalised
 from sparklr.saving.damage import damage
+from sparklr.saving.values import (
+    as_flag,
+    as_number,
+    as_number_or_none,
+    as_numbers,
+    as_string,
+    as_text,
+    as_texts,
+    as_whole,
+)
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation
 from sparklr.spark.collect import collect_arrow
@@ -75,20 +84,20 @@ def fit_facts(fit: KeptFit) -> Json:
     """Return all but errors and covariance for JSON, which has no infinite numbers."""
     report = fit.report
     return {
-        "history": _texts(report.history),
+        "history": as_texts(report.history),
         "solver": report.solver,
         "reason": report.reason,
         "converged": report.converged,
         "passes": report.passes,
         "rows": report.rows,
-        "labelWeights": _texts(report.label_weights),
-        "deviation": _texts(report.deviation),
-        "loss": _text(report.loss),
-        "nullLoss": None if report.null_loss is None else _text(report.null_loss),
-        "classFactors": None if report.factors is None else _texts(report.factors),
+        "labelWeights": as_texts(report.label_weights),
+        "deviation": as_texts(report.deviation),
+        "loss": as_text(report.loss),
+        "nullLoss": None if report.null_loss is None else as_text(report.null_loss),
+        "classFactors": None if report.factors is None else as_texts(report.factors),
         "penalised": _record(report.penalised),
         "rank": fit.rank,
-        "dependences": [_texts(one) for one in fit.dependences],
+        "dependences": [as_texts(one) for one in fit.dependences],
         "covariance": fit.covariance_name,
         "assumption": fit.assumption,
         "certificate": _record(report.certificate),
@@ -100,30 +109,30 @@ def kept_fit(
     facts: Json, errors: Array, covariance: Array | None, numbers: ModelNumbers
 ) -> KeptFit:
     """Return what `fit_facts` was made from, with errors and covariances, for a model's numbers."""
-    deviation = _numbers(facts["deviation"])
+    deviation = as_numbers(facts["deviation"])
     report = FitReport(
-        history=tuple(_numbers(facts["history"]).tolist()),
-        solver=_string(facts["solver"]),
-        reason=_string(facts["reason"]),
-        converged=_flag(facts["converged"]),
-        passes=_whole(facts["passes"]),
-        rows=_whole(facts["rows"]),
-        label_weights=_numbers(facts["labelWeights"]),
+        history=tuple(as_numbers(facts["history"]).tolist()),
+        solver=as_string(facts["solver"]),
+        reason=as_string(facts["reason"]),
+        converged=as_flag(facts["converged"]),
+        passes=as_whole(facts["passes"]),
+        rows=as_whole(facts["rows"]),
+        label_weights=as_numbers(facts["labelWeights"]),
         deviation=deviation,
-        loss=_number(facts["loss"]),
-        null_loss=_number_or_none(facts["nullLoss"]),
-        factors=None if facts["classFactors"] is None else _numbers(facts["classFactors"]),
+        loss=as_number(facts["loss"]),
+        null_loss=as_number_or_none(facts["nullLoss"]),
+        factors=None if facts["classFactors"] is None else as_numbers(facts["classFactors"]),
         penalised=_penalised(facts["penalised"]),
         certificate=_certificate(facts["certificate"]),
         separation=_separation(facts["separation"]),
     )
-    rows = [_numbers(one) for one in facts["dependences"]]
+    rows = [as_numbers(one) for one in facts["dependences"]]
     fit = KeptFit(
         report=report,
-        rank=_whole(facts["rank"]),
+        rank=as_whole(facts["rank"]),
         dependences=np.array(rows).reshape(len(rows), len(deviation) + 1),
-        covariance_name=_string(facts["covariance"]),
-        assumption=_string(facts["assumption"]),
+        covariance_name=as_string(facts["covariance"]),
+        assumption=as_string(facts["assumption"]),
         errors=errors,
         covariance=covariance,
     )
@@ -147,12 +156,12 @@ def _check(fit: KeptFit, numbers: ModelNumbers) -> None:
 
 def errors_json(fit: KeptFit) -> object:
     """Return the standard errors for JSON."""
-    return _texts(fit.errors)
+    return as_texts(fit.errors)
 
 
 def errors_from_json(value: object) -> Array:
     """Return the standard errors of `errors_json`."""
-    return _numbers(value)
+    return as_numbers(value)
 
 
 def write_errors(fit: KeptFit, path: str, session: SparkSession) -> None:
@@ -201,26 +210,26 @@ def _record(found: Certificate | Separation | Penalised | None) -> Json | None:
 def _plain(value: object) -> object:
     """Return the value of a field for JSON."""
     if isinstance(value, np.ndarray):
-        return [_texts(row) for row in value]
+        return [as_texts(row) for row in value]
     if isinstance(value, tuple):
         return [int(one) for one in value]
-    return _text(value) if isinstance(value, float) else value
+    return as_text(value) if isinstance(value, float) else value
 
 
 def _certificate(facts: Json | None) -> Certificate | None:
     if facts is None:
         return None
-    exists = _flag(facts["estimateExists"])
-    gap = _number_or_none(facts["dualityGap"])
+    exists = as_flag(facts["estimateExists"])
+    gap = as_number_or_none(facts["dualityGap"])
     others = ("estimateExists", "dualityGap")
-    figures = {name: _number(value) for name, value in facts.items() if name not in others}
+    figures = {name: as_number(value) for name, value in facts.items() if name not in others}
     return Certificate(**figures, estimateExists=exists, dualityGap=gap)
 
 
 def _penalised(facts: Json | None) -> Penalised | None:
     if facts is None:
         return None
-    return Penalised(**{name: _number(value) for name, value in facts.items()})
+    return Penalised(**{name: as_number(value) for name, value in facts.items()})
 
 
 def _separation(facts: Json | None) -> Separation | None:
@@ -231,56 +240,13 @@ def _separation(facts: Json | None) -> Separation | None:
         raise ValueError(f"there is no kind {kind!r} of separation")
     return Separation(
         kind=kind,
-        direction=np.array([_numbers(row) for row in facts["direction"]]),
-        features=tuple(_whole(one) for one in facts["features"]),
-        intercept=_flag(facts["intercept"]),
-        rows=_whole(facts["rows"]),
-        labels=tuple(_whole(one) for one in facts["labels"]),
-        least=_number(facts["least"]),
-        total=_whole(facts["total"]),
-        readings=_whole(facts["readings"]),
-        reason=_string(facts["reason"]),
+        direction=np.array([as_numbers(row) for row in facts["direction"]]),
+        features=tuple(as_whole(one) for one in facts["features"]),
+        intercept=as_flag(facts["intercept"]),
+        rows=as_whole(facts["rows"]),
+        labels=tuple(as_whole(one) for one in facts["labels"]),
+        least=as_number(facts["least"]),
+        total=as_whole(facts["total"]),
+        readings=as_whole(facts["readings"]),
+        reason=as_string(facts["reason"]),
     )
-
-
-def _text(value: float) -> float | str:
-    value = float(value)
-    return value if math.isfinite(value) else str(value)
-
-
-def _texts(values: Array | tuple[float, ...]) -> list[float | str]:
-    return [_text(value) for value in values]
-
-
-def _number(value: object) -> float:
-    if type(value) not in (int, float) and value not in ("inf", "-inf", "nan"):
-        raise TypeError(f"{value!r} is not a number")
-    return float(str(value))
-
-
-def _number_or_none(value: object) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _numbers(values: object) -> Array:
-    if not isinstance(values, list):
-        raise TypeError(f"{values!r} is not a list of numbers")
-    return np.array([_number(value) for value in values], dtype=float)
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is not an integer")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if type(value) is not bool:
-        raise TypeError(f"{value!r} is not true or false")
-    return value
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a string")
-    return value

@@ -29,15 +29,18 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.objective.families import family_of_flag
 from sparklr.params import check_value
+from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.saving.damage import damage
 from sparklr.saving.estimates import KeptFit, fit_facts, kept_fit, read_errors, write_errors
+from sparklr.saving.posterior import posterior_facts, read_posterior, write_posterior
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json, ParamMap
 
-FORMAT = 2  # since 2 models have estimates, and a text of JSON has "fit"
+# Since 2 models have estimates, and a text of JSON has "fit"; since 3 they may have a posterior.
+FORMAT = 3
 
 Nested: TypeAlias = "float | list[Nested]"
 
@@ -76,18 +79,27 @@ class ParamsWriter(OverwritingWriter):
 
 
 class ModelWriter(OverwritingWriter):
-    """A writer of a model: its Params, its numbers and what it keeps of its fit."""
+    """A writer of a model: its Params, its numbers, what it keeps of its fit, its posterior."""
 
-    def __init__(self, instance: Params, numbers: ModelNumbers, fit: KeptFit | None = None) -> None:
+    def __init__(
+        self,
+        instance: Params,
+        numbers: ModelNumbers,
+        fit: KeptFit | None = None,
+        posterior: PosteriorNumbers | None = None,
+    ) -> None:
         super().__init__()
-        self._instance, self._numbers, self._fit = instance, numbers, fit
+        self._instance, self._numbers = instance, numbers
+        self._fit, self._posterior = fit, posterior
 
     def saveImpl(self, path: str) -> None:
         """Write metadata and data; `save` calls this after it has removed files to overwrite."""
         numbers, session = self._numbers, self.sparkSession
         names = None if numbers.names is None else list(numbers.names)
         facts = None if self._fit is None else fit_facts(self._fit)
-        _write_metadata(self._instance, path, session, {"featureNames": names, "fit": facts})
+        known = None if self._posterior is None else posterior_facts(self._posterior)
+        more: Json = {"featureNames": names, "fit": facts, "posterior": known}
+        _write_metadata(self._instance, path, session, more)
         row = (
             numbers.classes,
             numbers.features,
@@ -101,6 +113,8 @@ class ModelWriter(OverwritingWriter):
         frame.coalesce(1).write.parquet(f"{path}/data")
         if self._fit is not None:
             write_errors(self._fit, path, session)
+        if self._posterior is not None:
+            write_posterior(self._posterior, path, session)
 
 
 class ParamsReader(MLReader[T]):
@@ -122,7 +136,11 @@ class ParamsReader(MLReader[T]):
 class ModelReader(MLReader[T]):
     """Reads what `ModelWriter` wrote: `make` gives the model of the numbers and what was kept."""
 
-    def __init__(self, kind: type[T], make: Callable[[ModelNumbers, KeptFit | None], T]) -> None:
+    def __init__(
+        self,
+        kind: type[T],
+        make: Callable[[ModelNumbers, KeptFit | None, PosteriorNumbers | None], T],
+    ) -> None:
         super().__init__()
         self._kind, self._make = kind, make
 
@@ -131,7 +149,11 @@ class ModelReader(MLReader[T]):
         metadata = read_metadata(path, self.sparkSession)
         check_header(metadata, self._kind, f"'{path}'")
         numbers = self._numbers(path, metadata.get("featureNames"))
-        model = self._make(numbers, self._fit(path, metadata.get("fit"), numbers))
+        kept = self._fit(path, metadata.get("fit"), numbers)
+        facts, posterior = metadata.get("posterior"), None
+        if facts is not None:
+            posterior = read_posterior(facts, path, numbers, self.sparkSession)
+        model = self._make(numbers, kept, posterior)
         _set_params(cast(Params, model), metadata, path)
         return model
 

@@ -108,7 +108,7 @@ def _binary_evaluator(
     columns = {name: param for param, name in output_columns(params).items()}
     score = columns.get(evaluator.getRawPredictionCol())
     area, bins = evaluator.getMetricName(), evaluator.getNumBins()
-    if score is None or area not in AREAS or bins < 0:
+    if score is None or area not in AREAS or bins < 0 or OUTPUTS[score].of_spark is None:
         return None
     return AreaEvaluator(area, score, bins, weighted)
 

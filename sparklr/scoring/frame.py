@@ -24,6 +24,7 @@ from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
+from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind
 from sparklr.scoring.scorer import Scorer
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
@@ -50,10 +51,11 @@ def scorer_of(
     *,
     classes: int,
     family: Family,
+    posterior: MarginPosterior | None = None,
 ) -> Scorer:
     """Return a scorer with these numbers and with the thresholds of the Params."""
     if not family.per_class:
-        return Scorer(coefficients, intercepts, family, (params.getThreshold(),))
+        return Scorer(coefficients, intercepts, family, (params.getThreshold(),), posterior)
     thresholds = tuple(params.getThresholds()) if params.isSet(params.thresholds) else None
     if thresholds is not None and len(thresholds) != classes:
         raise InvalidValueError(
@@ -152,7 +154,10 @@ def score_by_twin(
         thresholds=scorer.thresholds if per_class else None,
     )
     made = {param: F.col(name) for param, name in names.items()}
-    outputs = {param: F.when(features.present, OUTPUTS[param].of_spark(made)) for param in wanted}
+    makers = {param: OUTPUTS[param].of_spark for param in wanted}
+    outputs = {
+        param: F.when(features.present, make(made)) for param, make in makers.items() if make
+    }
     return Scored(scored, (vectors, *names.values()), outputs)
 
 

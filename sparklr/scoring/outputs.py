@@ -26,13 +26,14 @@ class Output:
     kind : the type of a row's value
     metadata : the column's metadata, for a number of classes
     of_scores : the values, from scores of n rows in memory: (n, k) for vectors, (n,) for doubles
-    of_spark : the column, from the columns of Spark's own model by Param (`MADE_BY_SPARK`)
+    of_spark : the column, from the columns of Spark's own model by Param (`MADE_BY_SPARK`); None
+        for what is made of the posterior, which Spark's model does not have
     """
 
     kind: Kind
     metadata: Callable[[int], dict[str, object]]
     of_scores: Callable[[Scores], Array]
-    of_spark: Callable[[Mapping[str, Column]], Column]
+    of_spark: Callable[[Mapping[str, Column]], Column] | None
 
 
 def _numbers_of_classes(classes: int) -> dict[str, object]:
@@ -41,6 +42,16 @@ def _numbers_of_classes(classes: int) -> dict[str, object]:
 
 def _label(classes: int) -> dict[str, object]:
     return {"ml_attr": {"type": "nominal", "num_vals": classes}}
+
+
+def _ends(classes: int) -> dict[str, object]:
+    del classes
+    return {"ml_attr": {"num_attrs": 2}}
+
+
+def _number(classes: int) -> dict[str, object]:
+    del classes
+    return {}
 
 
 # By the Param that names the column, in the order in which the columns are added.
@@ -54,6 +65,9 @@ OUTPUTS: dict[str, Output] = {
     "predictionCol": Output(
         "double", _label, attrgetter("prediction"), itemgetter("predictionCol")
     ),
+    "probabilityIntervalCol": Output("vector", _ends, attrgetter("margins.interval"), None),
+    "probabilityStdCol": Output("double", _number, attrgetter("margins.chance_deviations"), None),
+    "sampledProbabilityCol": Output("double", _number, attrgetter("margins.sampled"), None),
 }
 
 
@@ -61,6 +75,13 @@ def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
     """Return the wanted output columns by Param; a column without a name is left out."""
     names = {param: params.getOrDefault(param) for param in OUTPUTS if params.isDefined(param)}
     return {param: name for param, name in names.items() if name}
+
+
+def posterior_params(params: LogisticRegressionParams) -> list[str]:
+    """Return the Params that ask for what is made of the posterior, with their values."""
+    asked = [f"{its}='{name}'" for its, name in output_columns(params).items()
+             if OUTPUTS[its].of_spark is None]  # fmt: skip
+    return ["averaged=True", *asked] if params.getAveraged() else asked
 
 
 def check_output_columns(dataset: DataFrame, params: LogisticRegressionParams) -> None:

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from sparklr.arrays import Array, Matrix, is_sparse
 from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_features
+from sparklr.scoring.margin_posterior import MarginPosterior, Margins
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +27,15 @@ class Scorer:
 
     Where sparse coefficients store no value, a NaN or infinite feature is ignored, as in Spark.
     There is one threshold per row of the coefficients, or no threshold: then the most probable
-    label is predicted.
+    label is predicted. Raw predictions and probabilities are those of the coefficients or, if the
+    posterior says so, of the mean probability.
     """
 
     coefficients: Matrix
     intercepts: Array
     family: Family
     thresholds: tuple[float, ...] | None = None
+    posterior: MarginPosterior | None = None  # if an output is made of it
 
     @property
     def features(self) -> int:
@@ -60,7 +63,13 @@ class Scorer:
 
     def scores(self, matrix: Matrix, offsets: Array | None = None) -> Scores:
         """Return the scores of rows (n, p), dense or CSR, with offsets (n,)."""
-        return Scores(self, self.raw(matrix, offsets))
+        if self.posterior is None:
+            return Scores(self, self.raw(matrix, offsets))
+        with np.errstate(invalid="ignore", over="ignore"):
+            margins = self.posterior.of_rows(matrix, offsets)
+        if not self.posterior.averaged:
+            return Scores(self, self.raw(matrix, offsets), margins)
+        return Scores(self, self.family.raw(margins.averaged_log_odds[:, None]), margins)
 
     def score_column(
         self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
@@ -103,8 +112,15 @@ def numbers_of_rows(
 class Scores:
     """A model's raw predictions (n, classes) of n rows; other scores are computed on first use."""
 
-    def __init__(self, scorer: Scorer, raw: Array) -> None:
-        self._scorer, self.raw = scorer, raw
+    def __init__(self, scorer: Scorer, raw: Array, margins: Margins | None = None) -> None:
+        self._scorer, self.raw, self._margins = scorer, raw, margins
+
+    @property
+    def margins(self) -> Margins:
+        """The distributions of the rows' margins; the scorer must have a posterior."""
+        if self._margins is None:
+            raise LookupError("these scores have no posterior: their scorer has none")
+        return self._margins
 
     @cached_property
     def probability(self) -> Array:

@@ -4,15 +4,15 @@ Of all q = N(m, S), the one with the least divergence from the density minimises
 
     J(m, S) = E_q[V] - log det S / 2,     so that E_q[grad V] = 0 and S^-1 = E_q[Hess V]
 
-With Fisher's information as the price of a narrow q, in coordinates where the Hessian at the mode is
-the identity, it is
+With Fisher's information as the price of a narrow q, in coordinates where the Hessian at the mode
+is the identity, it is
 
     J(m, S) = E_q[V] + tr S^-1 / 2,       so that E_q[grad V] = 0 and S^-2 = E_q[Hess V]
 
-A step of length r goes to (1 - r) S^-1 + r times the wanted precision, and from there m moves by
--r times the precision's inverse times E_q[grad V]. With r = 1 it is the fixed point's own step, which
-cycles where rows are separated, so r is halved until J falls. The first reading, at the mode with
-the curvature there, shows how far the mode is from the mean.
+A step of length r goes to (1 - r) S^-1 + r times the wanted precision, and m moves by -r times the
+inverse of that times E_q[grad V]. With r = 1 it is the fixed point's own step, which cycles where
+rows are separated, so r is halved until J falls. The first reading, at the mode with the curvature
+there, shows how far the mode is from the mean.
 """
 
 from __future__ import annotations
