@@ -19,10 +19,10 @@ from sparklr.display.progress import Progress
 from sparklr.fitting.from_params import Request, class_factors_of
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
-from sparklr.fitting.posterior import PosteriorChoice
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
+from sparklr.posterior.of_information import PosteriorKind, Search
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.outputs import posterior_params
@@ -121,6 +121,7 @@ class LogisticRegressionEstimator(
         biasReduction: str = "none",
         posterior: str = "none",
         posteriorTol: float = 0.01,
+        numDraws: int = 1024,
         averaged: bool = False,
         intervalLevel: float = 0.9,
         probabilityIntervalCol: str = "",
@@ -167,6 +168,7 @@ class LogisticRegressionEstimator(
         biasReduction: str = "none",
         posterior: str = "none",
         posteriorTol: float = 0.01,
+        numDraws: int = 1024,
         averaged: bool = False,
         intervalLevel: float = 0.9,
         probabilityIntervalCol: str = "",
@@ -253,19 +255,25 @@ class LogisticRegressionEstimator(
 def request_of(estimator: LogisticRegressionEstimator) -> Request:
     """Return the request for a fit with this estimator's Params and warm start."""
     asked, initial = posterior_params(estimator), None
-    if asked and estimator.getPosterior().lower() == "none":
+    kind = estimator.getPosterior().lower()
+    if asked and kind == "none":
         raise InvalidValueError(
             f"{asked[0]} needs a posterior. Set posterior='gaussian' or 'laplace', or clear it."
         )
     if estimator.isSet(estimator.initialModel):
         initial = estimator.getInitialModel().numbers.arrays
+    search = Search(
+        cast(PosteriorKind, kind),  # checked by its rule
+        estimator.getPosteriorTol(),
+        estimator.getNumDraws(),
+        estimator.getSeed(),
+    )
     return Request(
         estimator,
         initial,
         inference=estimator.getInference().lower(),
         separation=estimator.getSeparation().lower(),
-        posterior=cast(PosteriorChoice, estimator.getPosterior().lower()),  # checked by its rule
-        posterior_tolerance=estimator.getPosteriorTol(),
+        posterior=None if kind == "none" else search,
     )
 
 

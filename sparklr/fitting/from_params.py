@@ -13,7 +13,7 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
-from sparklr.fitting.posterior import PosteriorChoice, check_posterior
+from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec
 from sparklr.objective.class_weights import ClassWeights, class_factors
@@ -22,6 +22,7 @@ from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
 from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.passes.threads import useful_threads
+from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.methods import SolverName
@@ -38,16 +39,15 @@ class Request:
     """One requested fit: its Params and, if there is an initial model, that model's numbers.
 
     initial : coefficients (C, p) and intercepts (C,)
-    inference, separation, posterior : the values of these Params
-    posterior_tolerance : that of posteriorTol
+    inference, separation : the values of these Params
+    posterior : the posterior to find, if any
     """
 
     params: LogisticRegressionParams
     initial: tuple[Array, Array] | None = None
     inference: str = "never"
     separation: str = "ignore"
-    posterior: PosteriorChoice = "none"
-    posterior_tolerance: float = 0.01
+    posterior: Search | None = None
 
 
 def check_sizes(request: Request, rows: TrainingRows) -> None:
@@ -95,7 +95,8 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
     )
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
-    check_posterior(spec, request.posterior, params, margins, features)
+    kind = None if request.posterior is None else request.posterior.kind
+    check_posterior(spec, kind, params, margins, features)
     return spec
 
 
@@ -145,7 +146,7 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
         )
     watched = wanted and plain and spec.biasReduction == "none"
     watched = watched and request.separation != "ignore"
-    if request.posterior != "none":
+    if request.posterior is not None:
         wanted, watched = True, plain
     return replace(spec, inference=wanted, watched=watched)
 

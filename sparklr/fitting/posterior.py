@@ -5,19 +5,15 @@ What the Params rule out is refused before any job, and what the rows rule out a
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.passes.protocol import Passes
 from sparklr.posterior.numbers import PosteriorNumbers
-from sparklr.posterior.of_information import Mode, PosteriorKind, find_posterior
+from sparklr.posterior.of_information import Mode, PosteriorKind, Search, find_posterior
 from sparklr.scoring.outputs import posterior_params
 from sparklr.spark.errors import InvalidValueError
-
-PosteriorChoice: TypeAlias = Literal["none"] | PosteriorKind
 
 # A model keeps, saves and scores with a matrix of their number squared.
 MOST_COEFFICIENTS = 2_000
@@ -25,24 +21,24 @@ MOST_COEFFICIENTS = 2_000
 
 def check_posterior(
     spec: Spec,
-    choice: PosteriorChoice,
+    choice: PosteriorKind | None,
     params: LogisticRegressionParams,
     margins: int | None,
     features: int | None,
 ) -> None:
     """Refuse what does not go with a posterior; sizes are None if not known yet."""
     check_posterior_columns(params, spec.family, offset_name(params))
-    if choice == "none":
+    if choice is None:
         return
     why, remedy = _what_it_lacks(spec, choice)
     if why:
-        raise InvalidValueError(f"posterior='{choice}' {why}. {remedy}, or use posterior='none'.")
+        raise InvalidValueError(f"posterior='{choice}' {why}. {remedy}, or set posterior='none'.")
     size = (margins or 1) * ((features or 0) + int(spec.fitIntercept))
     if size > MOST_COEFFICIENTS:
         raise InvalidValueError(
             f"posterior='{choice}' is for at most {MOST_COEFFICIENTS:,} coefficients, because it "
             f"keeps a matrix of their number squared, but there are {size:,}. Fit with fewer "
-            "features, or use posterior='none'."
+            "features, or set posterior='none'."
         )
 
 
@@ -75,7 +71,7 @@ def no_posterior_for(asked: str, family: Family) -> str:
     )
 
 
-def _what_it_lacks(spec: Spec, choice: PosteriorChoice) -> tuple[str, str]:
+def _what_it_lacks(spec: Spec, choice: PosteriorKind) -> tuple[str, str]:
     """Return why a spec has no such posterior and what to do, or empty words."""
     if spec.biasReduction != "none":
         return (
@@ -98,18 +94,16 @@ def _what_it_lacks(spec: Spec, choice: PosteriorChoice) -> tuple[str, str]:
             "does not go with classWeights, which count rows more or less often than they occur",
             "Clear classWeights, and move the threshold instead",
         )
-    if spec.family.per_class and choice != "laplace":
+    if spec.family.per_class and choice not in ("laplace", "sampled"):
         return f"is for binomial models, but the family is {spec.family}", (
-            "Use posterior='laplace'"
+            "Set posterior='laplace' or 'sampled'"
         )
     return "", ""
 
 
-def posterior_of(
-    choice: PosteriorKind, fit: Fit, spec: Spec, passes: Passes, tolerance: float
-) -> PosteriorNumbers:
+def posterior_of(search: Search, fit: Fit, spec: Spec, passes: Passes) -> PosteriorNumbers:
     """Return the posterior of a fit on all rows, or refuse to where there is none."""
-    information = fit.information
+    choice, information = search.kind, fit.information
     why = _why_improper(fit, spec)
     if why is not None or information is None:
         raise InvalidValueError(f"posterior='{choice}' does not exist: {why}")
@@ -120,7 +114,7 @@ def posterior_of(
             "definite, to rounding. Use a larger regParam, or leave out features that are nearly "
             "sums of others."
         )
-    return find_posterior(choice, mode, information, passes, tolerance)
+    return find_posterior(search, mode, information, passes)
 
 
 def _why_improper(fit: Fit, spec: Spec) -> str | None:

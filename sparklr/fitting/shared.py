@@ -203,10 +203,10 @@ class SharedFits:
 
     def _with_posterior(self, at: int, spec: Spec, fit: Fit) -> Fit:
         """Find the posterior of a fit on all rows, if its request asks for it."""
-        request = self.requests[at]
-        if request.posterior == "none":
+        search = self.requests[at].posterior
+        if search is None:
             return fit
-        found = posterior_of(request.posterior, fit, spec, self.passes, request.posterior_tolerance)
+        found = posterior_of(search, fit, spec, self.passes)
         self._readings += found.readings
         return replace(fit, posterior=found)
 

@@ -29,6 +29,7 @@ WORDS = {
     "laplace": "normal, around the optimum, by the curvature there (Laplace)",
     "gaussian": "the best normal distribution, by exact means over margins",
     "fisher": "the best normal distribution, with Fisher's information as the price",
+    "sampled": "draws by Hamiltonian Monte Carlo",
 }
 # From here on Laplace's means are so far off that intervals miss what they claim to hold.
 DOUBTFUL = 0.1
@@ -53,6 +54,10 @@ class PosteriorDiagnostics:
     shiftFromMode : float, optional
         How far the mean of a coefficient is from the optimum, in standard deviations, at most, as
         one reading predicts it: the error of Laplace's means. None for multinomial models.
+    rHat : float, optional
+        Of a sampled posterior, the largest split R-hat: near 1 if all chains agree.
+    monteCarloError : float, optional
+        Of a sampled posterior, the largest error of a mean by chance, in standard deviations.
     """
 
     readings: int
@@ -60,6 +65,8 @@ class PosteriorDiagnostics:
     reason: str
     tolerance: float
     shiftFromMode: float | None
+    rHat: float | None = None
+    monteCarloError: float | None = None
 
 
 class Posterior:
@@ -121,7 +128,13 @@ class Posterior:
         """How the posterior was found, and how good it is."""
         its = self._numbers
         return PosteriorDiagnostics(
-            its.readings, its.converged, its.reason, its.tolerance, its.shift_from_mode
+            its.readings,
+            its.converged,
+            its.reason,
+            its.tolerance,
+            its.shift_from_mode,
+            its.r_hat,
+            its.error,
         )
 
     def interval(self, level: float = 0.9) -> Array:
@@ -138,6 +151,10 @@ class Posterior:
             The ends.
         """
         check_level(level)
+        if self._numbers.draws is not None:
+            tails = [0.5 - level / 2, 0.5 + level / 2]
+            ends = np.quantile(self._numbers.draws[:, self._places], tails, axis=0).T
+            return np.where(np.isnan(self.stddev)[:, None], np.nan, ends)
         half = float(norm.ppf(0.5 + level / 2)) * self.stddev
         return np.column_stack((self.mean - half, self.mean + half))
 
@@ -231,9 +248,15 @@ class Posterior:
             "standardDeviation": self.stddev,
             "lower": lower,
             "upper": upper,
-            "probabilityPositive": ndtr(self.mean / self.stddev),
+            "probabilityPositive": self._positive(),
             "priorStandardDeviation": prior[self._places],
         }
+
+    def _positive(self) -> Array:
+        """Return the probability of each coefficient to be positive."""
+        if self._numbers.draws is None:
+            return np.asarray(ndtr(self.mean / self.stddev))
+        return np.asarray((self._numbers.draws[:, self._places] > 0).mean(axis=0))
 
     def page(self) -> Page:
         """Return the printed page."""
@@ -243,6 +266,9 @@ class Posterior:
         facts.append(("found", f"in {readings} of the rows; {its.reason}"))
         if its.shift_from_mode is not None:
             facts.append(("shift", self._shift_words(its.shift_from_mode)))
+        if its.r_hat is not None and its.error is not None:
+            words = f"largest split R-hat {its.r_hat:.3f}, largest error of a mean {its.error:.2g}"
+            facts.append(("chains", f"{words} deviations"))
         notes = (
             "P(> 0): the posterior probability that the coefficient is positive.",
             "-: a coefficient that the rows do not determine, because its feature does not vary.",

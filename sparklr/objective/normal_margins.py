@@ -35,8 +35,8 @@ ROOT = float(np.sqrt(2 * np.pi))
 def _nodes(most: float) -> tuple[Array, Array]:
     """Return nodes z and their weights, which sum to 1, for s up to `most`."""
     if most in HERMITE:
-        z, weights = np.polynomial.hermite_e.hermegauss(HERMITE[most])
-        return z, weights / weights.sum()
+        z, masses = np.polynomial.hermite_e.hermegauss(HERMITE[most])
+        return np.asarray(z, dtype=float), np.asarray(masses / masses.sum(), dtype=float)
     step = STEP / max(most, 1.0)
     half = int(np.ceil(REACH / step))
     nodes = step * np.arange(-half, half + 1)

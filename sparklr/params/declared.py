@@ -30,7 +30,7 @@ from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
-from sparklr.params.posterior import ABOVE_ZERO, INSIDE_UNIT, POSTERIORS
+from sparklr.params.posterior import ABOVE_ZERO, AT_LEAST_ONE, INSIDE_UNIT, POSTERIORS
 from sparklr.params.rules import (
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
@@ -213,6 +213,7 @@ RULES: dict[str, ParamRule] = {
     "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
     "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=False),
     "posteriorTol": ParamRule(ABOVE_ZERO, affects_rows=False, per_feature=False),
+    "numDraws": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),
     "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
     "seed": ParamRule(None, affects_rows=False, per_feature=False),

@@ -12,8 +12,9 @@ from sparklr.params.rules import Range
 T = TypeVar("T", bound="HasPosterior")
 C = TypeVar("C", bound="HasPosteriorColumns")
 
-POSTERIORS = ("none", "laplace", "gaussian", "fisher")
+POSTERIORS = ("none", "laplace", "gaussian", "sampled", "fisher")
 ABOVE_ZERO = Range(lambda value: bool(value > 0), "above 0")
+AT_LEAST_ONE = Range(lambda value: bool(value >= 1), "1 or more")
 INSIDE_UNIT = Range(lambda value: bool(0 < value < 1), "between 0 and 1, both excluded")
 
 
@@ -25,8 +26,9 @@ class HasPosterior(Params):
         "posterior",
         "The distribution of the coefficients that a fit finds beside them: none; laplace (the "
         "curvature at the optimum); gaussian (the best normal distribution, by a few more readings "
-        "of the rows); or fisher (with Fisher's information in the place of entropy). The penalty "
-        "is the prior. For L2 or no penalty; all but laplace for binomial models.",
+        "of the rows); sampled (draws by chains); or fisher (gaussian with Fisher's information in "
+        "the place of entropy). The penalty is the prior. For L2 or no penalty; gaussian and "
+        "fisher for binomial models.",
         typeConverter=TypeConverters.toString,
     )
     posteriorTol: Param[float] = Param(
@@ -37,9 +39,16 @@ class HasPosterior(Params):
         typeConverter=TypeConverters.toFloat,
     )
 
+    numDraws: Param[int] = Param(
+        Params._dummy(),
+        "numDraws",
+        "About how many draws a sampled posterior has, of 64 chains together.",
+        typeConverter=TypeConverters.toInt,
+    )
+
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self._setDefault(posterior="none", posteriorTol=0.01)
+        self._setDefault(posterior="none", posteriorTol=0.01, numDraws=1024)
 
     def setPosterior(self: T, value: str) -> T:
         """Set which distribution of the coefficients a fit finds."""
@@ -58,6 +67,15 @@ class HasPosterior(Params):
     def getPosteriorTol(self) -> float:
         """Return the value of `posteriorTol` or its default."""
         return float(self.getOrDefault(self.posteriorTol))
+
+    def setNumDraws(self: T, value: int) -> T:
+        """Set about how many draws a sampled posterior has."""
+        self._set(numDraws=value)
+        return self
+
+    def getNumDraws(self) -> int:
+        """Return the value of `numDraws` or its default."""
+        return int(self.getOrDefault(self.numDraws))
 
 
 class HasPosteriorColumns(HasSeed):

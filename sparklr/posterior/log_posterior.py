@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparklr.arrays import Array
 from sparklr.objective.families import Family
 from sparklr.objective.prior import GaussianPrior
 from sparklr.objective.scaling import Scaling
 from sparklr.objective.smoothed_sums import SmoothedProbe
-from sparklr.objective.sums import Sums
+from sparklr.objective.sums import Probe, Sums
 from sparklr.solvers import Answer
 from sparklr.solvers.best_gaussian import SmoothedQuery
 
@@ -41,6 +42,15 @@ class LogPosterior:
             spread_coefficients=spread[0],
             spread_offsets=spread[1],
         )
+
+    def plain_probe(self, point: Array) -> Probe:
+        """Return the probe whose sums answer for V and its gradient at a point."""
+        return Probe(self.family, *self.scaling.to_rows(point), 1)
+
+    def plain_answer(self, point: Array, sums: Sums) -> tuple[float, Array]:
+        """Return V and its gradient at a point."""
+        value = float(sums.value[0]) + self.prior.mean_value(point, np.zeros((len(point), 0)))
+        return value, self.scaling.gradient(sums.gradient) + self.prior.gradient(point)
 
     def answer(self, query: SmoothedQuery, sums: Sums) -> Answer:
         """Return the means of V, its gradient and its Hessian."""

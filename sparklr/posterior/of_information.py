@@ -6,7 +6,7 @@ means over it, predicts how far its mean is from the best Gaussian's; a few more
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,8 +20,9 @@ from sparklr.passes.protocol import Passes
 from sparklr.posterior.gaussian import find_gaussian
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.posterior.sampled import sample
 from sparklr.solvers import Reason
-from sparklr.solvers.best_gaussian import Price, best_gaussian
+from sparklr.solvers.best_gaussian import GaussianSolver, Price, best_gaussian
 
 PosteriorKind: TypeAlias = Literal["laplace", "gaussian", "sampled", "fisher"]
 PRICES: dict[PosteriorKind, Price] = {
@@ -32,6 +33,17 @@ PRICES: dict[PosteriorKind, Price] = {
 }
 # No fit that was tried needed more than 30; without an end a search could go on for ever.
 MOST_READINGS = 100
+# Draws of chains that begin in the best Gaussian: a larger R-hat than this is no chance.
+MOST_R_HAT = 1.05
+AT_THE_MODE = "the optimum, and the curvature there"
+MIXED = "converged: all chains have the same distribution"
+NOT_MIXED = "stopped: the chains differ, so more draws are needed (numDraws)"
+SENTENCES = {
+    Reason.CONVERGED: "converged: no coefficient's mean would move by more than posteriorTol",
+    Reason.STEP_LIMIT: f"stopped after {MOST_READINGS} readings before posteriorTol was met",
+    Reason.NO_DECREASE: "stopped: no step lowers the divergence from the posterior",
+    Reason.NOT_FINITE: "stopped: a mean over the first distribution is not a finite number",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,33 +82,65 @@ class Mode:
         return np.asarray(np.kron(centred, information.of_margin), dtype=float)
 
 
+@dataclass(frozen=True)
+class Search:
+    """What to find: the kind, the tolerance of means in deviations, and the number of draws."""
+
+    kind: PosteriorKind
+    tolerance: float
+    draws: int
+    seed: int
+
+
 def find_posterior(
-    kind: PosteriorKind, mode: Mode, information: Information, passes: Passes, tolerance: float
+    search: Search, mode: Mode, information: Information, passes: Passes
 ) -> PosteriorNumbers:
-    """Return the posterior of a fit; the mean moves by up to `tolerance` deviations at the end."""
-    change = mode.to_users_units(information)
-    mean, factor, found = mode.point, mode.root, None
+    """Return the posterior of a fit."""
+    change, kind = mode.to_users_units(information), search.kind
+    mean, factor, found, why = mode.point, mode.root, None, AT_THE_MODE
     if not mode.posterior.family.per_class:
-        most = 1 if kind == "laplace" else MOST_READINGS
-        solver = best_gaussian(
-            mode.point, mode.root, price=PRICES[kind], tolerance=tolerance, most=most, units=change
-        )
-        found = find_gaussian(solver, mode.posterior, passes)
+        found = find_gaussian(_solver(search, mode, change), mode.posterior, passes)
         if kind != "laplace":
-            mean, factor = found.mean, found.factor
-    iterated = found is not None and kind != "laplace"
-    reason = found.reason if found is not None and iterated else Reason.CONVERGED
-    return PosteriorNumbers(
+            mean, factor, why = found.mean, found.factor, SENTENCES[found.reason]
+    numbers = PosteriorNumbers(
         kind=kind,
         mean=change @ mean,
         factor=change @ factor,
         draws=None,
         prior_deviations=_prior_deviations(information),
         readings=0 if found is None else found.readings,
-        converged=reason.converged,
-        reason=reason.value,
-        tolerance=tolerance,
+        converged=kind == "laplace" or found is None or found.reason.converged,
+        reason=why,
+        tolerance=search.tolerance,
         shift_from_mode=None if found is None else found.first_move,
+    )
+    if kind != "sampled":
+        return numbers
+    its = sample(
+        mode.posterior, mean, factor, passes, units=change, draws=search.draws, seed=search.seed
+    )
+    mixed = bool(its.r_hat.max(initial=0) <= MOST_R_HAT)
+    return replace(
+        numbers,
+        mean=change @ its.mean,
+        factor=change @ its.factor,
+        draws=its.draws @ change.T,
+        readings=numbers.readings + its.readings,
+        converged=mixed,
+        reason=MIXED if mixed else NOT_MIXED,
+        r_hat=float(its.r_hat.max(initial=0)),
+        error=float(its.errors.max(initial=0)),
+    )
+
+
+def _solver(search: Search, mode: Mode, change: Array) -> GaussianSolver:
+    return best_gaussian(
+        mode.point,
+        mode.root,
+        price=PRICES[search.kind],
+        tolerance=search.tolerance,
+        most=1 if search.kind == "laplace" else MOST_READINGS,
+        units=change,
     )
 
 

@@ -70,7 +70,7 @@ class Margins:
     def interval(self) -> Array:
         """The lower and the upper end (n, 2) of the probability's interval."""
         half = float(norm.ppf(0.5 + self.posterior.level / 2)) * self.deviations
-        return expit(np.column_stack((self.means - half, self.means + half)))
+        return np.asarray(expit(np.column_stack((self.means - half, self.means + half))))
 
     @cached_property
     def chance_deviations(self) -> Array:
