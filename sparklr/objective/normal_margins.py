@@ -41,7 +41,7 @@ def _nodes(most: float) -> tuple[Array, Array]:
     half = int(np.ceil(REACH / step))
     nodes = step * np.arange(-half, half + 1)
     densities = np.exp(-0.5 * nodes**2)
-    return nodes, densities / densities.sum()
+    return np.asarray(nodes, dtype=float), np.asarray(densities / densities.sum(), dtype=float)
 
 
 def _bands(deviations: Array) -> Iterator[tuple[BoolArray | slice, float]]:
@@ -77,8 +77,9 @@ def _within(means: Array, deviations: Array, most: float) -> tuple[Array, Array,
         whole = 1.0 + small
         loss += weight * (np.maximum(u, 0.0) + np.log(whole))
         each = weight / whole
-        share += np.where(u >= 0, each, weight - each)
-        curvature += each * (small / whole)
+        other = each * small
+        share += np.where(u >= 0, each, other)
+        curvature += other / whole
     return loss, share, curvature
 
 

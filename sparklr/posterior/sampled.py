@@ -77,7 +77,7 @@ def run(solver: ChainSolver, posterior: LogPosterior, passes: Passes) -> tuple[C
 
 
 def _ask(posterior: LogPosterior, query: ManyQuery, passes: Passes) -> tuple[ManyAnswer, int]:
-    """Return V and its gradient at all points, from one reading, or from several if they are many."""
+    """Return V and its gradient at all points, and the number of readings: one, or more of many."""
     probes = [posterior.plain_probe(point) for point in query.points]
     sums, readings = read_round(passes, probes, BUDGET)
     answers = [

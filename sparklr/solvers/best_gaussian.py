@@ -11,8 +11,8 @@ is the identity, it is
 
 A step of length r goes to (1 - r) S^-1 + r times the wanted precision, and m moves by -r times the
 inverse of that times E_q[grad V]. With r = 1 it is the fixed point's own step, which cycles where
-rows are separated, so r is halved until J falls. The first reading, at the mode with the curvature
-there, shows how far the mode is from the mean.
+rows are separated, so r is halved until J falls enough. The first reading, at the mode with the
+curvature there, shows how far the mode is from the mean.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from sparklr.solvers.protocol import ROUNDING, Answer, Query, Reason
 
 Price: TypeAlias = Literal["entropy", "fisher"]
 
-SHORTEST = 1 / 64
+# A step must lower J by so much of what its slope promises, and be at least so long.
+POOR, SHORTEST = 0.1, 1 / 64
 # Where the mean has settled, a deviation may still change by so many times the tolerance: the last
 # step corrects it, and leaves about the square.
 SETTLED = 5.0
@@ -78,13 +79,15 @@ class _White:
         hessian = self.root.T @ answer.second() @ self.root
         hessian = (hessian + hessian.T) / 2
         if self.price == "entropy":
-            cost, wanted = -float(np.log(np.diagonal(factor)).sum()), hessian
+            cost, paid, wanted = -float(np.log(np.diagonal(factor)).sum()), precision, hessian
         else:
             values, vectors = np.linalg.eigh(hessian)
             wanted = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-            cost = float(np.trace(precision)) / 2
+            cost, paid = float(np.trace(precision)) / 2, precision @ precision
         gradient = self.root.T @ answer.first()
-        return _Place(mean, precision, answer.value + cost, gradient, wanted)
+        moved, narrowed = factor.T @ gradient, factor.T @ (wanted - precision) @ factor
+        slope = moved @ moved + np.vdot(factor.T @ (hessian - paid) @ factor, narrowed) / 2
+        return _Place(mean, precision, answer.value + cost, gradient, wanted, float(slope))
 
     def left(self, here: _Place) -> tuple[float, float]:
         """Return how far a whole step moves a mean, in deviations, and a deviation, by share."""
@@ -105,6 +108,7 @@ class _Place:
     value: float  # J
     gradient: Array
     wanted: Array  # the precision that the fixed point wants
+    slope: float  # by how much J falls per length of a short step
 
     def step(self, length: float) -> tuple[Array, Array]:
         """Return the mean and the precision after a step."""
@@ -157,7 +161,8 @@ def _lower(
     length, unseen = 1.0, ROUNDING * abs(here.value)
     for readings in range(1, most + 1):
         there = yield from white.ask(*here.step(length))
-        if there is not None and there.value <= here.value + unseen:
+        least = here.value - POOR * length * here.slope + unseen
+        if there is not None and there.value <= least:
             return there, readings
         length /= 2
         if length < SHORTEST:

@@ -1,7 +1,7 @@
 """The references of this folder: python -m tests.posterior.make_references
 
-Means and deviations of each set's posterior by long chains of our own (512 chains of 400 steps, an
-hour's worth of Gibbs), with their Monte-Carlo errors, and of the binary sets by 20,000 steps of
+Means and deviations of each set's posterior by long chains of our own (128 chains of 400
+steps), with their Monte-Carlo errors, and of the binary sets by 20,000 steps of
 Polya-Gamma Gibbs. A test requires that these agree.
 """
 
@@ -10,22 +10,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sparklr.arrays import Array
 from tests.posterior.long_chains import gibbs, own_chains
 from tests.posterior.sets import BINARY, SETS
 
 PATH = Path(__file__).parent / "references.json"
 
 
+def rounded(values: Array) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
 def main() -> None:
     references = {}
     for name, make in SETS.items():
-        mean, deviation, error = own_chains(make(), chains=512, steps=400, seed=11)
+        mean, deviation, error = own_chains(make(), chains=128, steps=400, seed=11)
         references[name] = {"mean": mean, "deviation": deviation, "error": error}
         if name in BINARY:
             mean, deviation, error = gibbs(make(), steps=20_000, seed=12)
             references[name]["gibbs"] = {"mean": mean, "deviation": deviation, "error": error}
         print(name, flush=True)
-        text = json.dumps(references, default=lambda its: [float(f"{x:.6g}") for x in its], indent=1)
+        text = json.dumps(references, default=rounded, indent=1)
         PATH.write_text(text + "\n", encoding="utf-8")
 
 

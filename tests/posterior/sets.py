@@ -87,8 +87,8 @@ def separable() -> Rows:
 
 
 def rare() -> Rows:
-    """12 of 400 labels are 1."""
-    return Rows(*_drawn(28, 400, 4, size=0.6, intercept=-4.2)[:2], reg=0.5)
+    """16 of 600 labels are 1."""
+    return Rows(*_drawn(11, 600, 4, size=0.6, intercept=-4.2)[:2], reg=0.5)
 
 
 def many_features() -> Rows:
