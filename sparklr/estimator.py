@@ -266,7 +266,7 @@ def request_of(estimator: LogisticRegressionEstimator) -> Request:
         cast(PosteriorKind, kind),  # checked by its rule
         estimator.getPosteriorTol(),
         estimator.getNumDraws(),
-        estimator.getSeed(),
+        estimator.getSeed() % 2**63,  # numpy takes no negative seed
     )
     return Request(
         estimator,

@@ -211,7 +211,7 @@ RULES: dict[str, ParamRule] = {
     "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
     "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
     "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
-    "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=False),
+    "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=True),
     "posteriorTol": ParamRule(ABOVE_ZERO, affects_rows=False, per_feature=False),
     "numDraws": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),

@@ -27,7 +27,8 @@ class ParamRule:
     affects_rows : whether the Param changes which columns are read or how they are packed, so
         that fits with different values cannot share blocks
     per_feature : whether its values are coefficients, or intercepts that belong to coefficients,
-        so that they change their meaning when features are shifted or scaled
+        so that they change their meaning when features are shifted or scaled; or whether a fit
+        finds more than coefficients by it, which is not converted
     """
 
     range: Range | None

@@ -59,7 +59,7 @@ class PosteriorNumbers:
 
     def drawn(self, count: int, seed: int) -> Array:
         """Return draws (count, m): of a sampled posterior, some of its own at random."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed % 2**63)
         if self.draws is not None:
             return np.asarray(self.draws[rng.integers(len(self.draws), size=count)])
         noise = rng.standard_normal((count, self.factor.shape[1]))

@@ -31,8 +31,6 @@ def without_scaler(
     # Bounds and a warm start are for scaled features, and each fold has its own scales.
     if any(rule.per_feature and its.isSet(name) for name, rule in RULES.items()):
         return None
-    if its.getPosterior().lower() != "none":
-        return None  # it would be that of other coefficients
     if scaler.getWithMean() and not its.getFitIntercept():
         return None
     standardized = its.getStandardization() or scaler.getWithStd()

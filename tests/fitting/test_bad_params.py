@@ -53,6 +53,10 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("classWeights", [1.0, 0.0], "'balanced' or one positive number per class"),
     ("classWeights", [1.0, NAN], "'balanced' or one positive number per class"),
     ("biasReduction", "brglm", "none, firth"),
+    ("posterior", "vi", "none, laplace, gaussian, sampled, fisher"),
+    ("posteriorTol", 0.0, "above 0"),
+    ("numDraws", 0, "1 or more"),
+    ("intervalLevel", 1.0, "between 0 and 1"),
 ]
 
 

@@ -11,6 +11,15 @@ from pyspark.ml.param import Param
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 
 OURS_ONLY = {
+    "averaged",
+    "intervalLevel",
+    "numDraws",
+    "posterior",
+    "posteriorTol",
+    "probabilityIntervalCol",
+    "probabilityStdCol",
+    "sampledProbabilityCol",
+    "seed",
     "biasReduction",
     "classWeights",
     "featuresCols",
@@ -63,6 +72,15 @@ VALUES: dict[str, Any] = {
     "separation": "error",
     "biasReduction": "firth",
     "verbose": True,
+    "posterior": "laplace",
+    "posteriorTol": 0.1,
+    "numDraws": 64,
+    "averaged": True,
+    "intervalLevel": 0.5,
+    "probabilityIntervalCol": "i",
+    "probabilityStdCol": "s",
+    "sampledProbabilityCol": "d",
+    "seed": 7,
 }
 
 
@@ -110,6 +128,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
+    of_fits |= {"numDraws", "posterior", "posteriorTol"}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

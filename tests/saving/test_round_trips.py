@@ -48,6 +48,12 @@ SHARED: dict[str, Any] = {
     "family": "binomial",
     "solver": "l-bfgs",
     "biasReduction": "firth",
+    "averaged": True,
+    "intervalLevel": 0.1 + 0.2,
+    "probabilityIntervalCol": "interval",
+    "probabilityStdCol": "deviation",
+    "sampledProbabilityCol": "draw",
+    "seed": 2**53 + 1,
     "lowerBoundsOnCoefficients": DenseMatrix(2, 3, [-INF, 0.1, 1e-300, -INF, -1 / 3, 2.0]),
     "upperBoundsOnCoefficients": SparseMatrix(2, 3, [0, 1, 1, 2], [0, 1], [INF, 1 / 3]),
     "lowerBoundsOnIntercepts": DenseVector([-INF, 0.1]),
@@ -64,7 +70,13 @@ def model() -> LogisticRegressionModel:
 @pytest.fixture(scope="module")
 def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
     return LogisticRegressionEstimator(
-        initialModel=model, verbose=False, inference="never", separation="error"
+        initialModel=model,
+        verbose=False,
+        inference="never",
+        separation="error",
+        posterior="laplace",
+        posteriorTol=1 / 3,
+        numDraws=65,
     )._set(**SHARED)
 
 
@@ -110,6 +122,9 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "featuresCol",
         "inference",
         "initialModel",
+        "numDraws",
+        "posterior",
+        "posteriorTol",
         "separation",
         "verbose",
     }
