@@ -31,6 +31,9 @@ Price: TypeAlias = Literal["entropy", "fisher"]
 
 # A step must lower J by so much of what its slope promises, and be at least so long.
 POOR, SHORTEST = 0.1, 1 / 64
+# All later moves together are at most about as long as the next, which the last step takes: moves
+# shrink by half or more.
+LATER = 2.0
 # Where the mean has settled, a deviation may still change by so many times the tolerance: the last
 # step corrects it, and leaves about the square.
 SETTLED = 5.0
@@ -121,7 +124,7 @@ def best_gaussian(
 ) -> GaussianSolver:
     """Minimise J from N(start, R R'), for the root R (n, n) of the inverse Hessian at the mode.
 
-    Ends where a whole step would move the mean of no coefficient by more than `tolerance` of its
+    Ends where whole steps would move the mean of no coefficient by more than `tolerance` of its
     deviations, or after `most` readings. `units` (m, n) make the coefficients of a point.
     """
     varying = units[units.any(axis=1)]
@@ -135,7 +138,7 @@ def best_gaussian(
     readings, first = 1, white.left(here)[0]
     while True:
         move, change = white.left(here)
-        if move <= tolerance and change <= SETTLED * tolerance:
+        if LATER * move <= tolerance and change <= SETTLED * tolerance:
             mean, precision, why = *here.step(1.0), Reason.CONVERGED
             break
         mean, precision = here.mean, here.precision

@@ -83,7 +83,7 @@ def correlated() -> Rows:
 
 def separable() -> Rows:
     matrix = np.random.default_rng(5).normal(size=(40, 2))
-    return Rows(matrix, (matrix @ [1.0, 0.3] > 0).astype(float), reg=0.25)
+    return Rows(matrix, (matrix @ [1.0, 0.3] > 0).astype(float), reg=0.5)
 
 
 def rare() -> Rows:
