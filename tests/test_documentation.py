@@ -13,6 +13,7 @@ import sparklr
 import sparklr.estimator
 import sparklr.inference.inference
 import sparklr.inference.kept
+import sparklr.inference.posterior
 import sparklr.model
 import sparklr.packed
 import sparklr.search.penalty_grid
@@ -57,7 +58,8 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        sparklr.estimator, sparklr.inference.inference, sparklr.inference.kept, sparklr.model,
+        sparklr.estimator, sparklr.inference.inference, sparklr.inference.kept,
+        sparklr.inference.posterior, sparklr.model,
         sparklr.packed, sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,

@@ -26,7 +26,9 @@ import numpy as np
 
 from sparklr.arrays import Array
 
-LEAPS = 3  # readings of a step
+# A step travels so far, about a quarter of an orbit around a normal density: from there its draw
+# depends least on the one before. It takes so many readings, at least and at most.
+TRAVEL, FEWEST, MOST = 1.6, 2, 8
 WANTED, GAIN = 0.85, 1.5  # of acceptance, and how fast e adapts to it
 FIRST_STEP, MOST_STEP, JITTER = 0.5, 1.0, 0.25
 
@@ -58,7 +60,6 @@ class Chains:
     draws: Array
     residuals: Array
     acceptance: float
-    readings: int
 
     @property
     def mean(self) -> Array:
@@ -109,15 +110,16 @@ def run_chains(
     length, accepted, draws, residuals = FIRST_STEP, 0.0, [], []
     for at in range(warm + steps):
         jitter = 1 + JITTER * (2 * rng.random() - 1)
-        state, share = yield from _step(start, root, state, length * jitter, rng)
+        leaps = int(np.clip(round(TRAVEL / length), FEWEST, MOST))
+        state, share = yield from _step(start, root, state, length * jitter, leaps, rng)
         if at < warm:
-            length = min(length * np.exp(GAIN * (share - WANTED) / np.sqrt(at + 1)), MOST_STEP)
+            length *= float(np.exp(GAIN * (share - WANTED) / np.sqrt(at + 1)))
+            length = min(length, MOST_STEP)
             continue
         accepted += share / steps
         draws.append(state.points)
         residuals.append(state.points - state.gradients)
-    readings = 1 + LEAPS * (warm + steps)
-    return Chains(np.array(draws), np.array(residuals), accepted, readings)
+    return Chains(np.array(draws), np.array(residuals), accepted)
 
 
 def _at(start: Array, root: Array, points: Array) -> Generator[ManyQuery, ManyAnswer, _State]:
@@ -126,12 +128,12 @@ def _at(start: Array, root: Array, points: Array) -> Generator[ManyQuery, ManyAn
 
 
 def _step(
-    start: Array, root: Array, state: _State, length: float, rng: np.random.Generator
+    start: Array, root: Array, state: _State, length: float, leaps: int, rng: np.random.Generator
 ) -> Generator[ManyQuery, ManyAnswer, tuple[_State, float]]:
     """Move all chains; return them and the share of those that were accepted."""
     first = rng.standard_normal(state.points.shape)
     there, velocity = state, first
-    for _ in range(LEAPS):
+    for _ in range(leaps):
         velocity = velocity - length / 2 * there.gradients
         there = yield from _at(start, root, there.points + length * velocity)
         velocity = velocity - length / 2 * there.gradients
