@@ -1,6 +1,6 @@
 """How often 90% intervals hold the truth: python -m tests.posterior.coverage
 
-Each data set has true coefficients of its own, drawn from the prior N(0, 1) for scaled features, and
+Each data set has its own true coefficients, from the prior N(0, 1) for scaled features, and
 an intercept from N(0, 1). Coverage is the share of all features' coefficients in their intervals,
 over the sets with labels of both kinds; with it the mean log probability of 500 new rows' labels.
 """

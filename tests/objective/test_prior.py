@@ -1,0 +1,33 @@
+"""A Gaussian prior as a value: its means over normal distributions, diagonal or full."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from sparklr.objective.prior import GaussianPrior
+
+RNG = np.random.default_rng(0)
+MEAN, DIAGONAL = RNG.normal(size=3), np.array([0.5, 0.0, 2.0])
+ROOT = RNG.normal(size=(3, 3))
+PRIORS = [GaussianPrior(MEAN, DIAGONAL), GaussianPrior(MEAN, ROOT @ ROOT.T)]
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=["diagonal", "full"])
+def test_its_mean_gradient_and_curvature(prior: GaussianPrior) -> None:
+    point, factor = RNG.normal(size=3), RNG.normal(size=(3, 2))
+    square = np.diag(prior.precision) if prior.precision.ndim == 1 else prior.precision
+    draws = point + RNG.normal(size=(400_000, 2)) @ factor.T - MEAN
+    mean = np.einsum("ki,ij,kj->k", draws, square, draws).mean() / 2
+    assert_allclose(prior.mean_value(point, factor), mean, rtol=0.02)
+    assert_allclose(prior.gradient(point), square @ (point - MEAN))
+    hessian = np.ones((3, 3))
+    prior.add_to(hessian)
+    assert_allclose(hessian, square + 1)
+
+
+def test_a_penalty_is_a_prior_around_zero() -> None:
+    prior = GaussianPrior.of_penalty(DIAGONAL)
+    point = np.array([1.0, 5.0, -2.0])
+    assert_allclose(prior.mean_value(point, np.zeros((3, 0))), DIAGONAL @ point**2 / 2)
