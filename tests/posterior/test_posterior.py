@@ -64,6 +64,21 @@ def test_the_posterior_of_a_fit_is_that_of_its_rows(model: LogisticRegressionMod
     assert model.summary.passes >= 3  # the posterior's readings count
 
 
+def test_it_is_the_same_by_spark_jobs(
+    spark: Any, frame: Any, model: LogisticRegressionModel
+) -> None:
+    """Each reading of the posterior is then a job, whose tasks get the factor."""
+    for name, value in (("localMB", "0"), ("mapFiles", "false")):
+        spark.conf.set(f"spark.sparklr.{name}", value)
+    try:
+        found = estimator(tol=1e-8).fit(frame.repartition(2)).posterior
+    finally:
+        for name in ("localMB", "mapFiles"):
+            spark.conf.unset(f"spark.sparklr.{name}")
+    assert_allclose(found.mean, model.posterior.mean, rtol=1e-6)
+    assert_allclose(found.covariance, model.posterior.covariance, rtol=1e-6, atol=1e-9)
+
+
 def test_the_page_has_a_row_per_coefficient(model: LogisticRegressionModel) -> None:
     text = str(model.posterior)
     assert "the best normal distribution" in text
