@@ -252,6 +252,10 @@ class LogisticRegressionModel(
             )
         return Posterior(self, self._posterior)
 
+    def hasParam(self, paramName: str) -> bool:
+        """Return whether the model has a Param; `posterior` is one of the estimator alone."""
+        return paramName != "posterior" and bool(super().hasParam(paramName))
+
     def sample(self, seed: int = 0) -> LogisticRegressionModel:
         """Return a model whose coefficients are one draw of the posterior.
 

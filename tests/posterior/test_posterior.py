@@ -126,6 +126,16 @@ def test_draws_of_rows_are_by_the_seed(frame: Any, model: LogisticRegressionMode
     assert (first != other).all()
 
 
+def test_a_fit_without_a_posterior_is_as_ever(frame: Any) -> None:
+    """The estimator has a Param of the name that the model's posterior has."""
+    fitted = estimator(posterior="none").fit(frame)
+    assert not fitted.hasParam("posterior")
+    assert fitted.hasParam("seed")
+    with pytest.raises(ValueError, match="This model has no posterior") as refused:
+        fitted.posterior  # noqa: B018
+    assert_plain(refused.value, ("posterior='gaussian'",))
+
+
 def test_a_sampled_model_is_an_ordinary_model(frame: Any, model: LogisticRegressionModel) -> None:
     asked = model.copy()._set(**COLUMNS, averaged=True)
     drawn = asked.sample(seed=4)
