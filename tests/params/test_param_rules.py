@@ -172,6 +172,7 @@ def test_bounds_and_starts_are_in_units_of_features() -> None:
         "initialModel",
         "lowerBoundsOnCoefficients",
         "lowerBoundsOnIntercepts",
+        "posterior",
         "upperBoundsOnCoefficients",
         "upperBoundsOnIntercepts",
     }
