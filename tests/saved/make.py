@@ -2,10 +2,11 @@
 
     python tests/saved/make.py
 
-writes tests/saved/format-2, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
+writes tests/saved/format-3, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
-with Python 3.11, `format-2` by the version after it, whose models keep their standard errors.
+with Python 3.11, `format-2` by the version after it, whose models keep their standard errors, and
+`format-3` by the first whose models may have a posterior.
 Checksums and markers are dropped, for loading does not need them, and files get plain names in
 place of Spark's random ones.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
@@ -70,14 +72,14 @@ def estimator() -> LogisticRegressionEstimator:
     return made
 
 
-def fitted(session: SparkSession) -> LogisticRegressionModel:
+def fitted(session: SparkSession, **params: Any) -> LogisticRegressionModel:
     """A model that keeps what a fit on few rows found: wherever the flag is 1 the label is 1."""
     doses, labels = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 2.0, 3.5), (0, 0, 1, 0, 1, 1, 1, 1)
     rows = [
         (float(y), x, float(at > 5)) for at, (x, y) in enumerate(zip(doses, labels, strict=True))
     ]
     frame = session.createDataFrame(rows, ["label", "dose", "flag"])
-    maker = LogisticRegressionEstimator(featuresCols=["dose", "flag"])
+    maker = LogisticRegressionEstimator(featuresCols=["dose", "flag"], **params)
     maker._resetUid("fitted_1")
     return maker.fit(frame)
 
@@ -89,6 +91,8 @@ def make(folder: Path, session: SparkSession) -> None:
         "binomial": binomial(),
         "multinomial": multinomial(),
         "fitted": fitted(session),
+        "gaussian": fitted(session, regParam=0.1, posterior="gaussian", averaged=True),
+        "sampled": fitted(session, regParam=0.1, posterior="sampled", numDraws=256),
     }
     for name, one in made.items():
         one.save(str(folder / name))
