@@ -85,7 +85,7 @@ class Posterior:
     >>> posterior.names
     ['dose', '(intercept)']
     >>> [round(float(each), 2) for each in posterior.interval(0.9)[0]]
-    [0.12, 2.4]
+    [-0.07, 1.99]
     >>> posterior.draws(1000).shape
     (1000, 2)
     """
