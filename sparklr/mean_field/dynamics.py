@@ -183,11 +183,15 @@ class Metric:
 
     def free_paths(self, normal: Array) -> Array:
         """Return paths without the loss, from normal numbers (d, B, N)."""
-        return np.asarray(self.free @ normal)
+        return np.asarray(self.free @ self._turned(self.axes.T, normal))
 
     def noise(self, normal: Array) -> Array:
-        """Return numbers of covariance M, from normal ones (d, B, N)."""
-        return np.asarray(self.root @ normal)
+        """Return numbers of covariance M, from normal ones (d, B, N).
+
+        The normal numbers are those of features, not of eigenvectors: the signs of these, and any
+        turn of those with equal values, are chance.
+        """
+        return np.asarray(self.root @ self._turned(self.axes.T, normal))
 
     def cloud(self, points: Array) -> Cloud:
         """Return points, given in the eigenvectors of S, in the coordinates of the features."""

@@ -72,8 +72,11 @@ class FittedNetwork:
 
     @property
     def settled(self) -> bool:
-        """Whether the energy has come to rest: the last steps lie no lower than those before."""
-        if len(self.energies) <= 2 * self.last:
+        """Whether the energy has come to rest: the last steps lie no lower than those before.
+
+        Too few steps do not tell.
+        """
+        if self.last < BATCHES or len(self.energies) <= 2 * self.last:
             return False
         before, after = self._totals(2 * self.last, self.last), self._totals(self.last, 0)
         fall = float(before.mean() - after.mean())

@@ -1,4 +1,4 @@
-"""The Params of MeanFieldClassifier and its model, with Spark's names where it has one, and rules."""
+"""The Params of MeanFieldClassifier and its model, and their rules."""
 
 from __future__ import annotations
 

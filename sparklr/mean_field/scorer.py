@@ -1,6 +1,6 @@
 """Scores of rows by a network in memory, on the driver and in workers, without Spark.
 
-f = (C/M) sum_j tanh(a_j . x + b_j),   from which the family computes raw -> probability -> prediction
+f = (C/M) sum_j tanh(a_j . x + b_j), from which the family computes raw, probability, prediction
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sparklr.scoring.scorer import Scores, numbers_of_rows
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network of M neurons of equal weight: weights (M, p), biases (M,), C, and names of features."""
+    """M neurons of equal weight: weights (M, p), biases (M,), C, and the names of features."""
 
     weights: Array
     biases: Array

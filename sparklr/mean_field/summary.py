@@ -63,7 +63,7 @@ class MeanFieldTrainingSummary:
 
     @property
     def settled(self) -> bool:
-        """Whether the energy has come to rest: it does not fall from fifth to fifth of the steps."""
+        """Whether the energy is at rest: no lower in the last fifth than in the one before."""
         return self._fitted.settled
 
     @property

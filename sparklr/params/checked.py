@@ -1,4 +1,4 @@
-"""Params whose values are checked when they are set, in Python: Spark's own checks run in its JVM."""
+"""Params whose values are checked when they are set: Spark's own checks run in its JVM."""
 
 from __future__ import annotations
 
