@@ -28,8 +28,9 @@ Bounds on a step, for entropy:
 2. The overdamped flow that holds v for a time h <= 1 never lets the energy rise. With u the
    distance of a particle, the loss exceeds its tangent by at most (C^2/8) E u'Su, and the tangent
    with the regulariser falls by at least (s/2) E u'M^-1 u / h >= l E u'Su / h.
-3. With little friction the cloud has momentum, and could overshoot. So energies are measured at
-   each step, and where they rise, beyond their noise, velocities are drawn anew and steps halved.
+3. With little friction the cloud has momentum, and could overshoot, so there is more of it at the
+   start. Energies are measured at each step, and where they rise, beyond their noise, velocities
+   are drawn anew and steps halved.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ WINDOW = 10  # steps whose mean energy is compared with that of earlier ones
 # by less than this share of the descent so far may be: Fisher information is measured well only
 # where paths have had the time to follow the potential.
 NOISE, SHARE = 3.0, 0.1
+# The friction is at least this number divided by the time since velocities were drawn, as in the
+# limit of Nesterov's method (Su, Boyd and Candes 2014): the cloud's first fall is its fastest.
+EARLY = 3.0
 LEAST_SHARE = 1 / 16  # of the first step, below which steps are not halved
 
 
@@ -117,7 +121,7 @@ def descend(
     points = np.concatenate((half, -half), axis=2)
     speeds = metric.noise(random.normal(size=points.shape))
     watch, energies, kept, rises = Watch(), [], [], []
-    share = 1.0
+    share, time = 1.0, 0.0
 
     def kick(potential: Potential) -> Array:
         return metric.force(points, potential) * (share * schedule.step / 2)
@@ -134,9 +138,10 @@ def descend(
         if watch.rises(energies[-1].total):
             rises.append(at)
             speeds = metric.noise(random.normal(size=points.shape))
-            share, watch = max(share / 2, LEAST_SHARE), Watch()
+            share, watch, time = max(share / 2, LEAST_SHARE), Watch(), 0.0
         drift = share * schedule.step / 2
-        left = np.exp(-schedule.friction * 2 * drift)
+        time += 2 * drift
+        left = np.exp(-max(schedule.friction, EARLY / time) * 2 * drift)
         speeds = speeds + kick(potential)
         points = points + drift * speeds
         fresh = metric.noise(random.normal(size=points.shape))

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
+from sparklr.mean_field import dynamics
 from sparklr.mean_field.dynamics import (
     WINDOW,
     Cloud,
@@ -20,7 +21,9 @@ from sparklr.mean_field.dynamics import (
     descend,
 )
 from sparklr.mean_field.energy import Measure, Regularizer
-from sparklr.mean_field.problem import run
+from sparklr.mean_field.problem import Coordinates, ask, run
+from sparklr.passes.local import LocalPasses
+from sparklr.rows.blocks import Block
 from tests.mean_field.problems import SmallProblem, mean_of
 
 ENTROPY = Measure("entropy", kappa=0.02, temperature=0.05, scale=5.0)
@@ -68,8 +71,7 @@ def test_fisher_ends_at_the_minimum_of_the_grid(bias: bool) -> None:
     small = SmallProblem(FISHER, bias)
     problem = small.on_grid(61 if bias else 241)
     density, energy = problem.minimum()
-    count = 100 if bias else 300
-    found = small.particles(count, Schedule(400, kept=LAST), beads=33)
+    found = small.particles(100 if bias else 200, Schedule(400, kept=LAST), beads=33)
     parts = mean_of(found.energies[200:])
     assert_allclose(parts, (energy.loss, energy.penalty, energy.regularizer), atol=0.008)
     assert_allclose(parts.sum(), energy.total, atol=0.006)
@@ -98,6 +100,30 @@ def test_the_energy_falls_with_the_longest_step(scale: float, friction: float) -
     assert means[-1] < found.energies[0].total - 0.01
     noise = means[-5:].std() + 0.001
     assert (means - np.minimum.accumulate(means)).max() < 4 * noise
+
+
+def moons() -> Descended:
+    """Particles on two half moons: features and labels of a formula, without noise."""
+    turn = np.linspace(0, np.pi, 100)
+    one = np.column_stack((np.cos(turn), np.sin(turn)))
+    matrix = np.vstack((one, np.array([1.0, 0.5]) - one))
+    rows = Block(matrix, np.repeat([0.0, 1.0], 100), None)
+    passes = LocalPasses.of([rows], 2)
+    own = Coordinates.of(passes.moments, bias=True, standardization=True)
+    measure = Measure("entropy", kappa=0.003, temperature=0.002, scale=10.0)
+    random = np.random.default_rng(0)
+    descent = descend(measure, own.second_moments(rows), 200, Schedule(60), random)
+    return run(descent, lambda _, cloud: ask(passes, own, measure.scale, cloud))
+
+
+@pytest.mark.parametrize("early", [dynamics.EARLY, 0.0])
+def test_momentum_does_not_overshoot(early: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From step to step, where without the friction of the start it would."""
+    monkeypatch.setattr(dynamics, "EARLY", early)
+    totals = np.array([its.total for its in moons().energies])
+    highest = (totals - np.minimum.accumulate(totals)).max()
+    assert totals[0] - totals[-1] > 0.3
+    assert highest < 0.002 if early else highest > 0.02
 
 
 def test_the_first_network_is_zero() -> None:
@@ -132,9 +158,7 @@ def test_rises_restart_the_velocities_and_halve_the_steps() -> None:
 def test_a_change_of_rows_is_no_rise() -> None:
     schedule = Schedule(6 * WINDOW, changed=2 * WINDOW)
     descent = descend(ENTROPY, np.eye(2), 20, schedule, np.random.default_rng(0))
-    found = run(
-        descent, lambda at, its: replace(without_loss(its), loss=float(at >= 2 * WINDOW))
-    )
+    found = run(descent, lambda at, its: replace(without_loss(its), loss=float(at >= 2 * WINDOW)))
     assert found.rises == ()
 
 
@@ -159,4 +183,6 @@ def test_the_metric_bounds_the_curvature(regularizer: Regularizer) -> None:
             hessian = metric.inner + np.diag(metric.strengths[:, 0]) * curvature
             values = np.linalg.eigvals(metric.mobility[at] @ hessian).real
             assert values.max() < 3.6
-            assert_allclose(metric.root[at] @ metric.root[at].T, metric.mobility[at], rtol=1e-6, atol=1e-12)
+            assert_allclose(
+                metric.root[at] @ metric.root[at].T, metric.mobility[at], rtol=1e-6, atol=1e-12
+            )

@@ -82,9 +82,7 @@ def test_weights_of_rows_are_repeats() -> None:
     plan = replace(PLAN, standardization=False, steps=10)
     weighted = Block(rows.matrix / 50, rows.labels, weights)
     one = fit_network(LocalPasses.of([weighted], 2), plan)
-    other = fit_network(
-        LocalPasses.of([repeated.with_matrix(repeated.matrix / 50)], 2), plan
-    )
+    other = fit_network(LocalPasses.of([repeated.with_matrix(repeated.matrix / 50)], 2), plan)
     assert_allclose(one.weights, other.weights, rtol=1e-6, atol=1e-8)
 
 
@@ -96,9 +94,7 @@ def test_a_constant_feature_has_no_weight_and_sparse_rows_are_as_dense_ones() ->
     sparse = fit_network(LocalPasses.of([rows.with_matrix(sp.csr_matrix(matrix))], 3), PLAN)
     assert_allclose(sparse.weights, dense.weights, rtol=1e-5, atol=1e-6)
     network = network_of(dense)
-    assert_allclose(
-        network.log_odds(sp.csr_matrix(matrix)), network.log_odds(matrix), rtol=1e-10
-    )
+    assert_allclose(network.log_odds(sp.csr_matrix(matrix)), network.log_odds(matrix), rtol=1e-10)
 
 
 class Counting(LocalPasses):

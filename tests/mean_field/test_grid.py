@@ -79,9 +79,7 @@ def test_at_the_fisher_minimum_psi_is_the_ground_state_of_its_own_potential() ->
     measure = Measure("fisher", kappa=0.05, temperature=0.05, scale=4.0)
     problem = SmallProblem(measure, bias=False).on_grid(241)
     density, _ = problem.minimum()
-    _, found = ground_state(
-        problem.potential(density), measure.temperature, problem.grid.axes[0]
-    )
+    _, found = ground_state(problem.potential(density), measure.temperature, problem.grid.axes[0])
     assert_allclose(density, found, atol=2e-3 * found.max())
 
 

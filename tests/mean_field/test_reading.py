@@ -88,9 +88,7 @@ def test_in_tasks_and_merged_on_the_way() -> None:
         (made,) = ReadBlocks(arrived, 4, None, None, True)(iter([pa.record_batch(columns)]))
         parts.append(made.append_column("bucket", pa.array([0], pa.int32())))
     (merged,) = MergeParts(arrived)(parts)
-    loss, potentials, gradients = arrived.split(
-        arrived.from_bytes(merged["part"][0].as_buffer())
-    )
+    loss, potentials, gradients = arrived.split(arrived.from_bytes(merged["part"][0].as_buffer()))
     for found, wanted in zip((loss, potentials, gradients), expected(rows, None), strict=True):
         assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
