@@ -55,7 +55,8 @@ def test_columns_are_those_of_the_model_in_memory(
 
 
 def test_a_row_without_a_feature_has_no_scores(spark: Any, model: MeanFieldModel) -> None:
-    frame = spark.createDataFrame([(1.0, 2.0, 3.0), (1.0, None, 3.0)], "x0 double, x1 double, x2 double")  # fmt: skip
+    rows = [(1.0, 2.0, 3.0), (1.0, None, 3.0)]
+    frame = spark.createDataFrame(rows, "x0 double, x1 double, x2 double")
     whole, lacking = model.transform(frame).select("probability", "prediction").collect()
     assert whole.prediction in (0.0, 1.0)
     assert lacking.prediction is None

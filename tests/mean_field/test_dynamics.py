@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def windows(found: Descended) -> Array:
 @pytest.mark.parametrize("scale", [1.0, 5.0, 20.0])
 @pytest.mark.parametrize("friction", [0.1, 50.0])
 def test_the_energy_falls_with_the_longest_step(scale: float, friction: float) -> None:
-    """Whatever C is: the metric is chosen for it. Beyond a few deviations of noise nothing rises."""
+    """Whatever C is: the metric is chosen for it. Nothing rises but by noise."""
     small = SmallProblem(replace(ENTROPY, scale=scale))
     found = small.particles(200, Schedule(200, step=1.0, friction=friction))
     means = windows(found)
@@ -151,7 +152,7 @@ def test_rises_restart_the_velocities_and_halve_the_steps() -> None:
     descent = descend(ENTROPY, np.eye(2), 20, schedule, np.random.default_rng(0))
     found = run(descent, answer)
     assert found.rises == tuple(at * WINDOW - 1 for at in (2, 4, 6, 8, 10))
-    moves = [np.abs(after - before).mean() for before, after in zip(asked, asked[1:], strict=False)]
+    moves = [np.abs(after - before).mean() for before, after in pairwise(asked)]
     assert np.mean(moves[:WINDOW]) > 5 * np.mean(moves[-WINDOW:])
 
 
@@ -171,7 +172,7 @@ def test_a_watch_knows_noise_from_a_rise() -> None:
 
 @pytest.mark.parametrize("regularizer", ["entropy", "fisher"])
 def test_the_metric_bounds_the_curvature(regularizer: Regularizer) -> None:
-    """M (Q + lambda (0.77 C + C^2/4) S) has eigenvalues up to 3.6, for any C, kappa and features."""
+    """M (Q + lambda (0.77 C + C^2/4) S) is at most 3.6, for any C, kappa and features."""
     for scale, kappa in ((0.5, 1e-3), (4.0, 1e-4), (30.0, 1.0)):
         beads = 1 if regularizer == "entropy" else 5
         measure = Measure(regularizer, kappa, 0.01, scale, beads, 2.0 * (beads > 1))

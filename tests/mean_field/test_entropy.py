@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose
 from sparklr.mean_field.entropy import EntropyOfParticles
 
 
-@pytest.mark.parametrize(("dimensions", "count", "within"), [(1, 400, 0.1), (3, 400, 0.2),
-                                                             (31, 400, 0.6), (64, 200, 2.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dimensions", "count", "within"), [(1, 400, 0.1), (3, 400, 0.2), (31, 400, 0.6), (64, 200, 2)]
+)
 def test_of_correlated_normal_numbers(dimensions: int, count: int, within: float) -> None:
     random = np.random.default_rng(1)
     measure = EntropyOfParticles(count, dimensions, random)

@@ -1,4 +1,4 @@
-"""Fits of networks without Spark: coordinates, samples, snapshots, and whether they have settled."""
+"""Fits of networks without Spark: coordinates, samples, snapshots, and whether they are at rest."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def test_units_of_features_do_not_matter_if_they_are_standardised() -> None:
     )
     plain = replace(PLAN, standardization=False)
     raw = fit_network(LocalPasses.of([rows], 2), plain)
-    assert np.abs(network_of(raw).log_odds(rows.matrix) - network_of(one).log_odds(rows.matrix)).max() > 0.5  # fmt: skip
+    other = network_of(raw).log_odds(rows.matrix)
+    assert np.abs(other - network_of(one).log_odds(rows.matrix)).max() > 0.5
 
 
 def test_weights_of_rows_are_repeats() -> None:
@@ -113,7 +114,7 @@ def test_the_first_steps_read_the_sample_alone() -> None:
     Counting.readings = 0
     passes = Counting([rows], whole.moments, rows.take(slice(0, 500)))
     steps: list[int] = []
-    fitted = fit_network(passes, replace(PLAN, steps=100), lambda at, loss: steps.append(at))
+    fitted = fit_network(passes, replace(PLAN, steps=100), lambda at, _: steps.append(at))
     assert Counting.readings == fitted.readings == 21
     assert fitted.changed == 80
     assert steps == list(range(101))
