@@ -88,6 +88,14 @@ def test_a_plot_has_the_energy_and_its_parts(model: MeanFieldModel) -> None:
 
 
 @pytest.mark.connect_slice
+def test_a_model_is_saved_and_loaded(model: MeanFieldModel, matrix: Any, tmp_path: Path) -> None:
+    model.save(str(tmp_path / "model"))
+    loaded = MeanFieldModel.load(str(tmp_path / "model"))
+    assert_array_equal(loaded.predictRaw(matrix), model.predictRaw(matrix))
+    assert (loaded.uid, loaded.featureNames) == (model.uid, model.featureNames)
+
+
+@pytest.mark.deep
 def test_a_pipeline_is_saved_and_loaded(two: Any, matrix: Any, tmp_path: Path) -> None:
     names = two.drop("features")
     stages = [
