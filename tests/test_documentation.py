@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import sparklr
+import sparklr.distributions
 import sparklr.estimator
 import sparklr.inference.inference
 import sparklr.inference.kept
@@ -58,9 +59,9 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        sparklr.estimator, sparklr.inference.inference, sparklr.inference.kept,
-        sparklr.inference.posterior, sparklr.model,
-        sparklr.packed, sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
+        sparklr.distributions, sparklr.estimator, sparklr.inference.inference,
+        sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
+        sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from pyspark.ml import tuning as spark_tuning
 
 import sparklr
 import sparklr.solvers
-from sparklr import tuning
+from sparklr import distributions, tuning
 
 
 def test_the_package_exports_these_names_and_no_others() -> None:
@@ -23,6 +23,14 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "SeparationError",
         "SeparationWarning",
         "pack",
+    ]
+
+
+def test_distributions_export_these_names_and_no_others() -> None:
+    assert distributions.__all__ == [
+        "MeanFieldClassifier",
+        "MeanFieldModel",
+        "MeanFieldTrainingSummary",
     ]
 
 
@@ -63,6 +71,6 @@ def test_the_solvers_export_these_names_and_no_others() -> None:
 
 
 def test_every_exported_name_exists() -> None:
-    for package in (sparklr, sparklr.solvers):
+    for package in (sparklr, sparklr.solvers, distributions):
         for name in package.__all__:
             assert hasattr(package, name), name

@@ -31,8 +31,8 @@ PACKAGE = _find_package()
 FLOORS: list[set[str]] = [
     {""},
     {"packed"},
-    {"tuning"},
-    {"search"},
+    {"tuning", "distributions"},
+    {"search", "mean_field"},
     {"estimator"},
     {"model"},
     {"summary"},
@@ -50,12 +50,13 @@ FLOORS: list[set[str]] = [
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.
-TOP_LEVEL = {"", "arrays", "estimator", "model", "packed", "summary", "tuning"}
+TOP_LEVEL = {"", "arrays", "distributions", "estimator", "model", "packed", "summary", "tuning"}
 
 # These need Spark, by their own imports or by what they import; all others do without it.
 KNOW_SPARK = {
     "",
     "display.pages",
+    "distributions",
     "estimator",
     "fitting.bias_reduction",
     "fitting.bounds_and_start",
@@ -79,6 +80,10 @@ KNOW_SPARK = {
     "inference.posterior",
     "inference.residuals",
     "inference.training",
+    "mean_field.checks",
+    "mean_field.files",
+    "mean_field.params",
+    "mean_field.summary",
     "model",
     "packed",
     "packing.job",

@@ -61,6 +61,14 @@ def warn_of_stops(fits: Iterable[Fit]) -> None:
     _warn(f"{which} not converge: {reason}.", ConvergenceWarning)
 
 
+def warn_of_descent() -> None:
+    """Warn that particles have not come to rest."""
+    _warn(
+        "The fit did not converge: its energy was still falling in the last steps. Raise maxIter.",
+        ConvergenceWarning,
+    )
+
+
 def warn_of_labels(moments: Moments, classes: int, column: str, *, declared: bool) -> None:
     """Warn about labels that are allowed, but hardly ever meant.
 

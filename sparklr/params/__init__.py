@@ -6,19 +6,21 @@ run in its JVM, which Spark Connect does not have.
 """
 
 from sparklr.params.accessors import EstimatorParams, LogisticRegressionParams
+from sparklr.params.checked import CheckedParams, check_map
 from sparklr.params.checks import (
     as_threshold,
     check_features,
     check_params,
     check_thresholds,
 )
-from sparklr.params.declared import RULES, DeclaredParams, check_map, check_value, row_params
+from sparklr.params.declared import RULES, DeclaredParams, check_value, row_params
 from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
 from sparklr.params.verbose import HasVerbose, verbose_if_set
 
 __all__ = [
     "RULES",
+    "CheckedParams",
     "DeclaredParams",
     "EstimatorParams",
     "HasVerbose",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -27,6 +26,7 @@ from pyspark.ml.param.shared import (
 )
 
 from sparklr.params.bias_reduction import BIAS_REDUCTION
+from sparklr.params.checked import CheckedParams
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
@@ -42,8 +42,6 @@ from sparklr.params.rules import (
     one_of,
 )
 from sparklr.solvers.methods import SOLVERS
-from sparklr.spark.errors import InvalidTypeError, InvalidValueError
-from sparklr.spark.types import ParamDict
 
 D = TypeVar("D", bound="DeclaredParams")
 
@@ -75,6 +73,7 @@ class DeclaredParams(
     HasMaxBlockSizeInMB,
     HasOffsetCol,
     HasClassWeights,
+    CheckedParams,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
 
@@ -148,36 +147,8 @@ class DeclaredParams(
             solver="auto",
         )
 
-    def set(self, param: Param[Any], value: object) -> None:
-        """Like Spark's `set`, but errors name the Param."""
-        self._shouldOwn(param)
-        if value is None:
-            raise InvalidTypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
-        self._set(**{param.name: value})
-
-    def copy(self: D, extra: ParamDict | None = None) -> D:
-        """Return a copy with the same uid and the values of `extra`."""
-        check_map({} if extra is None else extra)
-        return super().copy(extra)
-
-    def _set(self: D, **kwargs: object) -> D:
-        """Like Spark's `_set`, but None leaves a Param unset, and values are checked."""
-        given = {name: value for name, value in kwargs.items() if value is not None}
-        before = dict(self._paramMap)
-        try:
-            for name, value in given.items():
-                self._set_one(name, value)
-        except (TypeError, ValueError):
-            self._paramMap = before
-            raise
-        return self
-
-    def _set_one(self, name: str, value: object) -> None:
-        try:
-            super()._set(**{name: value})
-        except (ArithmeticError, ValueError) as reason:  # a TypeError names the Param
-            raise InvalidValueError(f"{name} cannot be set to the given value: {reason}") from None
-        check_value(name, self.getOrDefault(name))
+    def _check(self, name: str, value: object) -> None:
+        check_value(name, value)
 
 
 # The rules of the Params declared above, of Spark's mixins, and of the Params that only the
@@ -236,13 +207,3 @@ def check_value(name: str, value: object) -> None:
     """Refuse a Param value that is out of range."""
     if name in RULES:  # a subclass may declare other Params
         RULES[name].check(name, value)
-
-
-def check_map(values: Iterable[object]) -> None:
-    """Refuse a param map with a key that is not a Param: Spark ignores such keys."""
-    for key in values:
-        if not isinstance(key, Param):
-            raise InvalidTypeError(
-                f"Param map keys must be Params, but got {key!r}. Write estimator.regParam, "
-                "not 'regParam'."
-            )

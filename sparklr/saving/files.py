@@ -75,7 +75,7 @@ class ParamsWriter(OverwritingWriter):
 
     def saveImpl(self, path: str) -> None:
         """Write the metadata; `save` calls this after it has removed files to overwrite."""
-        _write_metadata(self._instance, path, self.sparkSession)
+        write_metadata(self._instance, path, self.sparkSession)
 
 
 class ModelWriter(OverwritingWriter):
@@ -99,7 +99,7 @@ class ModelWriter(OverwritingWriter):
         facts = None if self._fit is None else fit_facts(self._fit)
         known = None if self._posterior is None else posterior_facts(self._posterior)
         more: Json = {"featureNames": names, "fit": facts, "posterior": known}
-        _write_metadata(self._instance, path, session, more)
+        write_metadata(self._instance, path, session, more)
         row = (
             numbers.classes,
             numbers.features,
@@ -129,7 +129,7 @@ class ParamsReader(MLReader[T]):
         metadata = read_metadata(path, self.sparkSession)
         check_header(metadata, self._kind, f"'{path}'")
         instance = self._kind()
-        _set_params(cast(Params, instance), metadata, path)
+        set_params(cast(Params, instance), metadata, path)
         return instance
 
 
@@ -154,7 +154,7 @@ class ModelReader(MLReader[T]):
         if facts is not None:
             posterior = read_posterior(facts, path, numbers, self.sparkSession)
         model = self._make(numbers, kept, posterior)
-        _set_params(cast(Params, model), metadata, path)
+        set_params(cast(Params, model), metadata, path)
         return model
 
     def _fit(self, path: str, facts: Json | None, numbers: ModelNumbers) -> KeptFit | None:
@@ -208,9 +208,10 @@ def read_names(names: object, features: int) -> tuple[str, ...] | None:
     return None if names is None else tuple(cast("list[str]", names))
 
 
-def _write_metadata(
+def write_metadata(
     instance: Params, path: str, session: SparkSession, more: Json | None = None
 ) -> None:
+    """Write the metadata of an instance, and what `more` adds to them."""
     metadata = {
         "class": class_name(type(instance)),
         "timestamp": int(time.time() * 1000),
@@ -302,7 +303,8 @@ def check_header(metadata: Json, cls: type, where: str) -> None:
         )
 
 
-def _set_params(instance: Params, metadata: Json, path: str) -> None:
+def set_params(instance: Params, metadata: Json, path: str) -> None:
+    """Give an instance the uid, the Params and the defaults of the metadata at a path."""
     with damage(f"The metadata of '{path}' are damaged: "):
         instance._resetUid(read_uid(metadata["uid"]))
         decode_params(instance, metadata["paramMap"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pandas as pd
@@ -26,7 +26,7 @@ from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
 from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind
-from sparklr.scoring.scorer import Scorer
+from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import MADE_BY_SPARK, transform_in_jvm
 from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.types import JavaObject
@@ -65,8 +65,16 @@ def scorer_of(
     return Scorer(coefficients, intercepts, family, thresholds)
 
 
+class ScoresColumns(Protocol):
+    """What scores an Arrow column of features."""
+
+    def score_column(
+        self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
+    ) -> pa.StructArray: ...
+
+
 def score_by_arrow(
-    dataset: DataFrame, features: Features, scorer: Scorer, wanted: Collection[str]
+    dataset: DataFrame, features: Features, scorer: ScoresColumns, wanted: Collection[str]
 ) -> Scored:
     """Score with a Python function on Arrow batches, which works everywhere."""
     made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}

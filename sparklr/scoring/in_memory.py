@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,18 @@ import scipy.sparse as sp
 from pyspark.ml.linalg import DenseVector, SparseVector
 
 from sparklr.arrays import Array, Matrix
-from sparklr.scoring.numbers import ModelNumbers
 
 
-def read_rows(value: object, numbers: ModelNumbers) -> Matrix:
+class NamedFeatures(Protocol):
+    """The number of a model's features, and their names if they have any."""
+
+    @property
+    def features(self) -> int: ...
+    @property
+    def names(self) -> tuple[str, ...] | None: ...
+
+
+def read_rows(value: object, numbers: NamedFeatures) -> Matrix:
     """Return a matrix (n, p) of many rows, or of one row given as a vector or sequence.
 
     The columns of a pandas frame are found by the names of the features.

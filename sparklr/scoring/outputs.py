@@ -73,7 +73,8 @@ OUTPUTS: dict[str, Output] = {
 
 def output_columns(params: LogisticRegressionParams) -> dict[str, str]:
     """Return the wanted output columns by Param; a column without a name is left out."""
-    names = {param: params.getOrDefault(param) for param in OUTPUTS if params.isDefined(param)}
+    known = [param for param in OUTPUTS if params.hasParam(param) and params.isDefined(param)]
+    names = {param: params.getOrDefault(param) for param in known}
     return {param: name for param, name in names.items() if name}
 
 

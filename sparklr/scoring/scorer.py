@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -109,10 +110,17 @@ def numbers_of_rows(
     )
 
 
+class FromRaw(Protocol):
+    """What makes the other scores of raw predictions."""
+
+    def probability(self, raw: Array, /) -> Array: ...
+    def prediction(self, raw: Array, probability: Array | None, /) -> Array: ...
+
+
 class Scores:
     """A model's raw predictions (n, classes) of n rows; other scores are computed on first use."""
 
-    def __init__(self, scorer: Scorer, raw: Array, margins: Margins | None = None) -> None:
+    def __init__(self, scorer: FromRaw, raw: Array, margins: Margins | None = None) -> None:
         self._scorer, self.raw, self._margins = scorer, raw, margins
 
     @property
