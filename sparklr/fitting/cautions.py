@@ -69,6 +69,11 @@ def warn_of_descent() -> None:
     )
 
 
+def warn_of_search(reason: str) -> None:
+    """Warn that a posterior is not yet the one that was asked for."""
+    _warn(f"The posterior is not the one asked for: {reason}.", ConvergenceWarning)
+
+
 def warn_of_labels(moments: Moments, classes: int, column: str, *, declared: bool) -> None:
     """Warn about labels that are allowed, but hardly ever meant.
 

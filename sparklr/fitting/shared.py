@@ -18,6 +18,7 @@ from sparklr.fitting.cautions import (
     tell_of_separation,
     warn_of_doubt,
     warn_of_labels,
+    warn_of_search,
     warn_of_stops,
 )
 from sparklr.fitting.existence import all_right, searches_at_once, separation_unless_proved
@@ -208,6 +209,8 @@ class SharedFits:
             return fit
         found = posterior_of(search, fit, spec, self.passes)
         self._readings += found.readings
+        if not found.converged:
+            warn_of_search(found.reason)
         return replace(fit, posterior=found)
 
     def fit_without(

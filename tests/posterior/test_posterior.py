@@ -15,6 +15,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.objective.normal_margins import chance_moments
 from tests.errors import assert_plain
 from tests.posterior.sets import BINARY, plain, posterior_of
@@ -64,6 +65,7 @@ def test_the_posterior_of_a_fit_is_that_of_its_rows(model: LogisticRegressionMod
     assert model.summary.passes >= 3  # the posterior's readings count
 
 
+@pytest.mark.deep
 def test_it_is_the_same_by_spark_jobs(
     spark: Any, frame: Any, model: LogisticRegressionModel
 ) -> None:
@@ -118,6 +120,7 @@ def test_columns_are_made_of_the_posterior(frame: Any, model: LogisticRegression
     assert_array_equal(whole["prediction"], mean > 0.5)
 
 
+@pytest.mark.deep
 def test_draws_of_rows_are_by_the_seed(frame: Any, model: LogisticRegressionModel) -> None:
     drawn = model.copy()._set(sampledProbabilityCol="draw")
     first, again = (drawn.transform(frame).toPandas()["draw"] for _ in range(2))
@@ -163,6 +166,7 @@ def test_a_posterior_is_saved_with_its_model(
         LogisticRegressionModel.fromJson(model.toJson()).posterior  # noqa: B018
 
 
+@pytest.mark.deep
 def test_a_damaged_posterior_is_named(
     spark: Any, model: LogisticRegressionModel, tmp_path: Path
 ) -> None:
@@ -176,6 +180,7 @@ def test_a_damaged_posterior_is_named(
     assert_plain(refused.value, ())
 
 
+@pytest.mark.deep
 def test_a_sampled_posterior_has_draws_in_files_too(frame: Any, tmp_path: Path) -> None:
     three = frame.selectExpr(*NAMES, "pmod(cast(a * 100 as int), 3) as label")
     sampled = estimator(posterior="sampled", numDraws=64).fit(three)
@@ -191,6 +196,7 @@ def test_a_sampled_posterior_has_draws_in_files_too(frame: Any, tmp_path: Path) 
         loaded._set(probabilityStdCol="s").transform(three)
 
 
+# Each before the rows are packed, but for the last.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("elasticNetParam=0.5 has an L1 part", {"elasticNetParam": 0.5}),
     ("does not go with bounds", {"lowerBoundsOnCoefficients": DenseMatrix(1, 3, [0.0] * 3)}),
@@ -229,11 +235,13 @@ def test_rows_without_a_posterior_are_refused(frame: Any, why: str, label: str, 
     assert_plain(refused.value, ())
 
 
+@pytest.mark.deep
 def test_separated_rows_have_a_posterior_with_a_prior(frame: Any) -> None:
     rows = frame.selectExpr(*NAMES, "cast(a > 0 as int) as label")
     assert estimator(regParam=0.01).fit(rows).posterior.mean[0] > 1
 
 
+@pytest.mark.deep
 def test_sums_of_features_are_refused_without_a_prior(frame: Any) -> None:
     rows = frame.selectExpr("a", "b", "a + b as c", "label")
     with pytest.raises(ValueError, match="some features are sums of others"):
@@ -241,6 +249,7 @@ def test_sums_of_features_are_refused_without_a_prior(frame: Any) -> None:
     assert np.isfinite(estimator().fit(rows).posterior.stddev).all()
 
 
+@pytest.mark.deep
 def test_too_many_coefficients_are_refused_before_any_job(spark: Any) -> None:
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
@@ -250,6 +259,15 @@ def test_too_many_coefficients_are_refused_before_any_job(spark: Any) -> None:
     wide = spark.range(4).select(features, F.lit(0).alias("label"))
     with pytest.raises(ValueError, match=r"at most 2,000 coefficients.*3,001"):
         LogisticRegressionEstimator(posterior="laplace", regParam=0.1).fit(wide)
+
+
+def test_a_search_that_does_not_end_is_a_warning(
+    frame: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparklr.posterior.of_information.MOST_READINGS", 1)
+    with pytest.warns(ConvergenceWarning, match="The posterior is not the one asked for: stopped"):
+        found = estimator(posteriorTol=1e-6).fit(frame).posterior
+    assert not found.diagnostics.converged
 
 
 def test_every_set_has_a_positive_definite_covariance() -> None:
