@@ -42,7 +42,7 @@ class HasPosterior(Params):
     numDraws: Param[int] = Param(
         Params._dummy(),
         "numDraws",
-        "About how many draws a sampled posterior has, of 64 chains together.",
+        "About how many draws a sampled posterior has, of 64 chains together; at least 512.",
         typeConverter=TypeConverters.toInt,
     )
 

@@ -11,7 +11,8 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.solvers.chains import Chains, ChainSolver, ManyAnswer, ManyQuery, run_chains
 
-CHAINS, WARM = 64, 12
+# Of fewer steps the halves of a chain tell nothing of R-hat.
+CHAINS, WARM, FEWEST = 64, 12, 8
 BUDGET = 256 * MEGABYTE  # of the sums of one reading
 
 
@@ -46,7 +47,7 @@ def sample(
 
     `units` (m, n) make the coefficients of a point.
     """
-    steps = max(-(-draws // CHAINS), 4)
+    steps = max(-(-draws // CHAINS), FEWEST)
     solver = run_chains(start, root, chains=CHAINS, warm=WARM, steps=steps, seed=seed)
     chains, readings = run(solver, posterior, passes)
     factor = root @ np.linalg.cholesky(chains.covariance)

@@ -183,7 +183,7 @@ def test_a_damaged_posterior_is_named(
 @pytest.mark.deep
 def test_a_sampled_posterior_has_draws_in_files_too(frame: Any, tmp_path: Path) -> None:
     three = frame.selectExpr(*NAMES, "pmod(cast(a * 100 as int), 3) as label")
-    sampled = estimator(posterior="sampled", numDraws=64).fit(three)
+    sampled = estimator(posterior="sampled", numDraws=1024).fit(three)
     posterior = sampled.posterior
     assert posterior.names[:4] == ["0: a", "0: b", "0: c", "0: (intercept)"]
     assert_allclose(posterior.mean.reshape(3, 4).sum(axis=0), 0, atol=1e-12)
