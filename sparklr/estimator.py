@@ -19,14 +19,12 @@ from sparklr.display.progress import Progress
 from sparklr.fitting.from_params import Request, class_factors_of
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
+from sparklr.fitting.posterior import search_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
-from sparklr.posterior.of_information import PosteriorKind, Search
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
-from sparklr.scoring.outputs import posterior_params
-from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.types import ParamDict
 
 
@@ -254,26 +252,15 @@ class LogisticRegressionEstimator(
 
 def request_of(estimator: LogisticRegressionEstimator) -> Request:
     """Return the request for a fit with this estimator's Params and warm start."""
-    asked, initial = posterior_params(estimator), None
-    kind = estimator.getPosterior().lower()
-    if asked and kind == "none":
-        raise InvalidValueError(
-            f"{asked[0]} needs a posterior. Set posterior='gaussian' or 'laplace', or clear it."
-        )
+    initial = None
     if estimator.isSet(estimator.initialModel):
         initial = estimator.getInitialModel().numbers.arrays
-    search = Search(
-        cast(PosteriorKind, kind),  # checked by its rule
-        estimator.getPosteriorTol(),
-        estimator.getNumDraws(),
-        estimator.getSeed() % 2**63,  # numpy takes no negative seed
-    )
     return Request(
         estimator,
         initial,
         inference=estimator.getInference().lower(),
         separation=estimator.getSeparation().lower(),
-        posterior=None if kind == "none" else search,
+        posterior=search_of(estimator),
     )
 
 

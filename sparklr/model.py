@@ -6,44 +6,36 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
-from pyspark.ml.linalg import DenseVector, Matrix, SparseVector, Vector
+from pyspark.ml.linalg import DenseVector, Matrix, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
-from sparklr.fitting.posterior import check_posterior_columns, no_posterior_for
+from sparklr.fitting.posterior import check_posterior_columns
 from sparklr.inference.of_model import InferenceOnRows
-from sparklr.inference.posterior import Posterior
+from sparklr.inference.posterior_of_model import PosteriorOfModel
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
-from sparklr.saving.files import ModelReader, ModelWriter
 from sparklr.saving.json_text import json_model, model_json
+from sparklr.saving.model_files import ModelReader, ModelWriter
 from sparklr.saving.to_sklearn import sklearn_model
+from sparklr.scoring.coefficients import CoefficientsOfModel
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import is_table, read_rows
-from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
-from sparklr.scoring.outputs import (
-    OUTPUTS,
-    check_output_columns,
-    output_columns,
-    posterior_params,
-)
+from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
-from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.matrices import (
     by_row,
-    dense_matrix,
     dense_vector,
     stored_matrix,
 )
@@ -57,6 +49,8 @@ from sparklr.summary import (
 
 class LogisticRegressionModel(
     InferenceOnRows,
+    PosteriorOfModel,
+    CoefficientsOfModel,
     LogisticRegressionParams,
     ProbabilisticClassificationModel,
     MLWritable,
@@ -173,60 +167,6 @@ class LogisticRegressionModel(
         return json_model(cls, text, cls._of)
 
     @property
-    def coefficientMatrix(self) -> Matrix:
-        """Coefficients: shape (1, features) if binomial, (classes, features) if multinomial."""
-        return self._numbers.coefficients
-
-    @property
-    def interceptVector(self) -> Vector:
-        """Intercepts: one for binomial models, one per class for multinomial models."""
-        return self._numbers.intercepts
-
-    @property
-    def coefficients(self) -> Vector:
-        """The coefficients of a binomial model."""
-        self._refuse_multinomial("coefficients", "coefficientMatrix")
-        matrix = self._numbers.coefficients
-        values = dense_matrix(matrix)[0]
-        if hasattr(matrix, "colPtrs"):
-            kept = np.flatnonzero(values)
-            return SparseVector(len(values), kept, values[kept])
-        return DenseVector(values)
-
-    @property
-    def intercept(self) -> float:
-        """The intercept of a binomial model."""
-        self._refuse_multinomial("intercept", "interceptVector")
-        return float(dense_vector(self._numbers.intercepts)[0])
-
-    def _refuse_multinomial(self, name: str, other: str) -> None:
-        if self._numbers.family.per_class:
-            raise ValueError(
-                f"'{name}' is for binomial models, but this model is {self._numbers.family}, with "
-                f"numbers for each of its {self.numClasses} classes. Use '{other}'."
-            )
-
-    @property
-    def numClasses(self) -> int:
-        """The number of classes."""
-        return self._numbers.classes
-
-    @property
-    def numFeatures(self) -> int:
-        """The number of features."""
-        return self._numbers.features
-
-    @property
-    def featureNames(self) -> list[str]:
-        """The feature names: from the columns or their metadata, else made from the index."""
-        return self._numbers.feature_names(self.getFeaturesCol())
-
-    @property
-    def numbers(self) -> ModelNumbers:
-        """Coefficients, intercepts, classes and feature names, as one frozen record."""
-        return self._numbers
-
-    @property
     def hasSummary(self) -> bool:
         """Whether there is a training summary; a loaded model has none, but has `estimates`."""
         return self._summary is not None
@@ -241,16 +181,6 @@ class LogisticRegressionModel(
                 "model.estimates, if it was saved with the model."
             )
         return self._summary
-
-    @property
-    def posterior(self) -> Posterior:
-        """The distribution of the coefficients, if the model was fitted with one."""
-        if self._posterior is None:
-            raise InvalidValueError(
-                "This model has no posterior: it was not fitted with one, or comes from JSON, "
-                "which has none. Fit with posterior='gaussian' or 'laplace'."
-            )
-        return Posterior(self, self._posterior)
 
     def hasParam(self, paramName: str) -> bool:
         """Return whether the model has a Param; `posterior` is one of the estimator alone."""
@@ -337,21 +267,6 @@ class LogisticRegressionModel(
             classes=numbers.classes,
             family=numbers.family,
             posterior=self._margin_posterior(),
-        )
-
-    def _margin_posterior(self) -> MarginPosterior | None:
-        """Return what outputs of the posterior are made of, or None if none is wanted."""
-        asked, numbers = posterior_params(self), self._posterior
-        if not asked:
-            return None
-        if numbers is None or self._numbers.family.per_class:
-            raise InvalidValueError(no_posterior_for(asked[0], self._numbers.family))
-        return MarginPosterior(
-            numbers.mean,
-            numbers.factor,
-            level=self.getIntervalLevel(),
-            averaged=self.getAveraged(),
-            seed=self.getSeed(),
         )
 
     def _transform(self, dataset: DataFrame) -> DataFrame:

@@ -5,10 +5,12 @@ What the Params rule out is refused before any job, and what the rows rule out a
 
 from __future__ import annotations
 
+from typing import cast
+
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
-from sparklr.params import LogisticRegressionParams, offset_name
+from sparklr.params import EstimatorParams, LogisticRegressionParams, offset_name
 from sparklr.passes.protocol import Passes
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_information import Mode, PosteriorKind, Search, find_posterior
@@ -17,6 +19,23 @@ from sparklr.spark.errors import InvalidValueError
 
 # A model keeps, saves and scores with a matrix of their number squared.
 MOST_COEFFICIENTS = 2_000
+
+
+def search_of(estimator: EstimatorParams) -> Search | None:
+    """Return which posterior the Params ask for, or None."""
+    kind, asked = estimator.getPosterior().lower(), posterior_params(estimator)
+    if kind == "none":
+        if asked:
+            raise InvalidValueError(
+                f"{asked[0]} needs a posterior. Set posterior='gaussian' or 'laplace', or clear it."
+            )
+        return None
+    return Search(
+        cast(PosteriorKind, kind),  # checked by its rule
+        estimator.getPosteriorTol(),
+        estimator.getNumDraws(),
+        estimator.getSeed() % 2**63,  # numpy takes no negative seed
+    )
 
 
 def check_posterior(

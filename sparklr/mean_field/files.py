@@ -23,10 +23,10 @@ from sparklr.saving.files import (
     OverwritingWriter,
     check_header,
     read_metadata,
-    read_names,
     set_params,
     write_metadata,
 )
+from sparklr.saving.model_files import read_names
 from sparklr.spark.refusals import REFUSALS, first_line
 
 T = TypeVar("T", bound=MLReadable[Any])

@@ -18,13 +18,12 @@ from sparklr.saving.estimates import KeptFit, errors_from_json, errors_json, fit
 from sparklr.saving.files import (
     FORMAT,
     check_header,
-    check_sizes,
     class_name,
     decode_params,
     encode_params,
-    read_names,
     read_uid,
 )
+from sparklr.saving.model_files import check_sizes, read_names
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
 from sparklr.spark.types import Json

@@ -1,0 +1,47 @@
+"""The members of a model that are about the distribution of its coefficients."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sparklr.fitting.posterior import no_posterior_for
+from sparklr.inference.covariances import FittedModel
+from sparklr.inference.posterior import Posterior
+from sparklr.params import LogisticRegressionParams
+from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.scoring.margin_posterior import MarginPosterior
+from sparklr.scoring.outputs import posterior_params
+from sparklr.spark.errors import InvalidValueError
+
+
+class PosteriorOfModel:
+    """The posterior, and what outputs are made of it."""
+
+    _posterior: PosteriorNumbers | None
+
+    @property
+    def posterior(self) -> Posterior:
+        """The distribution of the coefficients, if the model was fitted with one."""
+        if self._posterior is None:
+            raise InvalidValueError(
+                "This model has no posterior: it was not fitted with one, or comes from JSON, "
+                "which has none. Fit with posterior='gaussian' or 'laplace'."
+            )
+        return Posterior(cast(FittedModel, self), self._posterior)
+
+    def _margin_posterior(self) -> MarginPosterior | None:
+        """Return what outputs of the posterior are made of, or None if none is wanted."""
+        params, numbers = cast(LogisticRegressionParams, self), self._posterior
+        asked = posterior_params(params)
+        if not asked:
+            return None
+        family = cast(FittedModel, self).numbers.family
+        if numbers is None or family.per_class:
+            raise InvalidValueError(no_posterior_for(asked[0], family))
+        return MarginPosterior(
+            numbers.mean,
+            numbers.factor,
+            level=params.getIntervalLevel(),
+            averaged=params.getAveraged(),
+            seed=params.getSeed(),
+        )
