@@ -44,7 +44,8 @@ def load(cls: Any, metadata: str, rows: list[dict[str, Any]] | None = None) -> A
 
     reader = cls.read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparklr.saving.files._read", read)
+        patch.setattr("sparklr.saving.files.read_rows", read)
+        patch.setattr("sparklr.saving.model_files.read_rows", read)
         patch.setattr(type(reader), "sparkSession", Nowhere())
         return reader.load(WHERE)
 
