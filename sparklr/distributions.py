@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from pyspark import keyword_only
 from pyspark.ml.classification import ProbabilisticClassificationModel, ProbabilisticClassifier
 from pyspark.ml.linalg import DenseVector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
+from sparklr.arrays import Array
 from sparklr.display.progress import Progress
 from sparklr.fitting.cautions import warn_of_descent, warn_of_labels
 from sparklr.fitting.from_params import pack_settings
@@ -33,6 +34,7 @@ from sparklr.scoring.frame import score_by_arrow
 from sparklr.scoring.in_memory import is_table, read_rows
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scores
+from sparklr.spark.types import Keywords
 
 __all__ = ["MeanFieldClassifier", "MeanFieldModel", "MeanFieldTrainingSummary"]
 
@@ -66,7 +68,7 @@ class MeanFieldClassifier(
     (1.0, 0.0)
     """
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: Keywords
 
     @keyword_only
     def __init__(
@@ -137,7 +139,7 @@ class MeanFieldClassifier(
         self._set_together(self._input_kwargs)
         return self
 
-    def _set_together(self, values: dict[str, Any]) -> None:
+    def _set_together(self, values: Keywords) -> None:
         """Set all of these Params, or none of them if a value or a combination is refused."""
         before = dict(self._paramMap)
         try:
@@ -221,12 +223,12 @@ class MeanFieldModel(
         self._summary: MeanFieldTrainingSummary | None = None
 
     @property
-    def weights(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def weights(self) -> Array:
         """The neurons' weights a, (neurons, features), for features as they are in the frame."""
         return self._network.weights.copy()
 
     @property
-    def biases(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def biases(self) -> Array:
         """The neurons' biases b, (neurons,)."""
         return self._network.biases.copy()
 
@@ -305,7 +307,7 @@ class MeanFieldModel(
         copied._summary = self._summary
         return copied
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Keywords:
         """Return the state to pickle, for use in workers: what scores, and no summary."""
         return {**self.__dict__, "_summary": None}
 
@@ -326,12 +328,15 @@ class MeanFieldModel(
 
 
 def fitted_model(
-    estimator: MeanFieldClassifier, fitted: FittedNetwork, moments: Moments, names: Any
+    estimator: MeanFieldClassifier,
+    fitted: FittedNetwork,
+    moments: Moments,
+    names: Sequence[str] | None,
 ) -> MeanFieldModel:
     """Return the model of a fit, with the estimator's Params and a summary."""
-    known = names is not None and len(names) == moments.features
+    known = None if names is None or len(names) != moments.features else tuple(names)
     scale = estimator.getOutputScale()
-    network = Network(fitted.weights, fitted.biases, scale, tuple(names) if known else None)
+    network = Network(fitted.weights, fitted.biases, scale, known)
     model = MeanFieldModel(network)
     model._resetUid(estimator.uid)
     estimator._copyValues(model)

@@ -25,7 +25,7 @@ from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
-from sparklr.spark.types import ParamDict
+from sparklr.spark.types import Keywords, ParamDict
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -82,7 +82,7 @@ class LogisticRegressionEstimator(
         typeConverter=as_model,
     )
 
-    _input_kwargs: dict[str, Any]
+    _input_kwargs: Keywords
 
     @keyword_only
     def __init__(

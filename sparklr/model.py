@@ -39,6 +39,7 @@ from sparklr.spark.matrices import (
     dense_vector,
     stored_matrix,
 )
+from sparklr.spark.types import Keywords
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
     BinaryLogisticRegressionTrainingSummary,
@@ -307,7 +308,7 @@ class LogisticRegressionModel(
         copied._kept, copied._posterior = self._kept, self._posterior
         return copied
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Keywords:
         """Return the state to pickle, for use in workers: what scores, no frames or handles."""
         kept = {name: value for name, value in self.__dict__.items() if name != "_cache"}
         return {**kept, "_summary": None, "_kept": None}

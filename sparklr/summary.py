@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from pyspark.ml.param import Param
 from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
@@ -25,6 +24,7 @@ from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.collect import as_frame
+from sparklr.spark.types import AnyParam
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ class Predictor(FittedParams, Protocol):
     def getWeightCol(self) -> str: ...
     def isDefined(self, param: str, /) -> bool: ...
     def getOrDefault(self, param: str, /) -> Any: ...
-    def getParam(self, paramName: str, /) -> Param[Any]: ...
+    def getParam(self, paramName: str, /) -> AnyParam: ...
     def copy(self, extra: Any, /) -> Predictor: ...
     def transform(self, dataset: DataFrame, /) -> DataFrame: ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -37,12 +38,11 @@ from sparklr.params import (
 )
 from sparklr.params.rules import AT_LEAST_ZERO, one_of
 from sparklr.spark.errors import InvalidValueError
+from sparklr.spark.types import AnyParam
 
 P = TypeVar("P", bound="MeanFieldParams")
-
 REGULARIZERS: tuple[Regularizer, ...] = ("entropy", "fisher")
-# Only paths have them, and only Fisher information has paths.
-OF_PATHS = ("pathPoints", "pathLength")
+OF_PATHS = ("pathPoints", "pathLength")  # only Fisher information has paths
 # What packing, scoring and their checks read; LogisticRegression has the same Params.
 SHARED = (
     "featuresCol", "featuresCols", "labelCol", "weightCol", "aggregationDepth", "maxBlockSizeInMB",
@@ -71,7 +71,7 @@ OWN_RULES = {
 }
 
 
-def _own(name: str, doc: str, converter: Any) -> Param[Any]:
+def _own(name: str, doc: str, converter: Callable[[object], object]) -> AnyParam:
     return Param(Params._dummy(), name, doc, typeConverter=converter)
 
 

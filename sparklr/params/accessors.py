@@ -5,7 +5,7 @@ The setters and getters of `labelCol` and of the output columns come from Spark'
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyspark.ml.linalg import Matrix, Vector
 
@@ -15,6 +15,7 @@ from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
 from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
 from sparklr.params.verbose import HasVerbose
+from sparklr.spark.types import Keywords
 
 P = TypeVar("P", bound="LogisticRegressionParams")
 E = TypeVar("E", bound="EstimatorParams")
@@ -96,7 +97,7 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorCol
         """Return the value of `upperBoundsOnIntercepts`."""
         return self.getOrDefault(self.upperBoundsOnIntercepts)
 
-    def _set_together(self, values: dict[str, Any]) -> None:
+    def _set_together(self, values: Keywords) -> None:
         """Set all of these Params, or none of them if a value or a combination is refused."""
         before = dict(self._paramMap)
         try:

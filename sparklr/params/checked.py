@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyspark.ml.param import Param, Params
 
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
-from sparklr.spark.types import ParamDict
+from sparklr.spark.types import AnyParam, ParamDict
 
 C = TypeVar("C", bound="CheckedParams")
 
@@ -21,7 +21,7 @@ class CheckedParams(Params):
     def _check(self, name: str, value: object) -> None:
         """Refuse the value of a Param, given by name, if it is out of range."""
 
-    def set(self, param: Param[Any], value: object) -> None:
+    def set(self, param: AnyParam, value: object) -> None:
         """Like Spark's `set`, but errors name the Param."""
         self._shouldOwn(param)
         if value is None:

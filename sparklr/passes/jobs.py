@@ -22,7 +22,7 @@ from sparklr.packing.mapped_blocks import BlockLostError
 from sparklr.packing.source import PackSettings, Source
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.protocol import Passes
-from sparklr.passes.readings import Reading
+from sparklr.passes.readings import AnyReading, Reading
 from sparklr.passes.threads import useful_threads
 from sparklr.passes.worker import PARTIAL, MergeParts, ReadBlocks
 from sparklr.rows.blocks import Block
@@ -234,13 +234,13 @@ class SparkPasses:
         spread = blocks.repartition(tasks, "partition", "position")
         return spread.sortWithinPartitions("partition", "position")
 
-    def _collect(self, frame: DataFrame, reading: Reading[Any]) -> Any:
+    def _collect(self, frame: DataFrame, reading: AnyReading) -> Any:
         """Collect the rows of one reading; Spark's UI shows the job with the number of the pass."""
         columns = f"{reading.columns} column{'s' if reading.columns > 1 else ''}"
         what = f"sparklr: pass {self._readings}, {columns}"
         return run_job(frame.sparkSession, what, lambda: collect_arrow(frame))
 
-    def _merge_tree(self, parts: DataFrame, reading: Reading[Any]) -> DataFrame:
+    def _merge_tree(self, parts: DataFrame, reading: AnyReading) -> DataFrame:
         """Merge partials on the executors if they are too many or too large for the driver.
 
         As in Spark's treeAggregate, each of `depth` - 1 levels divides their number by the
@@ -261,7 +261,7 @@ class SparkPasses:
         return parts
 
 
-def _too_large(reading: Reading[Any]) -> str:
+def _too_large(reading: AnyReading) -> str:
     what = "a Hessian" if reading.has_hessian else "coefficients"
     advice = "use solver='l-bfgs' or 'owl-qn', " if reading.has_hessian else ""
     return (

@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -93,6 +93,9 @@ class Reading(ABC, Generic[Part]):
         """Return the part of this reading from the parts of its `pieces`."""
         (part,) = parts
         return part
+
+
+AnyReading: TypeAlias = Reading[Any]
 
 
 class SumsOfRows(Reading[Array]):

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockName, BlockStore
-from sparklr.passes.readings import Reading
+from sparklr.passes.readings import AnyReading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
 
@@ -32,7 +32,7 @@ class ReadBlocks:
     are written to files for the next pass. Blocks that are not found are returned by name.
     """
 
-    reading: Reading[Any]
+    reading: AnyReading
     features: int
     origin: Array | None
     store: BlockStore | None
@@ -80,7 +80,7 @@ class ReadBlocks:
 class MergeParts:
     """Merge the parts of each bucket; rows come sorted by bucket and partition."""
 
-    reading: Reading[Any]
+    reading: AnyReading
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield one part per bucket, and the names of missing blocks."""

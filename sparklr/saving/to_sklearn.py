@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sparklr.scoring.numbers import ModelNumbers
 
 
-def sklearn_model(numbers: ModelNumbers) -> Any:
+def sklearn_model(numbers: ModelNumbers) -> object:
     """Return a fitted sklearn.linear_model.LogisticRegression with the same probabilities."""
     try:
         from sklearn.linear_model import LogisticRegression

@@ -28,12 +28,11 @@ Depends on arrays only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-from scipy.optimize import linprog
+from scipy.optimize import OptimizeResult, linprog
 
 from sparklr.arrays import Array, BoolArray, Matrix, is_sparse
 
@@ -145,7 +144,7 @@ def _sparse_direction(movable: Matrix, basis: Array, free: BoolArray) -> Array:
     return direction
 
 
-def _cheapest(reach: Matrix, basis: Array, costs: Array) -> Any:
+def _cheapest(reach: Matrix, basis: Array, costs: Array) -> OptimizeResult:
     """Minimise sum_j costs_j |d_j|, d = basis c, where reach c >= 1; x is d.
 
     An infinite cost forbids a term. What is left of others by rounding is removed.
@@ -165,7 +164,7 @@ def _cheapest(reach: Matrix, basis: Array, costs: Array) -> Any:
     return answer
 
 
-def _solution(answer: Any) -> Array:
+def _solution(answer: OptimizeResult) -> Array:
     if answer.status != 0:
         raise UndecidedError(f"a linear programme was not solved ({answer.message})")
     return np.asarray(answer.x, dtype=np.float64)

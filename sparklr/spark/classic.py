@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import pyspark
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
@@ -95,7 +95,7 @@ def in_session(frame: DataFrame, session: SparkSession) -> DataFrame | None:
         return None
 
 
-def for_readers(session: SparkSession) -> Any:
+def for_readers(session: SparkSession) -> JavaObject:
     """Return the argument of pyspark's stage readers: the session, or the context in Spark 3.5."""
     return session.sparkContext if session.version.startswith("3.") else session
 
@@ -224,7 +224,7 @@ class SparkModelCache:
             log.info("scoring without a JVM: %s", first_line(refusal))
             return None
 
-    def _make(self, context: JavaObject) -> Any:
+    def _make(self, context: JavaObject) -> JavaObject:
         from pyspark.ml.common import _py2java
 
         uid, coefficients, intercepts, classes, multinomial = self._numbers

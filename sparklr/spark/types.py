@@ -11,12 +11,14 @@ from pyspark.sql import SparkSession
 
 # Whatever model it makes: Spark's own type is invariant in that.
 AnyEstimator: TypeAlias = Estimator[Any]
-ParamMap: TypeAlias = Mapping[Param[Any], Any]
+AnyParam: TypeAlias = Param[Any]
+ParamMap: TypeAlias = Mapping[AnyParam, object]
 ParamDict: TypeAlias = dict[Param[Any], Any]  # where Spark insists
 # An object of the JVM, or of pyspark where it holds one: its members are found at run time.
 JavaObject: TypeAlias = Any
 # What `json.loads` makes of an object.
 Json: TypeAlias = dict[str, Any]
+Keywords: TypeAlias = Json  # arguments by keyword
 
 
 class HasSession(Protocol):
