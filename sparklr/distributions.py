@@ -7,7 +7,6 @@ from typing import Any
 
 from pyspark import keyword_only
 from pyspark.ml.classification import ProbabilisticClassificationModel, ProbabilisticClassifier
-from pyspark.ml.linalg import DenseVector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
@@ -31,8 +30,8 @@ from sparklr.rows.columns import TrainingRows, find_features, nameless, training
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.frame import check_width as check_scored_width
 from sparklr.scoring.frame import score_by_arrow
-from sparklr.scoring.in_memory import is_table, read_rows
-from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
+from sparklr.scoring.in_memory import PredictsInMemory, read_rows
+from sparklr.scoring.outputs import check_output_columns, output_columns
 from sparklr.scoring.scorer import Scores
 from sparklr.spark.types import Keywords
 
@@ -139,16 +138,10 @@ class MeanFieldClassifier(
         self._set_together(self._input_kwargs)
         return self
 
-    def _set_together(self, values: Keywords) -> None:
-        """Set all of these Params, or none of them if a value or a combination is refused."""
-        before = dict(self._paramMap)
-        try:
-            self._set(**values)
-            check_thresholds(self.shared())
-            check_features(self.shared())
-        except (TypeError, ValueError):
-            self._paramMap = before
-            raise
+    def _check_together(self) -> None:
+        shared = self.shared()
+        check_thresholds(shared)
+        check_features(shared)
 
     def write(self) -> MLWriter:
         """Return a writer of this estimator's Params."""
@@ -207,6 +200,7 @@ class MeanFieldClassifier(
 
 class MeanFieldModel(
     MeanFieldParams,
+    PredictsInMemory,
     ProbabilisticClassificationModel,
     MLWritable,
     MLReadable["MeanFieldModel"],
@@ -263,21 +257,6 @@ class MeanFieldModel(
             )
         return self._summary
 
-    def predictRaw(self, value: Any) -> Any:
-        """Return raw predictions: a vector for one row, an array (n, 2) for a matrix."""
-        raw = self._scores(value).raw
-        return raw if is_table(value) else DenseVector(raw[0])
-
-    def predictProbability(self, value: Any) -> Any:
-        """Return probabilities: a vector for one row, an array (n, 2) for a matrix."""
-        probability = self._scores(value).probability
-        return probability if is_table(value) else DenseVector(probability[0])
-
-    def predict(self, value: Any) -> Any:
-        """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
-        prediction = self._scores(value).prediction
-        return prediction if is_table(value) else float(prediction[0])
-
     def _scores(self, value: object) -> Scores:
         return self._scorer.scores(read_rows(value, self._network))
 
@@ -295,11 +274,7 @@ class MeanFieldModel(
         features = find_features(dataset, shared)
         check_scored_width(features, self.numFeatures)
         scored = score_by_arrow(dataset, features, self._scorer, wanted)
-        outputs = [
-            scored.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(2))
-            for param, name in wanted.items()
-        ]
-        return scored.frame.select("*", *outputs).drop(*scored.helpers)
+        return scored.with_columns(wanted, self.numClasses)
 
     def copy(self, extra: Any = None) -> MeanFieldModel:
         """Return a copy with the same summary, and the values of `extra`."""

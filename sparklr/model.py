@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
-from pyspark.ml.linalg import DenseVector, Matrix, Vector
+from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, SparkSession
 
@@ -28,7 +28,7 @@ from sparklr.saving.model_files import ModelReader, ModelWriter
 from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.coefficients import CoefficientsOfModel
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
-from sparklr.scoring.in_memory import is_table, read_rows
+from sparklr.scoring.in_memory import PredictsInMemory, read_rows
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
@@ -52,6 +52,7 @@ class LogisticRegressionModel(
     InferenceOnRows,
     PosteriorOfModel,
     CoefficientsOfModel,
+    PredictsInMemory,
     LogisticRegressionParams,
     ProbabilisticClassificationModel,
     MLWritable,
@@ -226,21 +227,6 @@ class LogisticRegressionModel(
             return LogisticRegressionSummary(self, frame)
         return BinaryLogisticRegressionSummary(self, frame)
 
-    def predictRaw(self, value: Any) -> Any:
-        """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""
-        raw = self._scores(value).raw
-        return raw if is_table(value) else DenseVector(raw[0])
-
-    def predictProbability(self, value: Any) -> Any:
-        """Return probabilities: a vector for one row, an array (n, classes) for a matrix."""
-        probability = self._scores(value).probability
-        return probability if is_table(value) else DenseVector(probability[0])
-
-    def predict(self, value: Any) -> Any:
-        """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
-        prediction = self._scores(value).prediction
-        return prediction if is_table(value) else float(prediction[0])
-
     def _scores(self, value: object) -> Scores:
         offsets = read_offsets(value, offset_name(self))
         return self._scorer.scores(read_rows(value, self._numbers), offsets)
@@ -276,12 +262,7 @@ class LogisticRegressionModel(
         wanted = output_columns(self)
         if not wanted:
             return dataset
-        scored = self._score(dataset, wanted)
-        outputs = [
-            scored.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(self.numClasses))
-            for param, name in wanted.items()
-        ]
-        return scored.frame.select("*", *outputs).drop(*scored.helpers)
+        return self._score(dataset, wanted).with_columns(wanted, self.numClasses)
 
     def _score(self, dataset: DataFrame, wanted: Collection[str]) -> Scored:
         """Score in the fastest way for the frame's session; both ways give the same result."""

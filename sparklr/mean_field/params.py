@@ -36,7 +36,7 @@ from sparklr.params import (
     check_features,
     check_thresholds,
 )
-from sparklr.params.rules import AT_LEAST_ZERO, one_of
+from sparklr.params.rules import AT_LEAST_ONE, AT_LEAST_ZERO, one_of
 from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.types import AnyParam
 
@@ -52,7 +52,6 @@ SHARED = (
 ABOVE_ZERO = Range(lambda value: 0 < value < float("inf"), "a finite number above 0")
 EVEN = Range(lambda value: value >= 20 and value % 2 == 0, "an even number, 20 or more")
 ODD = Range(lambda value: value >= 5 and value % 2 == 1, "an odd number, 5 or more")
-AT_LEAST_ONE = Range(lambda value: value >= 1, "1 or more")
 STEP = Range(lambda value: 0 < value <= 1, "above 0 and at most 1, where steps are proved stable")
 
 OWN_RULES = {

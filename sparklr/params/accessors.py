@@ -15,7 +15,6 @@ from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
 from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
 from sparklr.params.verbose import HasVerbose
-from sparklr.spark.types import Keywords
 
 P = TypeVar("P", bound="LogisticRegressionParams")
 E = TypeVar("E", bound="EstimatorParams")
@@ -97,16 +96,9 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorCol
         """Return the value of `upperBoundsOnIntercepts`."""
         return self.getOrDefault(self.upperBoundsOnIntercepts)
 
-    def _set_together(self, values: Keywords) -> None:
-        """Set all of these Params, or none of them if a value or a combination is refused."""
-        before = dict(self._paramMap)
-        try:
-            self._set(**values)
-            check_thresholds(self)
-            check_features(self)
-        except (TypeError, ValueError):
-            self._paramMap = before
-            raise
+    def _check_together(self) -> None:
+        check_thresholds(self)
+        check_features(self)
 
 
 class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPosterior):

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pyspark.ml.param import Param, Params
 
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
-from sparklr.spark.types import AnyParam, ParamDict
+from sparklr.spark.types import AnyParam, Keywords, ParamDict
 
 C = TypeVar("C", bound="CheckedParams")
 
@@ -44,6 +44,19 @@ class CheckedParams(Params):
             self._paramMap = before
             raise
         return self
+
+    def _check_together(self) -> None:
+        """Refuse values of several Params that do not go together."""
+
+    def _set_together(self, values: Keywords) -> None:
+        """Set all of these Params, or none of them if a value or a combination is refused."""
+        before = dict(self._paramMap)
+        try:
+            self._set(**values)
+            self._check_together()
+        except (TypeError, ValueError):
+            self._paramMap = before
+            raise
 
     def _set_one(self, name: str, value: object) -> None:
         try:

@@ -30,10 +30,13 @@ from sparklr.params.checked import CheckedParams
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
-from sparklr.params.posterior import ABOVE_ZERO, AT_LEAST_ONE, INSIDE_UNIT, POSTERIORS
+from sparklr.params.posterior import POSTERIORS
 from sparklr.params.rules import (
+    ABOVE_ZERO,
+    AT_LEAST_ONE,
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
+    INSIDE_UNIT,
     NAMES,
     THRESHOLDS,
     UNIT,

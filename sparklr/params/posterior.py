@@ -1,4 +1,4 @@
-"""The Params of posteriors: which one a fit finds, and the columns that a model makes of it."""
+"""The Params for posteriors: the kind that a fit finds, and the columns that a model adds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import TypeVar
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
-from sparklr.params.rules import Range
-
 T = TypeVar("T", bound="HasPosterior")
 C = TypeVar("C", bound="HasPosteriorColumns")
 
 POSTERIORS = ("none", "laplace", "gaussian", "sampled", "fisher")
-ABOVE_ZERO = Range(lambda value: bool(value > 0), "above 0")
-AT_LEAST_ONE = Range(lambda value: bool(value >= 1), "1 or more")
-INSIDE_UNIT = Range(lambda value: bool(0 < value < 1), "between 0 and 1, both excluded")
 
 
 class HasPosterior(Params):

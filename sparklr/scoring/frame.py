@@ -43,6 +43,14 @@ class Scored:
     helpers: tuple[str, ...]
     outputs: dict[str, Column]
 
+    def with_columns(self, wanted: Mapping[str, str], classes: int) -> DataFrame:
+        """Return the user's columns and the wanted outputs, by Param, under their names."""
+        outputs = [
+            self.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(classes))
+            for param, name in wanted.items()
+        ]
+        return self.frame.select("*", *outputs).drop(*self.helpers)
+
 
 def scorer_of(
     params: LogisticRegressionParams,

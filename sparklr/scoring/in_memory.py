@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import scipy.sparse as sp
 from pyspark.ml.linalg import DenseVector, SparseVector
 
 from sparklr.arrays import Array, Matrix
+from sparklr.scoring.scorer import Scores
 
 
 class NamedFeatures(Protocol):
@@ -78,3 +80,26 @@ def is_table(value: object) -> bool:
     if isinstance(value, (DenseVector, SparseVector)):
         return False
     return sp.issparse(value) or np.asarray(value).ndim > 1
+
+
+class PredictsInMemory:
+    """The members of a model that score rows without a Spark session."""
+
+    @abstractmethod
+    def _scores(self, value: object) -> Scores:
+        """Return the scores of one row or of many."""
+
+    def predictRaw(self, value: Any) -> Any:
+        """Return raw predictions: a vector for one row, an array (n, classes) for a matrix."""
+        raw = self._scores(value).raw
+        return raw if is_table(value) else DenseVector(raw[0])
+
+    def predictProbability(self, value: Any) -> Any:
+        """Return probabilities: a vector for one row, an array (n, classes) for a matrix."""
+        probability = self._scores(value).probability
+        return probability if is_table(value) else DenseVector(probability[0])
+
+    def predict(self, value: Any) -> Any:
+        """Return the predicted label of one row, or an array (n,) of labels for a matrix."""
+        prediction = self._scores(value).prediction
+        return prediction if is_table(value) else float(prediction[0])
