@@ -55,6 +55,7 @@ CONTRACT_AND_PARITY = (
     "tests/test_estimator.py",
     "tests/test_model.py",
     "tests/test_summary.py",
+    "tests/test_summary_rows.py",
 )
 
 

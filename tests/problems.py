@@ -194,7 +194,9 @@ def _soft_threshold(name: str, diagonal: Array, linear: Array, l1: Array) -> Cas
     return Case(name, ask, start, lambda: point, l1)
 
 
-def _logistic(name: str, spec: Spec, block: Block, classes: int, *, unique: bool = True) -> Case:
+def _logistic(
+    name: str, spec: Spec, block: Block, classes: int = 2, *, unique: bool = True
+) -> Case:
     passes = LocalPasses.of([block], block.features)
     problem = Problem.of(spec, passes.moments, classes)
     ask, start, l1 = ask_rows(problem, passes), problem.start(), problem.penalty.l1
@@ -237,11 +239,10 @@ def _stretched(block: Block) -> Block:
     return Block((block.matrix + means) * scales, block.labels, block.weights)
 
 
-def _table() -> list[Case]:
+def _of_matrices() -> list[Case]:
     rng = np.random.default_rng(0)
     shallow, steep = np.linspace(1, 5, 6), np.logspace(-3, 3, 8)
     linear = rng.normal(size=8)
-    three = make_rows(4, 90, 4, 3, weighted=True)
     return [
         _quadratic("quadratic", random_matrix(5, shallow), linear[:6]),
         _quadratic("quadratic ill-conditioned", random_matrix(6, steep), linear),
@@ -254,18 +255,22 @@ def _table() -> list[Case]:
             np.array([0.0, 0.5, 0.0, 0.1, 1.0, 5.0, 0.0, 0.05]),
         ),
         _soft_threshold("soft-threshold all zero", np.ones(4), linear[:4], np.full(4, 10.0)),
-        _logistic("binomial", Spec(BINOMIAL), make_rows(1, 80, 4), 2),
+    ]
+
+
+def _of_rows() -> list[Case]:
+    three = make_rows(4, 90, 4, 3, weighted=True)
+    return [
+        _logistic("binomial", Spec(BINOMIAL), make_rows(1, 80, 4)),
         _logistic(
             "binomial weighted without intercept",
             Spec(BINOMIAL, regParam=0.05, fitIntercept=False),
             make_rows(2, 80, 5, weighted=True),
-            2,
         ),
         _logistic(
             "binomial stretched",
             Spec(BINOMIAL, regParam=0.01, standardization=False),
             _stretched(make_rows(3, 90, 5)),
-            2,
         ),
         _logistic("multinomial", Spec(MULTINOMIAL), three, 3),
         _logistic("multinomial L2", Spec(MULTINOMIAL, regParam=0.1), three, 3),
@@ -273,22 +278,34 @@ def _table() -> list[Case]:
             "duplicated columns",
             Spec(BINOMIAL),
             _with_duplicate(make_rows(7, 70, 3)),
-            2,
             unique=False,
         ),
         _logistic("dummies", Spec(MULTINOMIAL), make_dummies(14, 200, 3, 3), 3, unique=False),
-        _logistic("more features than rows", Spec(BINOMIAL, regParam=0.1), make_rows(8, 15, 40), 2),
+        _logistic("more features than rows", Spec(BINOMIAL, regParam=0.1), make_rows(8, 15, 40)),
+        _logistic(
+            "offsets",
+            Spec(BINOMIAL, regParam=0.02),
+            _with_offsets(make_rows(15, 90, 4, weighted=True)),
+        ),
+        _logistic(
+            "offsets and class weights without intercept",
+            Spec(BINOMIAL, fitIntercept=False, class_weights=(1.0, 4.0)),
+            _with_offsets(make_rows(16, 90, 4, sparse=True)),
+        ),
+    ]
+
+
+def _of_rows_with_l1() -> list[Case]:
+    return [
         _logistic(
             "binomial L1",
             Spec(BINOMIAL, regParam=0.05, elasticNetParam=1),
             make_rows(9, 90, 8),
-            2,
         ),
         _logistic(
             "binomial elastic net on CSR",
             Spec(BINOMIAL, regParam=0.08, elasticNetParam=0.5, standardization=False),
             make_rows(10, 100, 9, weighted=True, sparse=True),
-            2,
         ),
         _logistic(
             "multinomial L1",
@@ -300,14 +317,12 @@ def _table() -> list[Case]:
             "duplicated columns L1",
             Spec(BINOMIAL, regParam=0.03, elasticNetParam=1),
             _with_duplicate(make_rows(12, 80, 4)),
-            2,
             unique=False,
         ),
         _logistic(
             "dummies L1",
             Spec(BINOMIAL, regParam=0.002, elasticNetParam=1),
             make_dummies(14, 120, 4, 2),
-            2,
             unique=False,
         ),
         _logistic(
@@ -318,32 +333,18 @@ def _table() -> list[Case]:
             unique=False,
         ),
         _logistic(
-            "offsets",
-            Spec(BINOMIAL, regParam=0.02),
-            _with_offsets(make_rows(15, 90, 4, weighted=True)),
-            2,
-        ),
-        _logistic(
-            "offsets and class weights without intercept",
-            Spec(BINOMIAL, fitIntercept=False, class_weights=(1.0, 4.0)),
-            _with_offsets(make_rows(16, 90, 4, sparse=True)),
-            2,
-        ),
-        _logistic(
             "offsets and balanced class weights L1",
             Spec(BINOMIAL, regParam=0.05, elasticNetParam=1, class_weights="balanced"),
             _with_offsets(make_rows(17, 120, 8)),
-            2,
         ),
         _logistic(
             "more features than rows L1",
             Spec(BINOMIAL, regParam=0.1, elasticNetParam=0.9),
             make_rows(13, 15, 30),
-            2,
         ),
     ]
 
 
-CASES = _table()
+CASES = [*_of_matrices(), *_of_rows(), *_of_rows_with_l1()]
 SMOOTH = [case for case in CASES if case.l1 is None]
 WITH_L1 = [case for case in CASES if case.l1 is not None]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sparklr.packing.block_files import LOCAL_DIRS, BlockName, BlockStore
-from tests.test_layers import MODULES, parse
+from tests.source import MODULES, parse
 
 PAYLOAD = bytes(range(256)) * 8
 NAME = BlockName(0, 0, 2**62)

@@ -13,6 +13,7 @@ W - sum w_i^2 / W), 1 without. The intercepts c are not penalised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -74,6 +75,30 @@ def objective(
     return float(weights @ losses / weights.sum() + setting.regParam * (ridge + lasso))
 
 
+def _value_and_slope(
+    scaled: Array, wanted: Array, shares: Array, ridge: Array, free: Array
+) -> tuple[Callable[[Array], float], Callable[[Array], Array]]:
+    """The objective and its gradient as functions of the flattened coefficients (rows, columns)."""
+    rows = wanted.shape[1]
+
+    def slope(point: Array) -> Array:
+        matrix = point.reshape(rows, -1)
+        margins = scaled @ matrix.T
+        chances = expit(margins) if rows == 1 else softmax(margins, axis=1)
+        gradient = ((chances - wanted) * shares[:, None]).T @ scaled + ridge * matrix
+        return (gradient + free * matrix.mean(axis=0)).ravel()
+
+    def value(point: Array) -> float:
+        matrix = point.reshape(rows, -1)
+        margins = scaled @ matrix.T
+        loss = np.logaddexp(0.0, margins[:, 0]) if rows == 1 else np.logaddexp.reduce(margins, 1)
+        loss = loss - np.where(wanted, margins, 0.0).sum(axis=1)
+        pull = free @ matrix.mean(axis=0) ** 2 * rows
+        return float(shares @ loss + (ridge * matrix**2).sum() / 2 + pull / 2)
+
+    return value, slope
+
+
 def minimum(
     features: Array, labels: Array, weights: Array, setting: Setting, *, classes: int = 2
 ) -> tuple[Array, Array]:
@@ -93,29 +118,14 @@ def minimum(
     scaled = (features - centre)[:, active] / spread
     if setting.fitIntercept:
         scaled = np.column_stack((scaled, np.ones(len(scaled))))
-    size = np.ones(active.sum()) if setting.standardization else 1 / spread
-    ridge = np.concatenate((setting.regParam * size**2, np.zeros(int(setting.fitIntercept))))
+    size = 1.0 if setting.standardization else 1 / spread
+    ridge = np.zeros(scaled.shape[1])
+    ridge[: active.sum()] = setting.regParam * size**2
     shares = weights / weights.sum()
-    free = np.zeros(scaled.shape[1])  # these columns' sums over the classes are free
-    if rows > 1:
-        free[ridge == 0] = 1.0
+    free = np.where((ridge == 0) & (rows > 1), 1.0, 0.0)  # these columns' sums are free
     wanted = labels[:, None] == (np.array([1.0]) if rows == 1 else np.arange(rows))
 
-    def slope(point: Array) -> Array:
-        matrix = point.reshape(rows, -1)
-        margins = scaled @ matrix.T
-        chances = expit(margins) if rows == 1 else softmax(margins, axis=1)
-        gradient = ((chances - wanted) * shares[:, None]).T @ scaled + ridge * matrix
-        return (gradient + free * matrix.mean(axis=0)).ravel()
-
-    def value(point: Array) -> float:
-        matrix = point.reshape(rows, -1)
-        margins = scaled @ matrix.T
-        loss = np.logaddexp(0.0, margins[:, 0]) if rows == 1 else np.logaddexp.reduce(margins, 1)
-        loss = loss - np.where(wanted, margins, 0.0).sum(axis=1)
-        pull = free @ matrix.mean(axis=0) ** 2 * rows
-        return float(shares @ loss + (ridge * matrix**2).sum() / 2 + pull / 2)
-
+    value, slope = _value_and_slope(scaled, wanted, shares, ridge, free)
     start = np.zeros(rows * scaled.shape[1])
     options = {"maxiter": 10_000, "ftol": 1e-16, "gtol": 1e-10}
     near = minimize(value, start, jac=slope, method="L-BFGS-B", options=options).x
