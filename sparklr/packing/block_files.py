@@ -82,9 +82,19 @@ class BlockStore:
             return False
         return True
 
-    def read(self, name: BlockName, length: int) -> mmap.mmap | None:
-        """Return a block of this length as mapped memory; None if there is no such file."""
+    def folder(self, name: BlockName) -> str | None:
+        """Return the folder that this worker writes a block into."""
         folder = self._folder(name.partition)
+        return None if folder is None else str(folder)
+
+    def read(self, name: BlockName, length: int, known: str | None = None) -> mmap.mmap | None:
+        """Return a block of this length as mapped memory; None if there is no such file.
+
+        The folder that is known of the block may be of another worker on this machine.
+        """
+        folder = self._folder(name.partition)
+        if known is not None and Path(known).name == self._folder_name:
+            folder = Path(known)
         if folder is None or length == 0 or not _is_own(folder):
             return None
         try:

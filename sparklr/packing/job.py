@@ -25,11 +25,11 @@ from pyspark.sql import functions as F
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
-from sparklr.packing.source import Source
+from sparklr.packing.source import PackSettings, Source
 from sparklr.packing.summaries import PartitionSummary, check_and_merge
-from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, pack_partition
+from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, freeze_imports, pack_partition
 from sparklr.rows.blocks import Block
-from sparklr.spark.classic import run_job
+from sparklr.spark.classic import cached_partitions, run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.errors import InvalidValueError
@@ -37,11 +37,16 @@ from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 log = logging.getLogger("sparklr")
 
-PACKED = "partition int, position int, run long, small boolean, length long, payload binary"
+PACKED = (
+    "partition int, position int, run long, small boolean, length long, folder string, "
+    "payload binary"
+)
 # Where to find a block: the columns that a pass by names needs.
-NAME = ("partition", "position", "run", "length")
+NAME = ("partition", "position", "run", "length", "folder")
 # Spark's own validators use this path for data that they cannot persist.
 TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
+# Up to so many cached partitions per slot are packed by a task each: see `_tasks_apart`.
+MOST_APART = 8
 
 
 class Packing:
@@ -61,6 +66,7 @@ class Packing:
         self.kept = persisted or not writes_files  # whether jobs can read the blocks
         self.folders: frozenset[str] | None = None  # not known until the job has ended
         self.read_by_jobs = False  # if so, a job may have packed lost partitions again
+        self.apart = False
         self._source = source
         self._persisted, self._writes_files = persisted, writes_files
         self._path = path  # of the packed rows, if they are saved
@@ -73,15 +79,19 @@ class Packing:
         stage of its own, which is half of the time of a job of few rows.
         """
         store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
-        frame = rows if settings.slots is None else rows.coalesce(settings.slots)
+        tasks = _tasks_apart(rows, settings) or settings.slots
+        apart = tasks != settings.slots
+        frame = rows if settings.slots is None or apart else rows.coalesce(settings.slots)
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
-        plan = source.plan(ship_all=ship_all)
+        plan = source.plan(tasks, ship_all=ship_all)
         packed = frame.mapInArrow(_Pack(plan, store, settings.files), PACKED)
         persisted = plan.names and _persist(packed)
         if persisted or not plan.names:
-            return Packing(
+            found = Packing(
                 source, store, packed, persisted=persisted, writes_files=settings.files, path=None
             )
+            found.apart = apart
+            return found
         # Each pass packs the rows again, and would also write every block into a file again.
         path = _path_for(store) if is_remote(rows.sparkSession) else None
         packed = frame.mapInArrow(_Pack(plan, store, files=False), PACKED)
@@ -100,7 +110,8 @@ class Packing:
     @cached_property
     def names(self) -> DataFrame:
         """The names alone. Every pass reads this frame, which Spark has to analyse once only."""
-        return self.blocks.select(*NAME)
+        names = self.blocks.select(*NAME)
+        return names.coalesce(self._source.settings.slots) if self.apart else names
 
     def gather(self) -> Gathered:
         """Run the packing job; collect the summaries and the blocks of small partitions."""
@@ -221,11 +232,16 @@ class Packing:
         # Any executor may have files: of a failed packing, of a task that failed or that Spark
         # ended, or of a partition that a lost executor had before.
         slots = self._source.settings.slots or 64
-        names = session.range(0, slots, 1, slots).selectExpr("int(id) as partition")
+        names = session.range(0, slots, 1, slots).selectExpr(
+            "int(id) as partition", "cast(null as string) as folder"
+        )
         if self.folders is not None and self.kept:
             # A task that reads a cached partition runs where its files are, and runs first; the
             # other tasks fill the remaining executors.
-            names = self.frame.select("partition").unionAll(names)
+            known = self.frame.select("partition", "folder")
+            if self.apart:
+                known = known.coalesce(slots)
+            names = known.unionAll(names)
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 
@@ -242,6 +258,18 @@ class Gathered:
     count: int  # number of blocks of all partitions
     partitions: int
     mapped: FileBlocks | None  # all blocks, if their files lie on this machine
+
+
+def _tasks_apart(rows: DataFrame, settings: PackSettings) -> int | None:
+    """Return the number of partitions if each has a packing task of its own, else None."""
+    slots, width = settings.slots, settings.width
+    if slots is None or settings.near:
+        return None
+    partitions = cached_partitions(rows)
+    if partitions is None or not slots < partitions <= MOST_APART * slots:
+        return None
+    hessians = partitions * 8 * ((width or 0) + 1) ** 2
+    return partitions if hessians <= settings.merge_bytes else None
 
 
 def _persist(frame: DataFrame) -> bool:
@@ -278,6 +306,7 @@ class _Pack:
     files: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        freeze_imports()
         return pack_partition(batches, _partition(), self.plan, self.store if self.files else None)
 
 

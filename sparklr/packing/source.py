@@ -48,18 +48,17 @@ class Source:
     names: ColumnNames  # the user's names of the columns, for errors
     settings: PackSettings
 
-    def plan(self, *, ship_all: bool) -> PackPlan:
-        """Return how to pack every partition."""
-        slots = self.settings.slots
-        # The share of a partition: if slots are unknown, small enough for hundreds of partitions.
-        share = self.settings.local_bytes // (slots or 256)
-        # Its share of the sample: four times an even share, because partitions differ in size.
-        tasks = slots or 64
+    def plan(self, tasks: int | None, *, ship_all: bool) -> PackPlan:
+        """Return how to pack every partition, by so many tasks if that is known."""
+        # The share of a partition: if tasks are unknown, small enough for hundreds of partitions.
+        share = self.settings.local_bytes // (tasks or 256)
+        # Its share of the sample: more than an even share, because partitions differ in size.
+        spare, tasks = (4.0, 64) if tasks is None else (1.5, tasks)
         rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
         return PackPlan(
             self.settings.block_bytes,
             share,
-            sample_rows=int(np.clip(4 * rows // tasks, 200, rows)),
+            sample_rows=int(np.clip(spare * rows // tasks, 200, rows)),
             sample_bytes=int(np.clip(64 * MEGABYTE // tasks, MEGABYTE // 4, 16 * MEGABYTE)),
             classes=self.settings.classes,
             folded=self.settings.folded,

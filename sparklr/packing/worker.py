@@ -7,10 +7,12 @@ workers but does not depend on Spark.
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, count, pairwise
 
 import numpy as np
@@ -36,6 +38,7 @@ SCHEMA = pa.schema(
         ("run", pa.int64()),  # a random number per packing: Spark may pack a partition twice
         ("small", pa.bool_()),  # whether the partition's blocks all fit `PackPlan.small_bytes`
         ("length", pa.int64()),  # the size of the block in bytes
+        ("folder", pa.string()),  # of its file, if it lies in one
         ("payload", pa.binary()),  # the block, or null if it lies in a file
     ]
 )
@@ -70,7 +73,7 @@ def pack_partition(
     small, others = _peel(packer.blocks(batches), plan.small_bytes)
     for pieces in small:
         payload = b"".join(pieces)
-        yield _row(next(names), True, len(payload), payload)
+        yield _row(next(names), True, len(payload), None, payload)
     lengths: list[int] = []
     for pieces in others:
         name, length = next(names), sum(map(len, pieces))
@@ -78,7 +81,8 @@ def pack_partition(
         lengths.append(length if written else -1)
         if plan.names:
             kept = None if written and not plan.ship_all else b"".join(pieces)
-            yield _row(name, False, length, kept)
+            folder = store.folder(name) if store is not None and written else None
+            yield _row(name, False, length, folder, kept)
     last = next(names)
     summary = packer.summary(last.position)
     if lengths and store is not None:
@@ -86,7 +90,7 @@ def pack_partition(
         summary = replace(summary, folders=folders, run=last.run, lengths=tuple(lengths))
     # The summary is always marked as small, so that one filter selects it with the small blocks.
     payload = summary.to_bytes()
-    yield _row(last._replace(position=SUMMARY), True, len(payload), payload)
+    yield _row(last._replace(position=SUMMARY), True, len(payload), None, payload)
 
 
 def _peel(
@@ -117,8 +121,10 @@ def _names(partition: int) -> Iterator[BlockName]:
     return (BlockName(partition, position, run) for position in count())
 
 
-def _row(name: BlockName, small: bool, length: int, payload: bytes | None) -> pa.RecordBatch:
-    columns = [[name.partition], [name.position], [name.run], [small], [length], [payload]]
+def _row(
+    name: BlockName, small: bool, length: int, folder: str | None, payload: bytes | None
+) -> pa.RecordBatch:
+    columns = [*([one] for one in name), [small], [length], [folder], [payload]]
     arrays = [pa.array(item, kind) for item, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
@@ -313,6 +319,16 @@ class Packer:
         )
 
 
+@cache
+def freeze_imports() -> None:
+    """Leave what this worker has imported out of collections of garbage, from the first task on.
+
+    Spark collects all garbage after each task, which takes 60 ms with numpy, scipy, pandas and
+    pyarrow, and the worker's next task waits for that.
+    """
+    gc.freeze()
+
+
 @dataclass(frozen=True)
 class RemoveFiles:
     """Remove a fit's files from the machine of each task; gives no rows."""
@@ -320,6 +336,9 @@ class RemoveFiles:
     store: BlockStore
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for _ in batches:
+        freeze_imports()
+        for batch in batches:
+            known = {folder for folder in batch.column(1).to_pylist() if folder is not None}
             self.store.remove()
+            self.store.remove(known)
         yield from ()

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from sparklr.arrays import Array
 from sparklr.packing.block_files import BlockName, BlockStore
+from sparklr.packing.worker import freeze_imports
 from sparklr.passes.readings import AnyReading
 from sparklr.passes.threads import one_blas_thread
 from sparklr.rows.blocks import Block
@@ -28,7 +29,7 @@ TOGETHER = -1
 class ReadBlocks:
     """One reading of this partition's blocks, which are shipped as payload or lie in files.
 
-    Batches have columns partition, position, run and length, and payload if shipped. Shipped blocks
+    Batches have columns partition, position, run, length and folder, and payload if shipped. Shipped blocks
     are written to files for the next pass. Blocks that are not found are returned by name.
     """
 
@@ -40,22 +41,33 @@ class ReadBlocks:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the parts of this partition, and the names of blocks that were not found."""
-        reading, partition = self.reading, None
-        together = reading.accumulator(self.features, self.origin)
+        freeze_imports()
         # One thread per task: Spark already runs a task on every core.
         with one_blas_thread():
-            for name, block in self._blocks(batches):
-                partition = name.partition
-                if block is None:
-                    yield _row(partition, name.position, None)
-                elif reading.by_block:
-                    alone = reading.accumulator(self.features, self.origin)
-                    alone.add(block)
-                    yield _row(partition, name.position, reading.to_bytes(alone.part()))
-                else:
-                    together.add(block)
-        if partition is not None and not reading.by_block:
-            yield _row(partition, TOGETHER, reading.to_bytes(together.part()))
+            for _, blocks in groupby(self._blocks(batches), self._group):
+                yield from self._parts(blocks)
+
+    def _group(self, item: tuple[BlockName, Block | None]) -> int | None:
+        """Blocks of a partition share a part, so that it does not matter which task reads them.
+
+        Shipped blocks of many partitions are spread over many tasks: there each task has one part.
+        """
+        return None if self.shipped else item[0].partition
+
+    def _parts(self, blocks: Iterator[tuple[BlockName, Block | None]]) -> Iterator[pa.RecordBatch]:
+        reading = self.reading
+        together = reading.accumulator(self.features, self.origin)
+        for name, block in blocks:
+            if block is None:
+                yield _row(name.partition, name.position, None)
+            elif reading.by_block:
+                alone = reading.accumulator(self.features, self.origin)
+                alone.add(block)
+                yield _row(name.partition, name.position, reading.to_bytes(alone.part()))
+            else:
+                together.add(block)
+        if not reading.by_block:
+            yield _row(name.partition, TOGETHER, reading.to_bytes(together.part()))
 
     def _blocks(
         self, batches: Iterator[pa.RecordBatch]
@@ -67,13 +79,15 @@ class ReadBlocks:
                 yield name, None if buffer is None else Block.from_buffer(buffer)
 
     def _buffer(self, name: BlockName, batch: pa.RecordBatch, row: int) -> Any:
-        if self.shipped and batch.column(4)[row].is_valid:
-            payload = batch.column(4)[row].as_buffer()
+        if self.shipped and batch.column(5)[row].is_valid:
+            payload = batch.column(5)[row].as_buffer()
             if self.store is not None:
                 self.store.write(name, [payload])
             return payload
-        length = batch.column(3)[row].as_py()
-        return None if self.store is None else self.store.read(name, length)
+        if self.store is None:
+            return None
+        length, folder = batch.column(3)[row].as_py(), batch.column(4)[row].as_py()
+        return self.store.read(name, length, folder) or self.store.read(name, length)
 
 
 @dataclass(frozen=True, eq=False)

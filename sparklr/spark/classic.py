@@ -95,6 +95,27 @@ def in_session(frame: DataFrame, session: SparkSession) -> DataFrame | None:
         return None
 
 
+def cached_partitions(frame: DataFrame) -> int | None:
+    """Return the number of partitions if the frame selects from rows that Spark holds, else None.
+
+    Spark is asked for nothing that would run a job.
+    """
+    try:
+        plan = cast(JavaObject, frame)._jdf.queryExecution().withCachedData()
+        while plan.nodeName() in ("Project", "Filter", "SubqueryAlias", "View"):
+            plan = plan.children().head()
+        if plan.nodeName() != "InMemoryRelation":
+            return None
+        builder = plan.cacheBuilder()
+        if not builder.isCachedColumnBuffersLoaded():
+            return None
+        return int(builder.cachedColumnBuffers().getNumPartitions())
+    except REFUSALS as refusal:
+        # As above, and as above this is not part of Spark's public interface.
+        log.info("it is not known whether the frame is cached: %s", first_line(refusal))
+        return None
+
+
 def for_readers(session: SparkSession) -> JavaObject:
     """Return the argument of pyspark's stage readers: the session, or the context in Spark 3.5."""
     return session.sparkContext if session.version.startswith("3.") else session
