@@ -216,4 +216,5 @@ def pack_settings(params: LogisticRegressionParams, rows: TrainingRows) -> PackS
         classes=rows.classes,
         folded=rows.folded,
         near=near and map_files and slots is not None and useful_threads(slots) >= slots,
+        most_bytes=rows.most_bytes,
     )

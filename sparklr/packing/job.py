@@ -25,11 +25,18 @@ from pyspark.sql import functions as F
 from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
-from sparklr.packing.source import PackSettings, Source
+from sparklr.packing.source import Source
 from sparklr.packing.summaries import PartitionSummary, check_and_merge
-from sparklr.packing.worker import SUMMARY, PackPlan, RemoveFiles, freeze_imports, pack_partition
+from sparklr.packing.worker import (
+    SCHEMA,
+    SUMMARY,
+    PackPlan,
+    RemoveFiles,
+    freeze_imports,
+    pack_partition,
+)
 from sparklr.rows.blocks import Block
-from sparklr.spark.classic import cached_partitions, run_job
+from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.errors import InvalidValueError
@@ -45,8 +52,6 @@ PACKED = (
 NAME = ("partition", "position", "run", "length", "folder")
 # Spark's own validators use this path for data that they cannot persist.
 TEMPORARY_PATH = "SPARKML_TEMP_DFS_PATH"
-# Up to so many cached partitions per slot are packed by a task each: see `_tasks_apart`.
-MOST_APART = 8
 
 
 class Packing:
@@ -66,7 +71,6 @@ class Packing:
         self.kept = persisted or not writes_files  # whether jobs can read the blocks
         self.folders: frozenset[str] | None = None  # not known until the job has ended
         self.read_by_jobs = False  # if so, a job may have packed lost partitions again
-        self.apart = False
         self._source = source
         self._persisted, self._writes_files = persisted, writes_files
         self._path = path  # of the packed rows, if they are saved
@@ -78,22 +82,19 @@ class Packing:
         Where the driver can read all files, it does not: each frame that Spark persists takes a
         stage of its own, which is half of the time of a job of few rows.
         """
-        store, settings, rows = BlockStore(uuid.uuid4().hex), source.settings, source.private.frame
-        tasks = _tasks_apart(rows, settings) or settings.slots
-        apart = tasks != settings.slots
-        frame = rows if settings.slots is None or apart else rows.coalesce(settings.slots)
+        store, settings, frame = BlockStore(uuid.uuid4().hex), source.settings, source.frame
         source.private.batch(records=source.batch_records)  # read when Spark plans: at `persist`
-        plan = source.plan(tasks, ship_all=ship_all)
+        plan = source.plan(ship_all=ship_all)
+        if source.few:
+            return Packing(source, store, frame, persisted=False, writes_files=False, path=None)
         packed = frame.mapInArrow(_Pack(plan, store, settings.files), PACKED)
         persisted = plan.names and _persist(packed)
         if persisted or not plan.names:
-            found = Packing(
+            return Packing(
                 source, store, packed, persisted=persisted, writes_files=settings.files, path=None
             )
-            found.apart = apart
-            return found
         # Each pass packs the rows again, and would also write every block into a file again.
-        path = _path_for(store) if is_remote(rows.sparkSession) else None
+        path = _path_for(store) if is_remote(frame.sparkSession) else None
         packed = frame.mapInArrow(_Pack(plan, store, files=False), PACKED)
         return Packing(source, store, packed, persisted=False, writes_files=False, path=path)
 
@@ -109,9 +110,21 @@ class Packing:
 
     @cached_property
     def names(self) -> DataFrame:
-        """The names alone. Every pass reads this frame, which Spark has to analyse once only."""
-        names = self.blocks.select(*NAME)
-        return names.coalesce(self._source.settings.slots) if self.apart else names
+        """The names alone. Every pass reads this frame, which Spark has to analyse once only.
+
+        A name tells where its file is on a machine, so any executor there may read it: each slot
+        has one task, however many partitions there are.
+        """
+        return self._per_slot(self.blocks.select(*NAME))
+
+    def separate(self) -> None:
+        """Read each partition by a task of its own from now on, where its files were written."""
+        self.names = self.blocks.select(*NAME)
+
+    def _per_slot(self, names: DataFrame) -> DataFrame:
+        """Return the frame with one task per slot, if the packing had more."""
+        tasks, slots = self._source.tasks, self._source.settings.slots
+        return names if slots is None or tasks == slots else names.coalesce(slots)
 
     def gather(self) -> Gathered:
         """Run the packing job; collect the summaries and the blocks of small partitions."""
@@ -119,8 +132,12 @@ class Packing:
         with _wording_worker_trouble():
             self._save(session)
             # Without names, all rows are small; a filter would take a stage's time to be compiled.
-            frame = self.frame.where("small") if self.kept else self.frame
+            few = self._source.few
+            frame = self.frame.where("small") if self.kept and not few else self.frame
             table = run_job(session, "sparklr: packing rows", lambda: collect_arrow(frame))
+            if few:
+                plan = self._source.plan(ship_all=False)
+                table = pa.Table.from_batches(pack_partition(table.to_batches(), 0, plan), SCHEMA)
         positions = table["position"].to_numpy()
         summaries, blocks = [], {}
         for at in np.lexsort((positions, table["partition"].to_numpy())):
@@ -236,12 +253,9 @@ class Packing:
             "int(id) as partition", "cast(null as string) as folder"
         )
         if self.folders is not None and self.kept:
-            # A task that reads a cached partition runs where its files are, and runs first; the
-            # other tasks fill the remaining executors.
-            known = self.frame.select("partition", "folder")
-            if self.apart:
-                known = known.coalesce(slots)
-            names = known.unionAll(names)
+            # A task that reads cached names runs on the machine of their files, and runs first;
+            # the other tasks fill the remaining executors.
+            names = self._per_slot(self.frame.select("partition", "folder")).unionAll(names)
         collect_arrow(names.mapInArrow(RemoveFiles(self.store), "partition int"))
 
 
@@ -258,18 +272,6 @@ class Gathered:
     count: int  # number of blocks of all partitions
     partitions: int
     mapped: FileBlocks | None  # all blocks, if their files lie on this machine
-
-
-def _tasks_apart(rows: DataFrame, settings: PackSettings) -> int | None:
-    """Return the number of partitions if each has a packing task of its own, else None."""
-    slots, width = settings.slots, settings.width
-    if slots is None or settings.near:
-        return None
-    partitions = cached_partitions(rows)
-    if partitions is None or not slots < partitions <= MOST_APART * slots:
-        return None
-    hessians = partitions * 8 * ((width or 0) + 1) ** 2
-    return partitions if hessians <= settings.merge_bytes else None
 
 
 def _persist(frame: DataFrame) -> bool:

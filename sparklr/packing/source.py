@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from pyspark.sql import DataFrame
 
 from sparklr.arrays import MEGABYTE
 from sparklr.packing.summaries import SAMPLE_ROWS, WIDER_ROWS
 from sparklr.packing.worker import PackPlan
 from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import held_rows
 from sparklr.spark.private_session import PrivateFrame
 
 # The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
@@ -20,6 +23,11 @@ FEWEST_RECORDS = 1_000
 # The size of all blocks from which files are faster than the way through Spark to the driver, if
 # the driver can read them: measured from 8 to 120 MB, which took half the time in files.
 NEAR_BYTES = 16 * MEGABYTE
+# Up to so many cached partitions per slot are packed by a task each: a task takes some 30 ms beside
+# its rows.
+MOST_TASKS = 8
+# A partition's share of the sample, in even shares.
+SPARE = 1.5
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class PackSettings:
     classes: int | None = None  # number of classes, if the metadata have it
     folded: bool = False  # whether the last column is the fold of each row
     near: bool = False  # whether the driver can read all workers' files: Spark keeps nothing then
+    most_bytes: int | None = None  # of all rows, if known
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +57,48 @@ class Source:
     names: ColumnNames  # the user's names of the columns, for errors
     settings: PackSettings
 
-    def plan(self, tasks: int | None, *, ship_all: bool) -> PackPlan:
-        """Return how to pack every partition, by so many tasks if that is known."""
+    @cached_property
+    def tasks(self) -> int | None:
+        """The number of packing tasks, if known: one per slot, or one per cached partition.
+
+        One task per slot has the least overhead. But Spark's `coalesce` looks at machines only:
+        where executors share one, a task would take cached rows out of other executors.
+        """
+        slots = self.settings.slots
+        if self.few:
+            return 1
+        if slots is None or self.settings.near:
+            return slots
+        held = held_rows(self.private.frame)
+        if held is None or not slots < held.partitions <= MOST_TASKS * slots:
+            return slots
+        # Each task has a part of its own in a pass, and merging these takes time too.
+        parts = held.partitions * 8 * ((self.settings.width or 0) + 1) ** 2
+        return held.partitions if parts <= self.settings.merge_bytes else slots
+
+    @property
+    def few(self) -> bool:
+        """Whether the rows are known to be so few that the driver packs them.
+
+        A job without Python takes half of the time of one with it, and starts no Python workers.
+        """
+        most = self.settings.most_bytes
+        return most is not None and most <= min(NEAR_BYTES, self.settings.local_bytes)
+
+    @property
+    def frame(self) -> DataFrame:
+        """The rows, with one partition per packing task."""
+        rows, slots = self.private.frame, self.settings.slots
+        if slots is None or self.few or self.tasks != slots:
+            return rows
+        return rows.coalesce(slots)
+
+    def plan(self, *, ship_all: bool) -> PackPlan:
+        """Return how to pack every partition."""
         # The share of a partition: if tasks are unknown, small enough for hundreds of partitions.
-        share = self.settings.local_bytes // (tasks or 256)
+        share = self.settings.local_bytes // (self.tasks or 256)
         # Its share of the sample: more than an even share, because partitions differ in size.
-        spare, tasks = (4.0, 64) if tasks is None else (1.5, tasks)
+        spare, tasks = (SPARE, self.tasks) if self.tasks else (4.0, 64)
         rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
         return PackPlan(
             self.settings.block_bytes,

@@ -42,6 +42,11 @@ class PartitionSummary:
     run: int = 0  # the run in the names of the block files
     lengths: tuple[int, ...] = ()  # the lengths of the block files; -1 for a block without file
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows that are not in the sample."""
+        return len(self.keys) < sum(its.rows for its in self.folds.values())
+
     def to_bytes(self) -> bytes:
         """Return the summary as plain arrays, so that nothing is unpickled."""
         counts = [-1 if self.features is None else self.features, self.blocks, self.seen]
@@ -130,11 +135,25 @@ def check_and_merge(
             "above zero."
         )
     check_magnitudes(moments, names)
-    samples = [(summary.keys, summary.sample) for summary in summaries if len(summary.keys)]
-    keys, most = smallest_keys(samples, WIDER_ROWS)
+    keys, most = _merged_sample(summaries)
     _, sample = smallest_keys([(keys, most)], SAMPLE_ROWS)
     wider = most if moments.rows >= WIDER_RATIO * WIDER_ROWS else sample
     return dict(sorted(folds.items())), sample, wider
+
+
+def _merged_sample(summaries: Sequence[PartitionSummary]) -> tuple[Array, Block]:
+    """Return a random sample of all rows with its keys, of at most WIDER_ROWS rows.
+
+    Where a partition has rows that are not in its sample, their keys are above those in it. Beyond
+    the least of these bounds rows would be missing, and other partitions would have more than
+    their share.
+    """
+    samples = [summary for summary in summaries if len(summary.keys)]
+    bound = min(float(its.keys.max()) if its.has_more else np.inf for its in samples)
+    parts = [(its, np.flatnonzero(its.keys <= bound)) for its in samples]
+    return smallest_keys(
+        [(its.keys[at], its.sample.take(at)) for its, at in parts if len(at)], WIDER_ROWS
+    )
 
 
 def check_magnitudes(moments: Moments, names: ColumnNames) -> None:

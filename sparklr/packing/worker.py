@@ -331,7 +331,7 @@ def freeze_imports() -> None:
 
 @dataclass(frozen=True)
 class RemoveFiles:
-    """Remove a fit's files from the machine of each task; gives no rows."""
+    """Remove a fit's files: this worker's, and those in the folders named here; gives no rows."""
 
     store: BlockStore
 

@@ -164,6 +164,7 @@ class SparkPasses:
         if not (missing and self._by_name):
             return parts, missing
         log.warning("%d block files were not found", len(missing))
+        self.packing.separate()
         self._by_name = 2 * len(missing) < self._count
         if len(missing) > ASKED_BY_NAME or not self._by_name:
             return self._job(reading, self.blocks, shipped=True)

@@ -29,8 +29,9 @@ TOGETHER = -1
 class ReadBlocks:
     """One reading of this partition's blocks, which are shipped as payload or lie in files.
 
-    Batches have columns partition, position, run, length and folder, and payload if shipped. Shipped blocks
-    are written to files for the next pass. Blocks that are not found are returned by name.
+    Batches have columns partition, position, run, length and folder, and payload if shipped.
+    Shipped blocks are written to files for the next pass. Blocks that are not found are returned by
+    name.
     """
 
     reading: AnyReading

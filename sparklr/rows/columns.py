@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 from sparklr.params import LogisticRegressionParams, check_features, offset_name
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.array_bytes import ARRAY_BYTES
+from sparklr.spark.classic import held_rows
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
@@ -35,6 +36,7 @@ class TrainingRows:
     width: int | None
     classes: int | None
     folded: bool = False
+    most_bytes: int | None = None  # of all rows, if Spark holds them and has counted them
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,20 @@ def training_rows(
     names = ColumnNames(features.name, label.name, weighted, features.each, moved)
     frame = _select(dataset, features, columns)
     classes = _label_classes(label.field)
-    return TrainingRows(frame, names, features.width, classes, fold is not None)
+    most = _most_bytes(dataset, features, len(columns))
+    return TrainingRows(frame, names, features.width, classes, fold is not None, most)
+
+
+def _most_bytes(dataset: DataFrame, features: Features, others: int) -> int | None:
+    """Return the most bytes that the selected columns can take, if the frame itself is cached.
+
+    Spark stores vectors and arrays as they are, but columns of numbers may take next to nothing.
+    """
+    held = held_rows(dataset)
+    if held is None or not held.whole:
+        return None
+    arrays = held.size if features.vectors else 8 * held.size  # bytes may become doubles
+    return arrays + 8 * held.rows * (len(features.paths) + others + 2)
 
 
 def _select(dataset: DataFrame, features: Features, others: Mapping[str, Column]) -> DataFrame:

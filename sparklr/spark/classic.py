@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import pyspark
@@ -95,13 +96,24 @@ def in_session(frame: DataFrame, session: SparkSession) -> DataFrame | None:
         return None
 
 
-def cached_partitions(frame: DataFrame) -> int | None:
-    """Return the number of partitions if the frame selects from rows that Spark holds, else None.
+@dataclass(frozen=True)
+class HeldRows:
+    """Rows that Spark holds, of which a frame selects some or all."""
+
+    partitions: int
+    rows: int
+    size: int  # in bytes
+    whole: bool  # whether they are the frame itself
+
+
+def held_rows(frame: DataFrame) -> HeldRows | None:
+    """Return the cached rows that a frame selects from; None if that is not all that it does.
 
     Spark is asked for nothing that would run a job.
     """
     try:
         plan = cast(JavaObject, frame)._jdf.queryExecution().withCachedData()
+        whole = plan.nodeName() == "InMemoryRelation"
         while plan.nodeName() in ("Project", "Filter", "SubqueryAlias", "View"):
             plan = plan.children().head()
         if plan.nodeName() != "InMemoryRelation":
@@ -109,7 +121,9 @@ def cached_partitions(frame: DataFrame) -> int | None:
         builder = plan.cacheBuilder()
         if not builder.isCachedColumnBuffersLoaded():
             return None
-        return int(builder.cachedColumnBuffers().getNumPartitions())
+        partitions = builder.cachedColumnBuffers().getNumPartitions()
+        rows, size = builder.rowCountStats().value(), builder.sizeInBytesStats().value()
+        return HeldRows(int(partitions), int(rows), int(size), whole)
     except REFUSALS as refusal:
         # As above, and as above this is not part of Spark's public interface.
         log.info("it is not known whether the frame is cached: %s", first_line(refusal))

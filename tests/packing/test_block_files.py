@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from sparklr.packing import block_files as module
 from sparklr.packing.block_files import LOCAL_DIRS, BlockName, BlockStore
+from sparklr.packing.worker import RemoveFiles
 
 PAYLOAD = bytes(range(256)) * 40
 
@@ -191,3 +193,32 @@ def test_what_is_mapped_outlives_its_file(roots: list[Path]) -> None:
     assert files_in(roots) == []
     assert found is not None
     assert found[:] == PAYLOAD
+
+
+@pytest.mark.usefixtures("roots")
+def test_another_worker_of_the_machine_reads_a_block_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = BlockStore("token")
+    store.write(name(0, 0), [PAYLOAD])
+    folder = store.folder(name(0, 0))
+    monkeypatch.setenv(LOCAL_DIRS, str(tmp_path))
+    assert store.read(name(0, 0), len(PAYLOAD)) is None
+    found = store.read(name(0, 0), len(PAYLOAD), folder)
+    assert found is not None
+    assert found[:] == PAYLOAD
+    assert BlockStore("other").read(name(0, 0), len(PAYLOAD), folder) is None  # another fit's
+
+
+def test_a_worker_removes_its_files_and_those_in_folders_that_are_named(
+    roots: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = BlockStore("token"), BlockStore("other")
+    for each in (store, other):
+        each.write(name(0, 0), [PAYLOAD])
+    columns = {"partition": [0, 0], "folder": [store.folder(name(0, 0)), None]}
+    monkeypatch.setenv(LOCAL_DIRS, str(tmp_path / "here"))
+    (tmp_path / "here").mkdir()
+    store.write(name(1, 0), [PAYLOAD])
+    assert list(RemoveFiles(store)(iter([pa.record_batch(columns)]))) == []
+    assert [path.parent.name for path in files_in([*roots, tmp_path / "here"])] == ["sparklr-other"]

@@ -136,3 +136,21 @@ def test_the_wider_sample_of_many_rows_holds_the_sample(
     every = np.concatenate([part.sample.matrix for part in parts])
     smallest = every[np.argsort(keys)[:wider]]
     assert sorted(map(tuple, more.matrix)) == sorted(map(tuple, smallest))
+
+
+def test_the_sample_of_uneven_partitions_has_each_partition_s_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A large partition may give fewer rows than its share: then the others give fewer too."""
+    monkeypatch.setattr("sparklr.packing.summaries.WIDER_ROWS", 600)
+    plan = PackPlan(block_bytes=4_000, sample_rows=300)
+    counts = (200, 9_800)
+    parts = [
+        pack([batch(np.full((count, 1), float(at)), [0.0] * count)], plan, at).summary
+        for at, count in enumerate(counts)
+    ]
+    assert [part.has_more for part in parts] == [False, True]
+    _, sample, _ = check_and_merge(parts, ColumnNames("features", "label"))
+    share = np.count_nonzero(sample.matrix == 0.0) / sample.rows
+    assert 300 <= sample.rows <= 320
+    assert share == pytest.approx(0.02, abs=0.025)  # 200 of 500 rows without that

@@ -114,6 +114,7 @@ def test_in_tasks_and_merged_on_the_way() -> None:
             "position": pa.array([0], pa.int32()),
             "run": pa.array([0], pa.int64()),
             "length": pa.array([-1], pa.int64()),
+            "folder": pa.array([None], pa.string()),
             "payload": pa.array([mine.to_bytes()], pa.binary()),
         }
         task = ReadBlocks(reading, 4, None, None, True)

@@ -1,0 +1,89 @@
+"""How many tasks pack a frame, and when the driver does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sparklr.arrays import MEGABYTE
+from sparklr.packing.source import NEAR_BYTES, PackSettings, Source
+from sparklr.rows.checks import ColumnNames
+from sparklr.spark.classic import HeldRows
+
+NAMES = ColumnNames("features", "label")
+
+
+class Rows:
+    """A frame that only tells how its partitions were coalesced."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+
+    @property
+    def frame(self) -> Rows:
+        return self
+
+    def coalesce(self, most: int) -> Rows:
+        return Rows(min(most, self.partitions))
+
+
+def source(monkeypatch: pytest.MonkeyPatch, held: int | None, **settings: Any) -> Source:
+    """Rows of 20 partitions, of which Spark holds so many."""
+    found = None if held is None else HeldRows(held, 1_000, 10_000, True)
+    monkeypatch.setattr("sparklr.packing.source.held_rows", lambda _: found)
+    private: Any = Rows(held or 20)
+    return Source(private, NAMES, PackSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("held", "settings", "tasks"),
+    [
+        (8, {"slots": 2}, 8),
+        (16, {"slots": 2}, 16),
+        (17, {"slots": 2}, 2),  # so many that their overhead counts
+        (2, {"slots": 2}, 2),
+        (None, {"slots": 2}, 2),
+        (8, {"slots": 2, "near": True}, 2),  # one process has all rows
+        (8, {"slots": 2, "width": 900}, 8),
+        (8, {"slots": 2, "width": 1_100}, 2),  # Hessians of all tasks would exceed `merge_bytes`
+    ],
+)
+def test_cached_partitions_are_packed_apart(
+    monkeypatch: pytest.MonkeyPatch, held: int | None, settings: Any, tasks: int
+) -> None:
+    found = source(monkeypatch, held, **settings)
+    rows: Any = found.frame
+    assert (found.tasks, rows.partitions) == (tasks, tasks)
+
+
+def test_where_slots_are_unknown_partitions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = source(monkeypatch, 8)
+    rows: Any = found.frame
+    assert (found.tasks, rows.partitions) == (None, 8)
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "local_bytes", "few"),
+    [
+        (NEAR_BYTES, 128 * MEGABYTE, True),
+        (NEAR_BYTES + 1, 128 * MEGABYTE, False),
+        (1_001, 1_000, False),
+        (None, 128 * MEGABYTE, False),
+    ],
+)
+def test_the_driver_packs_few_rows(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int | None, local_bytes: int, few: bool
+) -> None:
+    found = source(monkeypatch, 8, slots=2, most_bytes=most_bytes, local_bytes=local_bytes)
+    assert found.few is few
+    assert found.tasks == (1 if few else 8)
+
+
+def test_all_tasks_together_give_little_more_than_the_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for held, tasks in ((8, 8), (None, 2)):
+        plan = source(monkeypatch, held, slots=2).plan(ship_all=False)
+        assert plan.sample_rows == 1.5 * 10_000 / tasks
+        assert plan.small_bytes == 128 * MEGABYTE // tasks
