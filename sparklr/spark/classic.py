@@ -112,18 +112,21 @@ def held_rows(frame: DataFrame) -> HeldRows | None:
     Spark is asked for nothing that would run a job.
     """
     try:
-        plan = cast(JavaObject, frame)._jdf.queryExecution().withCachedData()
-        whole = plan.nodeName() == "InMemoryRelation"
-        while plan.nodeName() in ("Project", "Filter", "SubqueryAlias", "View"):
+        # Under an alias: a frame's own plan may be from before it was cached.
+        alias = cast(JavaObject, frame.alias("held"))
+        plan, nodes = alias._jdf.queryExecution().withCachedData(), set()
+        while (node := plan.nodeName()) in ("Project", "Filter", "SubqueryAlias"):
             plan = plan.children().head()
-        if plan.nodeName() != "InMemoryRelation":
+            nodes.add(node)
+        if node != "InMemoryRelation":
             return None
         builder = plan.cacheBuilder()
         if not builder.isCachedColumnBuffersLoaded():
             return None
         partitions = builder.cachedColumnBuffers().getNumPartitions()
-        rows, size = builder.rowCountStats().value(), builder.sizeInBytesStats().value()
-        return HeldRows(int(partitions), int(rows), int(size), whole)
+        counted = plan.computeStats()
+        rows, size = counted.rowCount().get(), counted.sizeInBytes()
+        return HeldRows(int(partitions), int(rows), int(size), nodes <= {"SubqueryAlias"})
     except REFUSALS as refusal:
         # As above, and as above this is not part of Spark's public interface.
         log.info("it is not known whether the frame is cached: %s", first_line(refusal))
