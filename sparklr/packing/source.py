@@ -12,7 +12,7 @@ from sparklr.arrays import MEGABYTE
 from sparklr.packing.summaries import SAMPLE_ROWS, WIDER_ROWS
 from sparklr.packing.worker import PackPlan
 from sparklr.rows.checks import ColumnNames
-from sparklr.spark.classic import held_rows
+from sparklr.spark.classic import HeldRows, held_rows
 from sparklr.spark.private_session import PrivateFrame
 
 # The overhead of a batch is about 50 microseconds in Python: larger batches gain nothing.
@@ -26,7 +26,7 @@ NEAR_BYTES = 16 * MEGABYTE
 # Up to so many cached partitions per slot are packed by a task each: a task takes some 30 ms beside
 # its rows.
 MOST_TASKS = 8
-# A partition's share of the sample, in even shares.
+# The share of each cached partition in the sample, in even shares.
 SPARE = 1.5
 
 
@@ -64,17 +64,19 @@ class Source:
         One task per slot has the least overhead. But Spark's `coalesce` looks at machines only:
         where executors share one, a task would take cached rows out of other executors.
         """
-        slots = self.settings.slots
         if self.few:
             return 1
-        if slots is None or self.settings.near:
-            return slots
-        held = held_rows(self.private.frame)
-        if held is None or not slots < held.partitions <= MOST_TASKS * slots:
+        slots, held = self.settings.slots, self._held
+        if slots is None or self.settings.near or held is None:
             return slots
         # Each task has a part of its own in a pass, and merging these takes time too.
         parts = held.partitions * 8 * ((self.settings.width or 0) + 1) ** 2
-        return held.partitions if parts <= self.settings.merge_bytes else slots
+        apart = slots < held.partitions <= MOST_TASKS * slots
+        return held.partitions if apart and parts <= self.settings.merge_bytes else slots
+
+    @cached_property
+    def _held(self) -> HeldRows | None:
+        return held_rows(self.private.frame)
 
     @property
     def few(self) -> bool:
@@ -97,8 +99,11 @@ class Source:
         """Return how to pack every partition."""
         # The share of a partition: if tasks are unknown, small enough for hundreds of partitions.
         share = self.settings.local_bytes // (self.tasks or 256)
-        # Its share of the sample: more than an even share, because partitions differ in size.
-        spare, tasks = (SPARE, self.tasks) if self.tasks else (4.0, 64)
+        # Its share of the sample: more than an even share, because partitions differ in size, and
+        # there may be fewer of them than slots where Spark does not hold them.
+        spare, tasks = 4.0, self.tasks or 64
+        if self._held is not None:
+            spare, tasks = SPARE, min(tasks, self._held.partitions)
         rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
         return PackPlan(
             self.settings.block_bytes,

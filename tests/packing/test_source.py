@@ -80,10 +80,18 @@ def test_the_driver_packs_few_rows(
     assert found.tasks == (1 if few else 8)
 
 
-def test_all_tasks_together_give_little_more_than_the_sample(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("held", "rows", "small"),
+    [
+        (8, 1.5 * 10_000 / 8, 16 * MEGABYTE),
+        (2, 1.5 * 10_000 / 2, 64 * MEGABYTE),
+        (1, 10_000, 64 * MEGABYTE),  # fewer partitions than slots
+        (40, 1.5 * 10_000 / 2, 64 * MEGABYTE),  # so many that they are coalesced
+        (None, 10_000, 64 * MEGABYTE),  # perhaps all rows are in one partition
+    ],
+)
+def test_cached_partitions_give_little_more_than_the_sample(
+    monkeypatch: pytest.MonkeyPatch, held: int | None, rows: float, small: int
 ) -> None:
-    for held, tasks in ((8, 8), (None, 2)):
-        plan = source(monkeypatch, held, slots=2).plan(ship_all=False)
-        assert plan.sample_rows == 1.5 * 10_000 / tasks
-        assert plan.small_bytes == 128 * MEGABYTE // tasks
+    plan = source(monkeypatch, held, slots=2).plan(ship_all=False)
+    assert (plan.sample_rows, plan.small_bytes) == (rows, small)
