@@ -102,7 +102,7 @@ class Source:
         # Its share of the sample: more than an even share, because partitions differ in size, and
         # there may be fewer of them than slots where Spark does not hold them.
         spare, tasks = 4.0, self.tasks or 64
-        if self._held is not None:
+        if not self.few and self._held is not None:
             spare, tasks = SPARE, min(tasks, self._held.partitions)
         rows = WIDER_ROWS if self.settings.wider else SAMPLE_ROWS
         return PackPlan(
