@@ -194,10 +194,10 @@ def _from_rows(
             "these rows: give the rows that the model was fitted on, without a penalty, or "
             "use covariance='debiased'."
         )
-    if not reduced:
-        layout = layout.separated(rows.separation(information, read.loss))
+    separation = None if reduced else rows.separation(information, read.loss)
+    layout = layout.separated(separation)
     if options.method == "profile":
-        limits = rows.profile_limits(information, layout, options.level)
+        limits = rows.profile_limits(information, layout, options.level, separation)
         words = f"{FIRTH}; {PENALISED}" if reduced else f"{MODEL}; {PROFILE}"
         assumed = replace(_assumed(options, words), limits=limits)
         return _inference(layout, information, None, assumed, dataset)

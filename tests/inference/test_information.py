@@ -171,6 +171,82 @@ def test_profile_limits_of_classes_are_exact(base: int | None) -> None:
     assert np.abs((found - expected) / errors[:, None]).max() <= 1e-5
 
 
+@pytest.mark.parametrize(("name", "flag"), [("endometrial", "NV"), ("sex2", "dia")])
+def test_an_infinite_coefficient_has_a_finite_profile_limit(name: str, flag: str) -> None:
+    """Its other limit is infinite; all other coefficients have the limits of the limit."""
+    rows, known = data(name), reference(name)
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], len(rows.names))
+    fit = fit_all({0: spec_of(name, inference=True, watched=True)}, passes, 2)[0][0]
+    assert fit.information is not None
+    problem = Problem.of(spec_of(name), passes.moments, 2)
+    counted = CountedPasses(passes)
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    found = RowsOfModel(
+        problem, problem.point_of(fit.coefficients, fit.intercepts), counted
+    ).profile_limits(
+        fit.information,
+        Layout(values, rows.names, True, False).separated(fit.separation),
+        0.95,
+        fit.separation,
+    )
+    assert len(counted.asked) <= 10
+    at = list(rows.names).index(flag)
+    assert_allclose(found[at], [known["infinite_lower_limit"], np.inf], rtol=1e-5)
+    rest = np.delete(found, at, axis=0)
+    assert_allclose(rest, known["rest_profile_limits"], rtol=1e-5, atol=1e-6)
+    # With the labels exchanged, it falls for ever.
+    passes = LocalPasses.of([Block(rows.matrix, 1 - rows.labels, None)], len(rows.names))
+    fit = fit_all({0: spec_of(name, inference=True, watched=True)}, passes, 2)[0][0]
+    assert fit.information is not None
+    layout = Layout(-values, rows.names, True, False).separated(fit.separation)
+    rows_of = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    turned = rows_of.profile_limits(fit.information, layout, 0.95, fit.separation)
+    assert_allclose(turned, -found[:, ::-1], rtol=1e-4, atol=1e-4)
+
+
+def test_limits_of_coefficients_that_are_infinite_together() -> None:
+    """Ten rows have margins a and ten 2 b - a, all with label 1: both rise for ever.
+
+    The profile of a lets b rise for ever; that of b has a = b.
+    """
+    drawn = np.random.default_rng(2).normal(size=(2, 60))
+    first, second = np.repeat([1.0, -1.0], 10), np.repeat([0.0, 2.0], 10)
+    apart, rest = np.column_stack((first, second)), np.zeros((60, 2))
+    third = np.append(np.zeros(20), drawn[0])
+    matrix = np.column_stack((np.vstack((apart, rest)), third))
+    labels = np.append(np.ones(20), drawn.sum(axis=0) > 0)
+    passes = LocalPasses.of([Block(matrix, labels, None)], 3)
+    spec = Spec(BINOMIAL, inference=True, watched=True, fitIntercept=False)
+    fit = fit_all({0: spec}, passes, 2)[0][0]
+    assert fit.information is not None
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, "abc", False, False).separated(fit.separation)
+    problem = Problem.of(spec, passes.moments, 2)
+    rows = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    found = rows.profile_limits(fit.information, layout, 0.95, fit.separation)
+    rise = chi2.ppf(0.95, 1) / 2  # = n log(1 + exp(-margin)) for n rows
+    lower = [-np.log(np.expm1(rise / n)) for n in (10, 20)]
+    assert_allclose(found[:2], np.column_stack((lower, [np.inf, np.inf])), rtol=1e-4)
+
+
+def test_a_limit_that_does_not_exist_is_not_found() -> None:
+    """Setosa is apart along many directions, some of which lower what others raise."""
+    rows = data("iris_three")
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], 4)
+    spec = spec_of("iris_three", inference=True, watched=True)
+    fit = fit_all({0: spec}, passes, 3)[0][0]
+    assert fit.information is not None
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, rows.names, True, True).separated(fit.separation)
+    problem = Problem.of(spec, passes.moments, 3)
+    of_model = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    found = of_model.profile_limits(fit.information, layout, 0.95, fit.separation)
+    endless = layout.values.ravel()
+    assert not np.isfinite(found).any()
+    assert (found[endless == np.inf, 1] == np.inf).all()
+    assert (found[endless == -np.inf, 0] == -np.inf).all()
+
+
 def test_too_many_sums_of_marginal_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     fit, information, passes = fit_of("alligators")
     problem = Problem.of(spec_of("alligators"), passes.moments, 5)
