@@ -200,9 +200,9 @@ class RowsOfModel:
         """Return where the profile of each quantity a'x is so much above the optimum, by side."""
         query, hessian = Query(self.point, 1), information.hessian / self.problem.weight
         (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
-        value = self.problem.answer(query, sums).value
+        value, inverse = self.problem.answer(query, sums).value, _inverse(hessian)
         solvers = {
-            (j, upper): profile_limit(self.point, value, hessian, direction, rise=rise, upper=upper)
+            (j, upper): profile_limit(self.point, value, inverse, direction, rise=rise, upper=upper)
             for j, direction in directions.items()
             for upper in (False, True)
         }
@@ -210,7 +210,7 @@ class RowsOfModel:
             back = -step_along(separation.direction, self.problem) / separation.least
             for (j, upper), direction in endless.items():
                 solvers[j, upper] = endless_limit(
-                    self.point, value, back, direction, rise=rise, upper=upper
+                    self.point, value, back, _inverse, direction, rise=rise, upper=upper
                 )
         found, _ = run_solvers(solvers, dict.fromkeys(solvers, self.problem), self.passes, BUDGET)
         return found
@@ -251,7 +251,7 @@ class RowsOfModel:
                 inner, hessian[np.ix_(free, ~free)] @ self.point[~free], rcond=None
             )[0]
             start = self.point[free] + shift
-            solver = lbfgs(start, precondition=BlockInverse(inner[None]), stop=stop)
+            solver = lbfgs(start, precondition=_inverse(inner), stop=stop)
             solvers[name] = restricted(solver, free)
         problems = dict.fromkeys(solvers, self.problem)
         solutions, _ = run_solvers(solvers, problems, self.passes, BUDGET)
@@ -279,6 +279,17 @@ class RowsOfModel:
         total = sum(parts, np.zeros(side**2)).reshape(side, side)
         clusters = int(sum(table["clusters"].to_pylist()))
         return self.problem.scaling.hessian(total), clusters
+
+
+def _inverse(hessian: Array) -> BlockInverse:
+    """Return the inverse of a Hessian; if it is singular, that of coordinates that tell the others.
+
+    Where columns depend on others, f is constant along some directions. It does no harm to hold the
+    coordinates that are left out.
+    """
+    pivoted, kept = Pivoted.of(hessian), np.zeros(len(hessian), dtype=bool)
+    kept[pivoted.pivots[: pivoted.rank]] = True
+    return BlockInverse(hessian[None], kept)
 
 
 @contextmanager

@@ -63,7 +63,8 @@ class PenalisedRows:
         self, directions: Mapping[Key, Array], rise: float
     ) -> dict[tuple[Key, bool], Solution]:
         """Return where the profile of each quantity a'x is so much above F, by side."""
-        hessian, origin = self.space.within(self.last.second()), np.zeros(self.space.basis.shape[1])
+        inverse = BlockInverse(self.space.within(self.last.second())[None])
+        origin = np.zeros(self.space.basis.shape[1])
         solvers: dict[tuple[Key, bool], Solver] = {}
         for key, direction in directions.items():
             for upper in (False, True):
@@ -71,7 +72,7 @@ class PenalisedRows:
                     profile_limit(
                         origin,
                         self.value,
-                        hessian,
+                        inverse,
                         self.space.basis.T @ direction,
                         rise=rise,
                         upper=upper,

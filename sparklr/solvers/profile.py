@@ -19,12 +19,12 @@ search goes back along d until f has risen by about `rise`, and takes V there.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.solvers.curvature import BlockInverse, Curvature
+from sparklr.solvers.curvature import Curvature, Preconditioner
 from sparklr.solvers.protocol import Answer, Query, Reason, Solution, Solver
 
 MOST_STEPS = 50
@@ -41,10 +41,20 @@ FIRST = 10.0
 
 
 def profile_limit(
-    optimum: Array, value: float, hessian: Array, direction: Array, *, rise: float, upper: bool
+    optimum: Array,
+    value: float,
+    inverse: Preconditioner,
+    direction: Array,
+    *,
+    rise: float,
+    upper: bool,
 ) -> Solver:
-    """Return the point where direction'x is largest, or smallest, with f(x) <= value + rise."""
-    curvature = Curvature(BlockInverse(hessian[None]), memory=MOST_STEPS)
+    """Return the point where direction'x is largest, or smallest, with f(x) <= value + rise.
+
+    `inverse` is V. A generalised inverse will do if f is constant along all that it leaves out, and
+    so is direction'x.
+    """
+    curvature = Curvature(inverse, memory=MOST_STEPS)
     along = curvature.apply(direction)
     variance = float(direction @ along)
     half = (2 * rise * variance) ** 0.5  # of the interval, to first order
@@ -54,22 +64,26 @@ def profile_limit(
 
 
 def endless_limit(
-    far: Array, value: float, back: Array, direction: Array, *, rise: float, upper: bool
+    far: Array,
+    value: float,
+    back: Array,
+    invert: Callable[[Array], Preconditioner],
+    direction: Array,
+    *,
+    rise: float,
+    upper: bool,
 ) -> Solver:
     """Return the same where f sinks towards `value` along -back for ever, from a point far there.
 
-    The other limit of direction'x is infinite. Raised by one `back`, f should not change by much
-    more than a factor of e.
+    The other limit of direction'x is infinite. One `back` raises what is left of f by a factor of
+    e or more. `invert` makes V of the Hessian where the search begins.
     """
     point = yield from _risen(far, value, back, rise)
     if point is None:
         return Solution(far, (value,), Reason.STEP_LIMIT)
     here = yield Query(point, order=2)
     side = 1.0 if upper else -1.0
-    try:
-        curvature = Curvature(BlockInverse(here.second()[None]), memory=MOST_STEPS)
-    except np.linalg.LinAlgError:
-        return Solution(point, (here.value,), Reason.SINGULAR)
+    curvature = Curvature(invert(here.second()), memory=MOST_STEPS)
     half = (2 * rise * float(direction @ curvature.apply(direction))) ** 0.5
     return (yield from _to_limit(point, curvature, side * direction, value, rise, half))
 

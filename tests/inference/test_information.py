@@ -24,6 +24,7 @@ from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
 from sparklr.objective.information import Information, Pivoted
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
+from sparklr.solvers import BlockInverse
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
 from sparklr.spark.errors import InvalidValueError
@@ -132,7 +133,7 @@ def test_profile_limits_are_exact_and_take_few_readings(name: str) -> None:
         (j, side): profile_limit(
             point,
             fit.history[-1],
-            information.hessian / problem.weight,
+            BlockInverse(information.hessian[None] / problem.weight),
             information.of_margin[j],
             rise=chi2.ppf(0.95, 1) / 2 / problem.weight,
             upper=side == 1,
@@ -312,6 +313,30 @@ def test_the_errors_of_what_is_identified_are_those_without_the_rest() -> None:
         assert information is not None
         found.append(np.sqrt(np.diagonal(information.covariance())))
     assert_allclose(found[1][[1, 2, 3, 5]], found[0][[1, 2, 3, 4]], rtol=1e-7)
+
+
+def test_limits_and_tests_of_what_is_identified_are_those_without_the_rest() -> None:
+    """A column that depends on others changes neither profile limits nor drop-one tests."""
+    matrix, labels = made()
+    found = []
+    for rows in (matrix, np.column_stack((matrix, matrix[:, 0] + 1))):
+        passes = LocalPasses.of([Block(rows, labels, None)], rows.shape[1])
+        fit = fit_all({0: Spec(BINOMIAL, inference=True)}, passes, 2)[0][0]
+        assert fit.information is not None
+        problem = Problem.of(Spec(BINOMIAL), passes.moments, 2)
+        of_model = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+        values = np.column_stack((fit.coefficients, fit.intercepts))
+        layout = Layout(values, "abcde"[: rows.shape[1]], True, False)
+        limits = of_model.profile_limits(fit.information, layout, 0.95)
+        groups = {str(j): np.array([j]) for j in range(rows.shape[1])}
+        found.append((limits, of_model.without(fit.information, groups), fit.loss))
+    (limits, tests, loss), (again, too, _) = found
+    assert_allclose(again[[1, 2, 3]], limits[[1, 2, 3]], rtol=1e-5)
+    assert np.isnan(again[[0, 4, 5]]).all()
+    for term in "123":
+        assert_allclose(too[term][0], tests[term][0], rtol=1e-9)
+    assert [too[term][1] for term in "01234"] == [0, 1, 1, 1, 0]
+    assert_allclose([too[term][0] for term in "04"], loss, rtol=1e-9)
 
 
 def test_the_last_hessian_is_factored_once(monkeypatch: pytest.MonkeyPatch) -> None:
