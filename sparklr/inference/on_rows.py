@@ -174,7 +174,8 @@ class RowsOfModel:
         change, values = information.change(layout.base), layout.values.ravel()
         known = np.isfinite(np.diagonal(information.covariance(base=layout.base)))
         if layout.endless is not None:
-            known &= ~layout.endless.ravel()
+            # Classes are pulled along by one that is apart, where the Hessian does not show it.
+            known &= ~np.tile(layout.endless.any(axis=0), len(layout.values))
         directions = {int(j): change[j] for j in np.flatnonzero(known)}
         limits = np.full((len(known), 2), np.nan)
         if self.reduced:

@@ -248,6 +248,25 @@ def test_a_limit_that_does_not_exist_is_not_found() -> None:
     assert (found[endless == -np.inf, 0] == -np.inf).all()
 
 
+def test_classes_that_are_not_apart_from_each_other_keep_their_errors() -> None:
+    """Setosa is apart; versicolor and virginica are compared as by a fit of these two alone."""
+    rows, known = data("iris_three"), reference("iris_two")
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], 4)
+    fit = fit_all({0: spec_of("iris_three", inference=True, watched=True)}, passes, 3)[0][0]
+    found, information = fit.separation, fit.information
+    assert found is not None
+    assert information is not None
+    assert found.alike is not None
+    assert found.alike.tolist() == [[0] * 5, [1] * 5, [1] * 5]
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values - values[1], rows.names, True, True, 1).separated(found)
+    assert layout.endless is not None
+    assert layout.endless.tolist() == [[True] * 5, [False] * 5, [False] * 5]
+    errors = np.sqrt(np.diagonal(information.covariance(base=1))).reshape(3, 5)
+    assert_allclose(layout.values[2], known["coefficients"], rtol=1e-5)
+    assert_allclose(errors[2], known["standard_errors"], rtol=1e-5)
+
+
 def test_too_many_sums_of_marginal_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     fit, information, passes = fit_of("alligators")
     problem = Problem.of(spec_of("alligators"), passes.moments, 5)
