@@ -11,7 +11,17 @@ from typing import Protocol
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
-from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
+from sparklr.display.tables import (
+    Ends,
+    Page,
+    Table,
+    amount,
+    column,
+    label_name,
+    number,
+    percent,
+    places_for,
+)
 from sparklr.fitting.outcome import FitReport
 from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
@@ -140,24 +150,29 @@ def _coefficient_tables(
         # Softmax only compares classes with each other; their geometric mean is a neutral base.
         base = values.mean(axis=0) if numbers.family.per_class else 0.0
         with np.errstate(over="ignore"):
-            shown = np.stack((values[k], values[k] * deviation[places], np.exp(values - base)[k]))
+            ratios = [number(one) for one in np.exp(values - base)[k]]
+        first, *others = _column(np.append(intercepts[k], values[k]))
+        scaled = _column(values[k] * deviation[places])
         body: list[tuple[str, ...] | str] = [
-            (names[j], *(number(one) for one in shown[:, at])) for at, j in enumerate(places)
+            *zip([names[j] for j in places], others, scaled, ratios, strict=True)
         ]
         if params.getFitIntercept():
-            body = [("(intercept)", number(intercepts[k]), "", ""), *body]
-        others = np.count_nonzero(its)
-        if len(places) < others:
-            body.append(
-                f"... {_count(int(others) - len(places), 'more feature')}, with smaller effects ..."
-            )
-        if others < len(its):
-            body.append(
-                f"... {_count(len(its) - int(others), 'feature')} with a coefficient of 0 ..."
-            )
+            body = [("(intercept)", first, "", ""), *body]
+        used = int(np.count_nonzero(its))
+        if len(places) < used:
+            more = _count(used - len(places), "more feature")
+            body.append(f"... {more}, with smaller effects ...")
+        if used < len(its):
+            body.append(f"... {_count(len(its) - used, 'feature')} with a coefficient of 0 ...")
         title = f"Coefficients of class {k}" if numbers.family.per_class else "Coefficients"
         made.append(Table(title, COEFFICIENTS, tuple(body)))
     return tuple(made)
+
+
+def _column(values: Array) -> list[str]:
+    """Return numbers with one count of decimals, unless that would be too long."""
+    places = places_for(values) if values.any() else None
+    return [number(one) for one in values] if places is None else column(values, places)
 
 
 def _largest(values: Array, sizes: Array, most: int) -> list[int]:
