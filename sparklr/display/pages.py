@@ -5,12 +5,23 @@ A page is made of numbers that are already computed: nothing here runs a Spark j
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
-from sparklr.display.tables import Ends, Page, Table, amount, label_name, number, percent
+from sparklr.display.tables import (
+    Ends,
+    Page,
+    Table,
+    amount,
+    column,
+    label_name,
+    number,
+    percent,
+    places_for,
+)
 from sparklr.fitting.outcome import FitReport
 from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
@@ -120,34 +131,61 @@ def _penalty(params: FittedParams) -> str:
 def _coefficient_tables(
     numbers: ModelNumbers, params: FittedParams, deviation: Array
 ) -> tuple[Table, ...]:
-    """Return a table per class, or a single table; the middle of many classes is left out."""
+    """Return a table per class, or a single table; the middle of many classes is left out.
+
+    So are coefficients of 0, which are many with an L1 penalty; of many others the largest stay.
+    """
     intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
-    features = Ends.of(numbers.features, most)
-    names = numbers.feature_names(params.getFeaturesCol())
-    values = _columns(stored_matrix(numbers.coefficients), features.places)
-    # Softmax only compares classes with each other; their geometric mean is a neutral base.
-    base = values.mean(axis=0) if numbers.family.per_class else 0.0
-    with np.errstate(over="ignore"):
-        shown = np.stack((values, values * deviation[features.places], np.exp(values - base)))
+    names, matrix = (
+        numbers.feature_names(params.getFeaturesCol()),
+        stored_matrix(numbers.coefficients),
+    )
     made = []
     for k in classes.places:
-        rows = [
-            (names[j], *(number(one) for one in shown[:, k, at]))
-            for at, j in enumerate(features.places)
+        its = _columns(matrix[[k]], range(numbers.features))[0]
+        places = _largest(its, its * deviation, most)
+        values = _columns(matrix, places)
+        # Softmax only compares classes with each other; their geometric mean is a neutral base.
+        base = values.mean(axis=0) if numbers.family.per_class else 0.0
+        with np.errstate(over="ignore"):
+            ratios = [number(one) for one in np.exp(values - base)[k]]
+        first, *others = _column(np.append(intercepts[k], values[k]))
+        scaled = _column(values[k] * deviation[places])
+        body: list[tuple[str, ...] | str] = [
+            *zip([names[j] for j in places], others, scaled, ratios, strict=True)
         ]
-        body = features.rows(rows, "features")
         if params.getFitIntercept():
-            body = (("(intercept)", number(intercepts[k]), "", ""), *body)
+            body = [("(intercept)", first, "", ""), *body]
+        used = int(np.count_nonzero(its))
+        if len(places) < used:
+            more = _count(used - len(places), "more feature")
+            body.append(f"... {more}, with smaller effects ...")
+        if used < len(its):
+            body.append(f"... {_count(len(its) - used, 'feature')} with a coefficient of 0 ...")
         title = f"Coefficients of class {k}" if numbers.family.per_class else "Coefficients"
-        made.append(Table(title, COEFFICIENTS, body))
+        made.append(Table(title, COEFFICIENTS, tuple(body)))
     return tuple(made)
 
 
-def _columns(matrix: Matrix, places: list[int]) -> Array:
+def _column(values: Array) -> list[str]:
+    """Return numbers with one count of decimals, unless that would be too long."""
+    places = places_for(values) if values.any() else None
+    return [number(one) for one in values] if places is None else column(values, places)
+
+
+def _largest(values: Array, sizes: Array, most: int) -> list[int]:
+    """Return which features are shown: all that are not 0 or, of too many, the largest first."""
+    places = np.flatnonzero(values)
+    if len(places) > most:
+        places = places[np.argsort(-np.abs(sizes[places]), kind="stable")[:most]]
+    return [int(j) for j in places]
+
+
+def _columns(matrix: Matrix, places: Sequence[int]) -> Array:
     """Return some columns of a dense or sparse matrix as an array."""
-    kept = matrix[:, places]
+    kept = matrix[:, list(places)]
     return np.asarray(kept if isinstance(kept, np.ndarray) else kept.toarray())
 
 

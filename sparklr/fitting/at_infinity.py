@@ -143,14 +143,22 @@ class SeparationWatch:
 
         `left` is L / limit.
         """
-        scaling, direction = self._problem.scaling, found.direction
-        if len(direction) > 1:  # the same to all classes: then the gauge leaves it alone
-            direction = direction - direction.mean(axis=0)
-        step = scaling.to_point(direction[:, :-1], direction[:, -1])
-        if found.least < LEAST_RAISE * scaling.largest_move(step, self._passes.moments):
+        step = step_along(found.direction, self._problem)
+        largest = self._problem.scaling.largest_move(step, self._passes.moments)
+        if found.least < LEAST_RAISE * largest:
             return None
         length = np.log(max(left / LEFT, np.e))
         return np.asarray(point + length / found.least * step)
+
+
+def step_along(direction: Array, problem: Problem) -> Array:
+    """Return a direction (C, p + 1) of the user's units as a change of the point.
+
+    What is the same for all classes changes no probability, and is taken out: the gauge forbids it.
+    """
+    if len(direction) > 1:
+        direction = direction - direction.mean(axis=0)
+    return problem.scaling.to_point(direction[:, :-1], direction[:, -1])
 
 
 def _in_the_limit(start: Array, history: list[float], stop: Stop) -> Solver:

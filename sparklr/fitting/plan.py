@@ -294,9 +294,11 @@ class _Members(Generic[Key]):
                 start, method, stop = problem.start(), self._methods[key], ROUGHLY
                 if cheaply:
                     method, stop = method_for(1, smooth=False), CHEAPLY
-                problems[key] = problem.on_rows(sample)
+                # Nobody needs the Hessian at the sample's optimum.
+                rough = replace(problem, spec=replace(spec, inference=False))
+                problems[key] = rough.on_rows(sample)
                 precondition = curvature.precondition(problem, method, start, whole=False)
-                solvers[key] = make_solver(problem, method, precondition)(start, stop)
+                solvers[key] = make_solver(rough, method, precondition)(start, stop)
         solutions, _ = run_solvers(solvers, problems, local, self._budget)
         return {key: solution.point for key, solution in solutions.items()}
 

@@ -183,6 +183,7 @@ def _from_rows(
     information, layout = read.information, layout_of(model, options.referenceClass)
     step = -information.inverse @ information.gradient
     if options.covariance == "debiased":
+        _check_enough_rows(rows)
         moved = rows.problem.scaling.to_coefficients(rows.point + step)
         layout = layout_of(model, options.referenceClass, moved)
         words = "inverse information, at estimates without the penalty's effect (one step)"
@@ -194,10 +195,10 @@ def _from_rows(
             "these rows: give the rows that the model was fitted on, without a penalty, or "
             "use covariance='debiased'."
         )
-    if not reduced:
-        layout = layout.separated(rows.separation(information, read.loss))
+    separation = None if reduced else rows.separation(information, read.loss)
+    layout = layout.separated(separation)
     if options.method == "profile":
-        limits = rows.profile_limits(information, layout, options.level)
+        limits = rows.profile_limits(information, layout, options.level, separation)
         words = f"{FIRTH}; {PENALISED}" if reduced else f"{MODEL}; {PROFILE}"
         assumed = replace(_assumed(options, words), limits=limits)
         return _inference(layout, information, None, assumed, dataset)
@@ -208,6 +209,17 @@ def _from_rows(
     products, assumed = _robust(rows, read, options, dataset, params)
     inner = information.inverse @ products @ information.inverse
     return _inference(layout, information, inner, assumed, dataset)
+
+
+def _check_enough_rows(rows: RowsOfModel) -> None:
+    """Refuse to take out the effect of a penalty that alone determines the coefficients."""
+    count, (_, width) = rows.passes.moments.rows, rows.problem.scaling.shape
+    if count <= width:
+        raise InvalidValueError(
+            "covariance='debiased' takes the penalty out, and then many more rows than "
+            f"coefficients are needed, but here are {count:,} rows and {width:,} coefficients"
+            f"{' per class' if rows.problem.scaling.margins > 1 else ''}. Fit fewer features."
+        )
 
 
 def _check_reduced(options: Options) -> None:

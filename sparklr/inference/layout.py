@@ -55,7 +55,8 @@ class Layout:
         """Return the same with infinite values where separated rows have no finite estimate.
 
         Of the features that some direction moves, those that the found direction leaves alone are
-        not infinite for sure, but they have no standard errors either.
+        not infinite for sure, but they have no standard errors either. Two classes that all
+        directions move alike have errors of their difference.
         """
         if found is None or found.kind in ("none", "unknown"):
             return self
@@ -68,6 +69,8 @@ class Layout:
         columns = [*found.features, *([values.shape[1] - 1] if found.intercept else [])]
         endless = np.zeros(values.shape, dtype=bool)
         endless[:, columns] = True
+        if self.base is not None and found.alike is not None:
+            endless &= found.alike != found.alike[self.base]
         return replace(self, values=values, endless=endless | (apart != 0))
 
     def row_names(self) -> list[str]:

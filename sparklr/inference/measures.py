@@ -242,7 +242,8 @@ def why_not_valid(model: FittedModel) -> str | None:
     if model.getRegParam() > 0:
         return (
             f"regParam={model.getRegParam():g} moves the coefficients towards zero, by more than "
-            "standard errors say. Fit with regParam=0."
+            "standard errors say. Fit with regParam=0, or use "
+            "summary.inference(covariance='debiased')."
         )
     if any(model.isSet(bound) for bound in BOUNDS):
         return "a coefficient at its bound has no standard error. Clear the bounds."

@@ -111,7 +111,8 @@ class TableOfFit(FitMeasures):
             facts = [("deviance", number(self.deviance)), ("null deviance", null), explained]
             return Page("", (*facts, existence, *page.facts), page.tables, page.notes)
         test = self.likelihoodRatioTest()
-        degrees = f"{amount(self.degreesOfFreedom)} degrees of freedom"
+        # With more features than rows and several classes they are below zero.
+        degrees = f"{amount(max(self.degreesOfFreedom, 0))} degrees of freedom"
         null = f"{null} on {amount(self.residualDegreeOfFreedomNull)}"
         ratio = f"{number(test.statistic)} on {test.degreesOfFreedom:,} degrees of freedom, p"
         p = p_value(test.pValue)

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from scipy.stats import chi2
 
 from sparklr.arrays import MEGABYTE, Array, BoolArray, IntArray
+from sparklr.fitting.at_infinity import step_along
 from sparklr.fitting.certificate import certify
 from sparklr.fitting.existence import separation_unless_proved
 from sparklr.fitting.from_params import Request, check_offset, class_weights_of
@@ -39,7 +40,7 @@ from sparklr.rows.columns import find_column, training_rows
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation, find_separation
 from sparklr.solvers import BlockInverse, Query, Solution, Solver, Stop, lbfgs
-from sparklr.solvers.profile import profile_limit
+from sparklr.solvers.profile import endless_limit, profile_limit
 from sparklr.solvers.restricted import restricted
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.errors import InvalidValueError
@@ -156,44 +157,64 @@ class RowsOfModel:
             "upper": upper,
         }
 
-    def profile_limits(self, information: Information, layout: Layout, level: float) -> Array:
+    def profile_limits(
+        self,
+        information: Information,
+        layout: Layout,
+        level: float,
+        separation: Separation | None = None,
+    ) -> Array:
         """Return the limits (C (p + 1), 2) of the flat coefficients, from a few readings.
 
+        Of the coefficients that are infinite by `separation`, one limit is, and the other is found.
         NaN where a coefficient has no standard error, and where a limit was not found: it may be
         infinite.
         """
         rise = chi2.ppf(level, 1) / 2 / self.problem.weight
-        change = information.change(layout.base)
+        change, values = information.change(layout.base), layout.values.ravel()
         known = np.isfinite(np.diagonal(information.covariance(base=layout.base)))
         if layout.endless is not None:
-            known &= ~layout.endless.ravel()
+            # Classes are pulled along by one that is apart, where the Hessian does not show it.
+            known &= ~np.tile(layout.endless.any(axis=0), len(layout.values))
         directions = {int(j): change[j] for j in np.flatnonzero(known)}
+        limits = np.full((len(known), 2), np.nan)
         if self.reduced:
             ends = self._penalised.limits(directions, rise)
         else:
-            ends = self._plain_limits(information, directions, rise)
-        limits = np.full((len(known), 2), np.nan)
-        for j, both in ends.items():
-            for side, found in enumerate(both):
-                if found.reason.converged:
-                    limits[j, side] = change[j] @ found.point
+            limits[values == np.inf, 1], limits[values == -np.inf, 0] = np.inf, -np.inf
+            infinite = np.flatnonzero(np.isinf(values))
+            endless = {(int(j), bool(values[j] < 0)): change[j] for j in infinite}
+            ends = self._plain_limits(information, directions, endless, separation, rise)
+        for (j, upper), found in ends.items():
+            if found.reason.converged:
+                limits[j, int(upper)] = change[j] @ found.point
         return limits
 
     def _plain_limits(
-        self, information: Information, directions: Mapping[int, Array], rise: float
-    ) -> dict[int, tuple[Solution, Solution]]:
+        self,
+        information: Information,
+        directions: Mapping[int, Array],
+        endless: Mapping[tuple[int, bool], Array],
+        separation: Separation | None,
+        rise: float,
+    ) -> dict[tuple[int, bool], Solution]:
         """Return where the profile of each quantity a'x is so much above the optimum, by side."""
         query, hessian = Query(self.point, 1), information.hessian / self.problem.weight
         (sums,), _ = read_round(self.passes, [self.problem.probe(query)], MEGABYTE)
-        value = self.problem.answer(query, sums).value
+        value, inverse = self.problem.answer(query, sums).value, _inverse(hessian)
         solvers = {
-            (j, upper): profile_limit(self.point, value, hessian, direction, rise=rise, upper=upper)
+            (j, upper): profile_limit(self.point, value, inverse, direction, rise=rise, upper=upper)
             for j, direction in directions.items()
             for upper in (False, True)
         }
-        problems = dict.fromkeys(solvers, self.problem)
-        found, _ = run_solvers(solvers, problems, self.passes, BUDGET)
-        return {j: (found[j, False], found[j, True]) for j in directions}
+        if separation is not None:
+            back = -step_along(separation.direction, self.problem) / separation.least
+            for (j, upper), direction in endless.items():
+                solvers[j, upper] = endless_limit(
+                    self.point, value, back, _inverse, direction, rise=rise, upper=upper
+                )
+        found, _ = run_solvers(solvers, dict.fromkeys(solvers, self.problem), self.passes, BUDGET)
+        return found
 
     def without(
         self, information: Information, groups: Mapping[str, IntArray]
@@ -231,7 +252,7 @@ class RowsOfModel:
                 inner, hessian[np.ix_(free, ~free)] @ self.point[~free], rcond=None
             )[0]
             start = self.point[free] + shift
-            solver = lbfgs(start, precondition=BlockInverse(inner[None]), stop=stop)
+            solver = lbfgs(start, precondition=_inverse(inner), stop=stop)
             solvers[name] = restricted(solver, free)
         problems = dict.fromkeys(solvers, self.problem)
         solutions, _ = run_solvers(solvers, problems, self.passes, BUDGET)
@@ -259,6 +280,17 @@ class RowsOfModel:
         total = sum(parts, np.zeros(side**2)).reshape(side, side)
         clusters = int(sum(table["clusters"].to_pylist()))
         return self.problem.scaling.hessian(total), clusters
+
+
+def _inverse(hessian: Array) -> BlockInverse:
+    """Return the inverse of a Hessian; if it is singular, that of coordinates that tell the others.
+
+    Where columns depend on others, f is constant along some directions. It does no harm to hold the
+    coordinates that are left out.
+    """
+    pivoted, kept = Pivoted.of(hessian), np.zeros(len(hessian), dtype=bool)
+    kept[pivoted.pivots[: pivoted.rank]] = True
+    return BlockInverse(hessian[None], kept)
 
 
 @contextmanager

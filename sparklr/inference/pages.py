@@ -25,19 +25,20 @@ def estimate_tables(layout: Layout, estimates: Estimates) -> tuple[Table, ...]:
 
 def _table(layout: Layout, estimates: Estimates, margin: int, most: int) -> Table:
     places, names = layout.places(margin), layout.row_names()
-    shown = _largest(np.abs(estimates.z[places]), most, bool(layout.intercept))
+    size = np.where(np.isinf(estimates.coefficients), np.inf, np.abs(estimates.z))[places]
+    shown = _largest(size, most, bool(layout.intercept))
     lower, upper = estimates.interval
     its = places[shown]
     with np.errstate(over="ignore"):
         ratios = np.exp(estimates.coefficients[its])
-    size = places_for(estimates.errors[its])
+    digits = places_for(estimates.errors[its])
     columns = [
-        column(estimates.coefficients[its], size),
-        column(estimates.errors[its], size),
+        column(estimates.coefficients[its], digits),
+        column(estimates.errors[its], digits),
         column(estimates.z[its], 3),
         [p_value(one) for one in estimates.p[its]],
-        column(lower[its], size),
-        column(upper[its], size),
+        column(lower[its], digits),
+        column(upper[its], digits),
         [number(one) for one in ratios],
     ]
     body: list[tuple[str, ...] | str] = [

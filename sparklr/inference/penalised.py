@@ -61,9 +61,10 @@ class PenalisedRows:
 
     def limits(
         self, directions: Mapping[Key, Array], rise: float
-    ) -> dict[Key, tuple[Solution, Solution]]:
-        """Return where the profile of each quantity a'x is so much above F, on both sides."""
-        hessian, origin = self.space.within(self.last.second()), np.zeros(self.space.basis.shape[1])
+    ) -> dict[tuple[Key, bool], Solution]:
+        """Return where the profile of each quantity a'x is so much above F, by side."""
+        inverse = BlockInverse(self.space.within(self.last.second())[None])
+        origin = np.zeros(self.space.basis.shape[1])
         solvers: dict[tuple[Key, bool], Solver] = {}
         for key, direction in directions.items():
             for upper in (False, True):
@@ -71,7 +72,7 @@ class PenalisedRows:
                     profile_limit(
                         origin,
                         self.value,
-                        hessian,
+                        inverse,
                         self.space.basis.T @ direction,
                         rise=rise,
                         upper=upper,
@@ -79,8 +80,7 @@ class PenalisedRows:
                     self.point,
                     self.space.basis,
                 )
-        found = _run(solvers, self.problem, self.passes)
-        return {key: (found[key, False], found[key, True]) for key in directions}
+        return _run(solvers, self.problem, self.passes)
 
     def without(self, kept: Mapping[Key, BoolArray]) -> dict[Key, float]:
         """Return by how much the smallest F exceeds that at the point where only some move.

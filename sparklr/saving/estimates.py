@@ -82,7 +82,7 @@ class KeptFit:
 
 def fit_facts(fit: KeptFit) -> Json:
     """Return all but errors and covariance for JSON, which has no infinite numbers."""
-    report = fit.report
+    report, found = fit.report, fit.report.separation
     return {
         "history": as_texts(report.history),
         "solver": report.solver,
@@ -101,7 +101,7 @@ def fit_facts(fit: KeptFit) -> Json:
         "covariance": fit.covariance_name,
         "assumption": fit.assumption,
         "certificate": _record(report.certificate),
-        "separation": _record(report.separation),
+        "separation": None if found is None else _record(replace(found, alike=None)),
     }
 
 

@@ -38,7 +38,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from sparklr.arrays import Array, BoolArray
+from sparklr.arrays import Array, BoolArray, IntArray
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments
 from sparklr.passes.protocol import Passes
@@ -67,6 +67,8 @@ LEAST_DIRECTIONS, MOST_DIRECTIONS = 8, 256
 # A coefficient this close to a fraction with a small denominator is that fraction, if it serves.
 NEAR_FRACTION = 1e-7
 LARGEST_DENOMINATOR = 12
+# Moves of two classes that differ by less than this share of the largest are the same.
+ALIKE = 1e-7
 # The allowance for rounding in a step. On overlapping rows steps shrink quadratically below it.
 ALLOWANCE = 1e-3
 
@@ -100,6 +102,10 @@ class Separation:
         The number of readings that the search took.
     reason : str
         Why the kind is unknown; empty if it is known.
+    alike : int array (C, p + 1) or None
+        Of several classes, for each coefficient the first class whose coefficient of that feature
+        no direction moves away from it: two classes with the same have a finite difference. None if
+        it is not known, as of a model that was saved.
     """
 
     kind: Kind
@@ -112,6 +118,7 @@ class Separation:
     total: int
     readings: int
     reason: str = ""
+    alike: IntArray | None = None
 
     def sentence(self, names: Sequence[str]) -> str:
         """Return the finding in a sentence, with these names of the features."""
@@ -273,7 +280,16 @@ class _Search:
             least=sides.least,
             total=sides.total,
             readings=self._readings,
+            alike=self._alike(cone, direction) if len(direction) > 1 else None,
         )
+
+    def _alike(self, cone: Cone, direction: Array) -> IntArray:
+        """Return which class is the first that moves with each one, by coefficient (C, p + 1)."""
+        span = self._frame.to_rows(cone.basis[:, cone.unseen :])
+        moves = np.array([self._frame.to_user(its) for its in (*span, direction)])
+        away = np.abs(moves[:, :, None] - moves[:, None])  # (b, C, C, p + 1)
+        same = away.max(axis=0) <= ALIKE * np.abs(moves).max(axis=(0, 1))
+        return np.asarray(same.argmax(axis=1))
 
     def _infinite(self, cone: Cone, direction: Array) -> BoolArray:
         """Return which coefficients have no finite estimate, (p + 1,).

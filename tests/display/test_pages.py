@@ -84,19 +84,33 @@ def test_a_multinomial_fit_has_a_table_a_class_and_odds_against_their_mean() -> 
     assert cells(parts[2], "features[0]") == ["6.0000", "12.0000", f"{np.exp(3):.4f}"]
 
 
-def test_many_features_and_classes_are_left_out_in_the_middle() -> None:
-    model = made_model((np.arange(100.0),))
-    text = str(training(model))
-    assert "... 80 more features ..." in text
+def test_of_many_features_the_largest_are_shown_and_of_many_classes_those_at_the_ends() -> None:
+    model = made_model((np.append(np.arange(100.0) / 10, -20.0),))
+    text = str(training(model, deviation=np.full(101, 2.0)))
+    assert "... 80 more features, with smaller effects ..." in text
+    assert "... 1 feature with a coefficient of 0 ..." in text
     assert "model.coefficientMatrix" in text
-    assert cells(text, "features[9]") == ["9.0000", "18.0000", f"{np.exp(9):,.4f}"]
-    assert cells(text, "features[90]")[0] == "90.0000"
-    assert "features[10]" not in text
+    lines = text.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("(intercept)")) + 1
+    assert [words(line)[0] for line in lines[first : first + 3]] == [
+        "features[100]", "features[99]", "features[98]",
+    ]  # fmt: skip
+    assert cells(text, "features[81]") == ["8.1000", "16.2000", f"{np.exp(8.1):,.4f}"]
+    assert "features[80]" not in text
     many = str(training(made_model(np.ones((30, 40)), np.zeros(30))))
     assert many.count("Coefficients of class") == 10
     assert "4: 1.1%, ... 20 more ..., 25: 5.6%" in many
     assert len(many.splitlines()) < 180
     assert "more features" not in str(training(made_model(np.ones((1, 20)))))
+
+
+def test_each_class_is_without_its_zeros() -> None:
+    model = made_model(((1.0, 0.0), (0.0, 3.0)), (0.1, 0.2), family="multinomial")
+    first, second = str(training(model)).split("Coefficients of class ")[1:]
+    assert cells(first, "features[0]") == ["1.0000", "2.0000", f"{np.exp(0.5):.4f}"]
+    assert cells(second, "features[1]") == ["3.0000", "6.0000", f"{np.exp(1.5):.4f}"]
+    assert "features[1]" not in first
+    assert "features[0]" not in second
 
 
 def test_odd_models_print_without_a_warning() -> None:

@@ -65,6 +65,37 @@ def test_profile_limits_are_those_of_the_penalised_likelihood(name: str) -> None
         assert_allclose(found, [lower, upper], atol=5e-4)
 
 
+# The estimates and errors printed there, features first, then the intercept.
+PUBLISHED = {
+    "endometrial": {
+        "NV": (2.9293, 1.5508),
+        "PI": (-0.03475, 0.03958),
+        "EH": (-2.6042, 0.7760),
+        "(intercept)": (3.7746, 1.4887),
+    },
+    "sex2": {
+        "age": (-1.1060, 0.4237),
+        "oc": (-0.0688, 0.4438),
+        "vic": (2.2689, 0.5484),
+        "vicl": (-2.1114, 0.5431),
+        "vis": (-0.7883, 0.4174),
+        "dia": (3.0960, 1.6750),
+        "(intercept)": (0.1203, 0.4855),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_estimates_and_errors_are_reproduced(name: str) -> None:
+    _, fit, _ = rows_of_model(name)
+    assert fit.information is not None
+    values = np.append(fit.coefficients[0], fit.intercepts)
+    errors = np.sqrt(np.diagonal(fit.information.covariance()))
+    terms = [*data(name).names, "(intercept)"]
+    for term, value, error in zip(terms, values, errors, strict=True):
+        assert_allclose((value, error), PUBLISHED[name][term], rtol=0, atol=6e-5)
+
+
 def test_many_searches_run_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _, passes = rows_of_model("endometrial")
     information, layout = rows.read().information, _layout(data("endometrial").names)

@@ -24,6 +24,7 @@ from sparklr.objective.families import BINOMIAL, MULTINOMIAL, family_for
 from sparklr.objective.information import Information, Pivoted
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
+from sparklr.solvers import BlockInverse
 from sparklr.solvers.methods import SolverName
 from sparklr.solvers.profile import profile_limit
 from sparklr.spark.errors import InvalidValueError
@@ -132,7 +133,7 @@ def test_profile_limits_are_exact_and_take_few_readings(name: str) -> None:
         (j, side): profile_limit(
             point,
             fit.history[-1],
-            information.hessian / problem.weight,
+            BlockInverse(information.hessian[None] / problem.weight),
             information.of_margin[j],
             rise=chi2.ppf(0.95, 1) / 2 / problem.weight,
             upper=side == 1,
@@ -169,6 +170,101 @@ def test_profile_limits_of_classes_are_exact(base: int | None) -> None:
         assert np.isnan(found[:width]).all()
         found, expected, errors = found[width:], expected[width:], errors[width:]
     assert np.abs((found - expected) / errors[:, None]).max() <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "flag"), [("endometrial", "NV"), ("sex2", "dia")])
+def test_an_infinite_coefficient_has_a_finite_profile_limit(name: str, flag: str) -> None:
+    """Its other limit is infinite; all other coefficients have the limits of the limit."""
+    rows, known = data(name), reference(name)
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], len(rows.names))
+    fit = fit_all({0: spec_of(name, inference=True, watched=True)}, passes, 2)[0][0]
+    assert fit.information is not None
+    problem = Problem.of(spec_of(name), passes.moments, 2)
+    counted = CountedPasses(passes)
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    found = RowsOfModel(
+        problem, problem.point_of(fit.coefficients, fit.intercepts), counted
+    ).profile_limits(
+        fit.information,
+        Layout(values, rows.names, True, False).separated(fit.separation),
+        0.95,
+        fit.separation,
+    )
+    assert len(counted.asked) <= 10
+    at = list(rows.names).index(flag)
+    assert_allclose(found[at], [known["infinite_lower_limit"], np.inf], rtol=1e-5)
+    rest = np.delete(found, at, axis=0)
+    assert_allclose(rest, known["rest_profile_limits"], rtol=1e-5, atol=1e-6)
+    # With the labels exchanged, it falls for ever.
+    passes = LocalPasses.of([Block(rows.matrix, 1 - rows.labels, None)], len(rows.names))
+    fit = fit_all({0: spec_of(name, inference=True, watched=True)}, passes, 2)[0][0]
+    assert fit.information is not None
+    layout = Layout(-values, rows.names, True, False).separated(fit.separation)
+    rows_of = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    turned = rows_of.profile_limits(fit.information, layout, 0.95, fit.separation)
+    assert_allclose(turned, -found[:, ::-1], rtol=1e-4, atol=1e-4)
+
+
+def test_limits_of_coefficients_that_are_infinite_together() -> None:
+    """Ten rows have margins a and ten 2 b - a, all with label 1: both rise for ever.
+
+    The profile of a lets b rise for ever; that of b has a = b.
+    """
+    drawn = np.random.default_rng(2).normal(size=(2, 60))
+    first, second = np.repeat([1.0, -1.0], 10), np.repeat([0.0, 2.0], 10)
+    apart, rest = np.column_stack((first, second)), np.zeros((60, 2))
+    third = np.append(np.zeros(20), drawn[0])
+    matrix = np.column_stack((np.vstack((apart, rest)), third))
+    labels = np.append(np.ones(20), drawn.sum(axis=0) > 0)
+    passes = LocalPasses.of([Block(matrix, labels, None)], 3)
+    spec = Spec(BINOMIAL, inference=True, watched=True, fitIntercept=False)
+    fit = fit_all({0: spec}, passes, 2)[0][0]
+    assert fit.information is not None
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, "abc", False, False).separated(fit.separation)
+    problem = Problem.of(spec, passes.moments, 2)
+    rows = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    found = rows.profile_limits(fit.information, layout, 0.95, fit.separation)
+    rise = chi2.ppf(0.95, 1) / 2  # = n log(1 + exp(-margin)) for n rows
+    lower = [-np.log(np.expm1(rise / n)) for n in (10, 20)]
+    assert_allclose(found[:2], np.column_stack((lower, [np.inf, np.inf])), rtol=1e-4)
+
+
+def test_a_limit_that_does_not_exist_is_not_found() -> None:
+    """Setosa is apart along many directions, some of which lower what others raise."""
+    rows = data("iris_three")
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], 4)
+    spec = spec_of("iris_three", inference=True, watched=True)
+    fit = fit_all({0: spec}, passes, 3)[0][0]
+    assert fit.information is not None
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values, rows.names, True, True).separated(fit.separation)
+    problem = Problem.of(spec, passes.moments, 3)
+    of_model = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+    found = of_model.profile_limits(fit.information, layout, 0.95, fit.separation)
+    endless = layout.values.ravel()
+    assert not np.isfinite(found).any()
+    assert (found[endless == np.inf, 1] == np.inf).all()
+    assert (found[endless == -np.inf, 0] == -np.inf).all()
+
+
+def test_classes_that_are_not_apart_from_each_other_keep_their_errors() -> None:
+    """Setosa is apart; versicolor and virginica are compared as by a fit of these two alone."""
+    rows, known = data("iris_three"), reference("iris_two")
+    passes = LocalPasses.of([Block(rows.matrix, rows.labels, None)], 4)
+    fit = fit_all({0: spec_of("iris_three", inference=True, watched=True)}, passes, 3)[0][0]
+    found, information = fit.separation, fit.information
+    assert found is not None
+    assert information is not None
+    assert found.alike is not None
+    assert found.alike.tolist() == [[0] * 5, [1] * 5, [1] * 5]
+    values = np.column_stack((fit.coefficients, fit.intercepts))
+    layout = Layout(values - values[1], rows.names, True, True, 1).separated(found)
+    assert layout.endless is not None
+    assert layout.endless.tolist() == [[True] * 5, [False] * 5, [False] * 5]
+    errors = np.sqrt(np.diagonal(information.covariance(base=1))).reshape(3, 5)
+    assert_allclose(layout.values[2], known["coefficients"], rtol=1e-5)
+    assert_allclose(errors[2], known["standard_errors"], rtol=1e-5)
 
 
 def test_too_many_sums_of_marginal_effects_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +332,30 @@ def test_the_errors_of_what_is_identified_are_those_without_the_rest() -> None:
         assert information is not None
         found.append(np.sqrt(np.diagonal(information.covariance())))
     assert_allclose(found[1][[1, 2, 3, 5]], found[0][[1, 2, 3, 4]], rtol=1e-7)
+
+
+def test_limits_and_tests_of_what_is_identified_are_those_without_the_rest() -> None:
+    """A column that depends on others changes neither profile limits nor drop-one tests."""
+    matrix, labels = made()
+    found = []
+    for rows in (matrix, np.column_stack((matrix, matrix[:, 0] + 1))):
+        passes = LocalPasses.of([Block(rows, labels, None)], rows.shape[1])
+        fit = fit_all({0: Spec(BINOMIAL, inference=True)}, passes, 2)[0][0]
+        assert fit.information is not None
+        problem = Problem.of(Spec(BINOMIAL), passes.moments, 2)
+        of_model = RowsOfModel(problem, problem.point_of(fit.coefficients, fit.intercepts), passes)
+        values = np.column_stack((fit.coefficients, fit.intercepts))
+        layout = Layout(values, "abcde"[: rows.shape[1]], True, False)
+        limits = of_model.profile_limits(fit.information, layout, 0.95)
+        groups = {str(j): np.array([j]) for j in range(rows.shape[1])}
+        found.append((limits, of_model.without(fit.information, groups), fit.loss))
+    (limits, tests, loss), (again, too, _) = found
+    assert_allclose(again[[1, 2, 3]], limits[[1, 2, 3]], rtol=1e-5)
+    assert np.isnan(again[[0, 4, 5]]).all()
+    for term in "123":
+        assert_allclose(too[term][0], tests[term][0], rtol=1e-9)
+    assert [too[term][1] for term in "01234"] == [0, 1, 1, 1, 0]
+    assert_allclose([too[term][0] for term in "04"], loss, rtol=1e-9)
 
 
 def test_the_last_hessian_is_factored_once(monkeypatch: pytest.MonkeyPatch) -> None:

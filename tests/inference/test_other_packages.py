@@ -114,6 +114,18 @@ def test_spark_has_no_table_where_a_column_depends_on_others(spark: SparkSession
 
 @pytest.mark.classic
 @pytest.mark.deep
+def test_spark_rounds_weights_in_its_criterion(spark: SparkSession) -> None:
+    names = list(data("birthwt").names)
+    frame = frame_of(spark, "birthwt").selectExpr("*", "0.4 as share")
+    theirs = glm(frame, names, weightCol="share").summary
+    assert theirs.aic == pytest.approx(2 * theirs.rank)
+    ours = LogisticRegressionEstimator(featuresCols=names, weightCol="share").fit(frame).summary
+    expected = 0.4 * reference("birthwt")["deviance"] + 2 * theirs.rank
+    assert ours.aic == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.classic
+@pytest.mark.deep
 def test_spark_says_nothing_of_separated_rows(spark: SparkSession) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -255,6 +267,37 @@ def test_statsmodels_says_nothing_of_rows_that_a_flag_separates() -> None:
     assert theirs.bse[flag] > 100
     with pytest.warns(UserWarning, match="failed to converge"):
         Logit(rows.labels, matrix).fit(disp=0)
+
+
+def fit_of_classes(name: str) -> Any:
+    """A fit of MNLogit."""
+    from statsmodels.discrete.discrete_model import MNLogit
+
+    rows = data(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return MNLogit(rows.labels, with_ones(rows.matrix)).fit(disp=0, maxiter=100)
+
+
+def test_statsmodels_has_errors_of_classes_that_are_apart() -> None:
+    """iris: of setosa, which is apart, they are as large as the steps happened to be many."""
+    pytest.importorskip("statsmodels")
+    errors = fit_of_classes("iris_three").bse
+    assert not np.nanmax(errors) < 1_000
+
+
+def test_influence_of_statsmodels_fails_with_classes() -> None:
+    pytest.importorskip("statsmodels")
+    with pytest.raises((ValueError, AttributeError, NotImplementedError)):
+        _ = fit_of_classes("anes96").get_influence().cooks_distance
+
+
+def test_limits_of_r_are_interpolated() -> None:
+    """`confint`, recorded beside the exact limits that both give by the likelihood."""
+    known = reference("birthwt")
+    away = np.abs(np.subtract(known["confint_limits"], known["profile_limits"]))
+    away = away / np.array(known["standard_errors"])[:, None]
+    assert 1e-4 < away.max() < 3e-4
 
 
 def two_directions() -> tuple[Array, Array]:

@@ -237,17 +237,26 @@ def test_intervals_at_another_level_are_those_of_the_summary() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["anes96", "alligators", "iris_three", "alligators, class weights"]
+    ("case", "base"),
+    [("anes96", 2), ("alligators", 2), ("iris_three", 0), ("alligators, class weights", 2)],
 )
-def test_classes_are_compared_with_one_as_in_the_summary(case: str) -> None:
+def test_classes_are_compared_with_one_as_in_the_summary(case: str, base: int) -> None:
     model = fitted(case)
-    found = model.estimates.inference(referenceClass=2)
-    expected = model.summary.inference(referenceClass=2)
+    found = model.estimates.inference(referenceClass=base)
+    expected = model.summary.inference(referenceClass=base)
     assert str(found) == str(expected)
     square = expected.covarianceMatrix.toArray()
     assert_allclose(found.covarianceMatrix.toArray(), square, rtol=1e-9, atol=1e-12)
     with pytest.raises(ValueError, match="referenceClass=9"):
         model.estimates.inference(referenceClass=9)
+
+
+def test_beside_a_class_that_is_apart_only_the_summary_knows_the_other_differences() -> None:
+    """What is kept are comparisons with the mean, which has the class that is apart in it."""
+    model = fitted("iris_three")
+    for errors, known in ((model.summary, True), (model.estimates, False)):
+        square = errors.inference(referenceClass=1).covarianceMatrix.toArray()
+        assert np.isfinite(square[5:, 5:]).all() == known
 
 
 def test_a_copy_keeps_the_estimates() -> None:
