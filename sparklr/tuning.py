@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-from pyspark import keyword_only
 from pyspark.ml import Model
 from pyspark.ml import tuning as spark
 from pyspark.ml.evaluation import Evaluator
@@ -18,7 +17,7 @@ from pyspark.sql import DataFrame
 from sparklr.display.progress import Progress
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.split import Split
-from sparklr.params import HasVerbose, verbose_if_set
+from sparklr.params import HasVerbose, keyword_only, verbose_if_set
 from sparklr.saving.damage import damage
 from sparklr.saving.files import OverwritingWriter, check_class, read_metadata, read_uid
 from sparklr.search.folds import (
