@@ -293,6 +293,7 @@ def model_of(
         factors=class_factors_of(estimator, moments, facts.classes),
         separation=fit.separation,
         penalised=fit.penalised,
+        means=moments.mean,
     )
     return fitted_model(numbers, estimator, dataset, report, fit.posterior)
 

@@ -85,6 +85,7 @@ KNOW_SPARK = {
     "scoring.aggregates",
     "scoring.coefficients",
     "scoring.evaluators",
+    "scoring.explain",
     "scoring.frame",
     "scoring.in_memory",
     "scoring.numbers",
