@@ -315,5 +315,11 @@ class BinaryLogisticRegressionTrainingSummary(
         return LogisticRegressionTrainingSummary._page(self)
 
 
+def evaluation_of(summary: LogisticRegressionSummary) -> Page:
+    """Return the page about how well a model predicts, also of a summary that prints the fit."""
+    curve = summary._curve if isinstance(summary, BinaryLogisticRegressionSummary) else None
+    return evaluation_page(summary._predictions, summary._confusion, curve)
+
+
 def _floats(values: Array) -> list[float]:
     return [float(value) for value in values]

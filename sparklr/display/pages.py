@@ -173,23 +173,28 @@ def _coefficient_tables(
     intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
-    features = Ends.of(numbers.features, most)
+    # Where coefficients are zero, many features leave no room for them.
+    counting = numbers.used if numbers.features > most else np.arange(numbers.features)
+    zeros = numbers.features - len(counting)
+    features = Ends.of(len(counting), most)
+    places = [int(counting[at]) for at in features.places]
     names = numbers.feature_names(params.getFeaturesCol())
-    values = _columns(stored_matrix(numbers.coefficients), features.places)
+    values = _columns(stored_matrix(numbers.coefficients), places)
     # Softmax only compares classes with each other; their geometric mean is a neutral base.
     base = values.mean(axis=0) if numbers.family.per_class else 0.0
     with np.errstate(over="ignore"):
         ratios = np.exp(values - base)
-    per = [] if deviation is None else [values * deviation[features.places]]
+    per = [] if deviation is None else [values * deviation[places]]
     shown = np.stack((values, *per, ratios))
     header = COEFFICIENTS if per else (*COEFFICIENTS[:2], COEFFICIENTS[-1])
     made = []
     for k in classes.places:
         rows = [
-            (names[j], *(number(one) for one in shown[:, k, at]))
-            for at, j in enumerate(features.places)
+            (names[j], *(number(one) for one in shown[:, k, at])) for at, j in enumerate(places)
         ]
         body = features.rows(rows, "features")
+        if zeros:
+            body = (*body, f"{GAP} {zeros:,} features with coefficient 0 {GAP}")
         if params.getFitIntercept():
             body = (("(intercept)", number(intercepts[k]), *[""] * (len(header) - 2)), *body)
         title = f"Coefficients of class {k}" if numbers.family.per_class else "Coefficients"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from sparklr.exports.card import card_text, draw
 from sparklr.exports.onnx_graph import onnx_model
 from sparklr.exports.sklearn_model import sklearn_model
 from sparklr.exports.sql import Nulls, SqlScores, sql_scores
+from sparklr.fitting.packed_rows import PackedRows
+from sparklr.inference.of_model import InferenceOnRows, page_of
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.scoring.offset import refuse_offset
 from sparklr.spark.errors import InvalidValueError
+from sparklr.summary import LogisticRegressionSummary, LogisticRegressionTrainingSummary
 
 if TYPE_CHECKING:
     from sparklr.scoring.scorer import Scorer
@@ -32,6 +37,11 @@ class Exports:
         def _scorer(self) -> Scorer: ...
         @property
         def _cache(self) -> SparkModelCache: ...
+        @property
+        def hasSummary(self) -> bool: ...
+        @property
+        def summary(self) -> LogisticRegressionTrainingSummary: ...
+        def evaluate(self, dataset: DataFrame | PackedRows) -> LogisticRegressionSummary: ...
 
     def toSql(
         self,
@@ -123,6 +133,33 @@ class Exports:
             double=dtype == "double",
             facts=facts,
         )
+
+    def card(
+        self, dataset: DataFrame | PackedRows | None = None, pictures: str | Path | None = None
+    ) -> str:
+        """Return a model card: data, fit, coefficients, measures and versions, in Markdown.
+
+        Parameters
+        ----------
+        dataset : DataFrame or PackedRows, optional
+            Rows whose labels measure the predictions. By default those of the fit, which a loaded
+            model does not have: then the card has no measures of predictions.
+        pictures : str or Path, optional
+            A folder for pictures of the curves and coefficients, which is made. The card has the
+            paths as they are given, so write it where these lead to the folder.
+
+        Returns
+        -------
+        str
+            The text.
+        """
+        where = "the rows of the fit" if dataset is None else "other rows"
+        evaluation = None if dataset is None else self.evaluate(dataset)
+        if dataset is None and self.hasSummary:
+            evaluation = self.summary
+        paths = {} if pictures is None else draw(evaluation, pictures)
+        params = cast(LogisticRegressionParams, self)
+        return card_text(page_of(cast(InferenceOnRows, self)), params, evaluation, where, paths)
 
     def toSklearn(self) -> Any:
         """Return a scikit-learn LogisticRegression with the same probabilities.

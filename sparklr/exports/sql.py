@@ -170,9 +170,9 @@ def _margin(
     terms = [_signed(intercept)]
     if offset is not None:
         terms.append(f"+ {offset}")
-    terms += [f"{_signed(row[j])} * {names[j]}" for j in np.flatnonzero(row)]
+    terms += [f"{_signed(row[j])} * {names[j]}" for j in np.flatnonzero(row).tolist()]
     total = _nested(terms, " ", "+ ").removeprefix("+ ")
-    unread = [f"{names[j]} IS NOT NULL" for j in np.flatnonzero(row == 0)]
+    unread = [f"{names[j]} IS NOT NULL" for j in np.flatnonzero(row == 0).tolist()]
     if nulls == "used" or not unread:
         return total
     return f"CASE WHEN {_nested(unread, ' AND ', '')} THEN {total} END"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from pyspark.sql import DataFrame
 
+from sparklr.display.tables import Page
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.covariances import FittedModel, Options, infer
@@ -176,3 +177,10 @@ class InferenceOnRows:
             covariance, clusterCol, weights, level, referenceClass, method, smallSample
         )
         return infer(cast(FittedModel, self), dataset, options, None, None)
+
+
+def page_of(model: InferenceOnRows) -> Page:
+    """Return the page of what is known of a model without rows: with standard errors, if any."""
+    if model._what_is_kept() is None:
+        return page_of_model(cast(FittedModel, model), None)
+    return model.fitSummary.page()

@@ -116,9 +116,9 @@ class ModelReader(MLReader[T]):
         damaged = f"The metadata of '{path}' are damaged: "
         with damage(damaged):
             known = has_errors(facts)
-        errors = read_errors(path, self.sparkSession) if known else (None, None)
+        errors, covariance = read_errors(path, self.sparkSession) if known else (None, None)
         with damage(damaged):
-            return kept_fit(facts, *errors, numbers)
+            return kept_fit(facts, errors, covariance, numbers)
 
     def _numbers(self, path: str, names: object) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)
