@@ -173,8 +173,9 @@ def _coefficient_tables(
     intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
     most = max(min(MOST_FEATURES, MOST_ROWS // len(classes.places)), 2)
-    # Where coefficients are zero, many features leave no room for them.
-    counting = numbers.used if numbers.features > most else np.arange(numbers.features)
+    # Where most coefficients are zero, those that are not take the room.
+    sparse = numbers.features > max(most, 2 * len(numbers.used))
+    counting = numbers.used if sparse else np.arange(numbers.features)
     zeros = numbers.features - len(counting)
     features = Ends.of(len(counting), most)
     places = [int(counting[at]) for at in features.places]
