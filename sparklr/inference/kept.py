@@ -63,7 +63,9 @@ class KeptSummary(FitFacts, FitMeasures):
     def featureMeans(self) -> list[float]:
         """The mean of each feature among the rows of the fit, for features with a coefficient."""
         if self._report.means is None:
-            raise InvalidValueError("'featureMeans' was not saved by the version that saved this.")
+            raise InvalidValueError(
+                "'featureMeans' is not known: the version that saved this model did not keep them."
+            )
         return [float(its) for its in self._report.means]
 
     def _tjur(self) -> float:
