@@ -79,6 +79,11 @@ def fit_page(
     return Page(_title(numbers, params), facts, tables, tuple(notes))
 
 
+def area_fact(area: float | None) -> list[tuple[str, str]]:
+    """Return the line about the area under the ROC curve, if it is known."""
+    return [] if area is None else [("area under ROC", f"{number(area)}, on the rows of the fit")]
+
+
 def _title(numbers: ModelNumbers, params: FittedParams) -> str:
     return f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
 

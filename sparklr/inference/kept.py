@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.ml.util import BaseReadWrite
 
 from sparklr.arrays import Array
-from sparklr.display.pages import fit_page, model_page
+from sparklr.display.pages import area_fact, fit_page, model_page
 from sparklr.display.tables import Page, number
 from sparklr.fitting.outcome import FitReport
 from sparklr.inference.covariances import FittedModel
@@ -61,7 +61,10 @@ class KeptSummary(FitFacts, FitMeasures):
 
     @property
     def featureMeans(self) -> list[float]:
-        """The mean of each feature among the rows of the fit, for features with a coefficient."""
+        """The mean of each feature among the rows of the fit.
+
+        Of more than 10,000 features those without a coefficient have 0: theirs are not kept.
+        """
         if self._report.means is None:
             raise InvalidValueError(
                 "'featureMeans' is not known: the version that saved this model did not keep them."
@@ -105,10 +108,7 @@ def page_of_model(model: FittedModel, report: FitReport | None) -> Page:
     if known and its.nullDeviance > 0:
         measures.append(("null deviance", number(its.nullDeviance)))
         measures.append(("pseudo R2", f"{number(its.pseudoR2())} (McFadden)"))
-    if report.area_under_roc is not None:
-        measures.append(
-            ("area under ROC", f"{number(report.area_under_roc)}, on the rows of the fit")
-        )
+    measures += area_fact(report.area_under_roc)
     return model_page(model.numbers, model, report, measures)
 
 

@@ -14,6 +14,7 @@ from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
+from sparklr.display.pages import area_fact
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import FitReport
@@ -100,7 +101,11 @@ class TableOfFit(FitMeasures):
         return self._inference.waldTest(features)
 
     def _measures(self) -> Page:
-        """Return measures of fit, and tables of the coefficients if there are standard errors."""
+        """Return what is known of the fit's measures, and tables if there are standard errors."""
+        page = self._measures_of_fit()
+        return replace(page, facts=(*page.facts, *area_fact(self._known_area)))
+
+    def _measures_of_fit(self) -> Page:
         null = number(self.nullDeviance)
         share = self.pseudoR2() if self.nullDeviance > 0 else np.nan
         explained = ("pseudo R2", f"{number(share)} (McFadden)")

@@ -298,6 +298,7 @@ def test_the_area_that_was_read_is_kept() -> None:
     curve = ScoreCurve.of(np.array([0.2, 0.8]), np.array([0.0, 1.0]), np.array([1.0, 0.0]))
     model.summary.__dict__["_curve"] = curve
     assert "area under ROC" in str(model)
+    assert "area under ROC" in str(model.summary)
     assert from_json(model).fitSummary.areaUnderROC == curve.area_under_roc
 
 
