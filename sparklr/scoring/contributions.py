@@ -68,10 +68,11 @@ class Contributions:
     def _weights(self, matrix: Matrix) -> Array:
         """Return b of the features that count, (1, u), or (n, u) if each row has its own label."""
         rows = self.scorer.coefficients[:, self.used]
-        weights = np.asarray(rows.toarray() if is_sparse(rows) else rows)
+        weights: Array = np.asarray(rows.toarray() if is_sparse(rows) else rows)
         if not self.scorer.family.per_class:
             return weights if self.label in (1, None) else -weights
         weights = weights - weights.mean(axis=0)
         if self.label is not None:
-            return weights[[self.label]]
-        return weights[self.scorer.prediction(self.scorer.raw(matrix)).astype(int)]
+            return np.asarray(weights[[self.label]])
+        labels = self.scorer.prediction(self.scorer.raw(matrix))
+        return np.asarray(weights[labels.astype(int)])
