@@ -62,7 +62,7 @@ def reg_param_grid(
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
     >>> maps = reg_param_grid(frame, estimator, n=3, ratio=0.01)
     >>> print(maps)
-    3 values of regParam: 0.3953, 0.03953, 0.003953
+    3 values of regParam: 0.3113, 0.03113, 0.003113
     >>> largest = maps[0][estimator.regParam]
     >>> int(estimator.fit(frame, maps[0]).coefficients.numNonzeros())
     0
