@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pyspark import keyword_only
 from pyspark.ml.classification import ProbabilisticClassificationModel, ProbabilisticClassifier
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
@@ -23,7 +22,7 @@ from sparklr.mean_field.params import MeanFieldFitParams, MeanFieldParams
 from sparklr.mean_field.scorer import Network, NetworkScorer
 from sparklr.mean_field.summary import MeanFieldTrainingSummary
 from sparklr.objective.moments import Moments
-from sparklr.params import check_features, check_thresholds, verbose_if_set
+from sparklr.params import check_features, check_thresholds, keyword_only, verbose_if_set
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, find_features, nameless, training_rows

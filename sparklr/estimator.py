@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Any, cast, overload
 
 import numpy as np
-from pyspark import keyword_only
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassifier
 from pyspark.ml.linalg import Matrix, Vector
@@ -22,7 +21,7 @@ from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.posterior import search_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
-from sparklr.params import EstimatorParams, verbose_if_set
+from sparklr.params import EstimatorParams, keyword_only, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.types import Keywords, ParamDict
@@ -294,6 +293,7 @@ def model_of(
         factors=class_factors_of(estimator, moments, facts.classes),
         separation=fit.separation,
         penalised=fit.penalised,
+        means=moments.mean,
     )
     return fitted_model(numbers, estimator, dataset, report, fit.posterior)
 

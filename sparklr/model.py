@@ -10,8 +10,9 @@ from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
+from sparklr.exports.of_model import Exports
 from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
@@ -25,12 +26,11 @@ from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.model_files import ModelReader, ModelWriter
-from sparklr.saving.to_sklearn import sklearn_model
 from sparklr.scoring.coefficients import CoefficientsOfModel
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import PredictsInMemory, read_rows
 from sparklr.scoring.numbers import ModelNumbers
-from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
+from sparklr.scoring.offset import RAW, moved, read_offsets
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
@@ -53,6 +53,7 @@ class LogisticRegressionModel(
     PosteriorOfModel,
     CoefficientsOfModel,
     PredictsInMemory,
+    Exports,
     LogisticRegressionParams,
     ProbabilisticClassificationModel,
     MLWritable,
@@ -129,32 +130,6 @@ class LogisticRegressionModel(
             if model.isSet(param) and ours.hasParam(param.name):
                 ours._set(**{param.name: model.getOrDefault(param)})
         return ours
-
-    def toSpark(self) -> SparkModel:
-        """Return a Spark model with the same numbers and Params, for tools that need one.
-
-        It takes a vector column. Params that Spark does not have are dropped, except `offsetCol`.
-        """
-        refuse_offset("toSpark", offset_name(self))
-        twin = self._cache.spark_model(SparkSession.builder.getOrCreate())
-        if twin is None:
-            raise RuntimeError(
-                "toSpark makes a model in Spark's JVM, but this session has no JVM (for example, "
-                "Spark Connect). Call toSpark in a classic session."
-            )
-        for param in self.params:
-            if self.isSet(param) and twin.hasParam(param.name):
-                twin._set(**{param.name: self.getOrDefault(param)})
-        twin._transfer_params_to_java()
-        return twin
-
-    def toSklearn(self) -> Any:
-        """Return a scikit-learn LogisticRegression with the same probabilities.
-
-        Its `predict` returns the most probable class: thresholds are dropped.
-        """
-        refuse_offset("toSklearn", offset_name(self))
-        return sklearn_model(self._numbers)
 
     def toJson(self) -> str:
         """Return the model as JSON text, readable without Spark.

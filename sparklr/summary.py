@@ -19,6 +19,7 @@ from sparklr.display.pages import FittedParams, evaluation_page, fit_page
 from sparklr.display.tables import Page
 from sparklr.fitting.outcome import FitReport
 from sparklr.inference.diagnostics import FitDiagnostics
+from sparklr.inference.fit_facts import FitFacts
 from sparklr.inference.of_scores import ScoreInference
 from sparklr.scoring.aggregates import PredictionFrame
 from sparklr.scoring.metrics import Confusion, ScoreCurve
@@ -280,7 +281,7 @@ class BinaryLogisticRegressionSummary(ScoreInference, LogisticRegressionSummary)
         return evaluation_page(self._predictions, self._confusion, self._curve)
 
 
-class LogisticRegressionTrainingSummary(FitDiagnostics, LogisticRegressionSummary):
+class LogisticRegressionTrainingSummary(FitFacts, FitDiagnostics, LogisticRegressionSummary):
     """How a model was fitted, and how well it predicts the rows it was fitted on.
 
     `print` shows the outcome of the fit and the coefficients, and runs no Spark job. There are
@@ -293,36 +294,6 @@ class LogisticRegressionTrainingSummary(FitDiagnostics, LogisticRegressionSummar
         super().__init__(model, dataset)
         self._report = report
 
-    @property
-    def objectiveHistory(self) -> list[float]:
-        """The objective with penalty at the start and after each iteration; it never increases."""
-        return list(self._report.history)
-
-    @property
-    def totalIterations(self) -> int:
-        """The number of iterations: the length of `objectiveHistory` minus one."""
-        return len(self._report.history) - 1
-
-    @property
-    def solver(self) -> str:
-        """The name of the solver that was used."""
-        return self._report.solver
-
-    @property
-    def stopReason(self) -> str:
-        """The reason why the solver stopped, as a sentence."""
-        return self._report.reason
-
-    @property
-    def converged(self) -> bool:
-        """Whether the tolerance was met."""
-        return self._report.converged
-
-    @property
-    def passes(self) -> int:
-        """The passes of the fit over the data: packing and later readings are not counted."""
-        return self._report.passes
-
     def _page(self) -> Page:
         return fit_page(self._model.numbers, self._model, self._report, self._measures())
 
@@ -334,8 +305,20 @@ class BinaryLogisticRegressionTrainingSummary(
 
     _fitted = True
 
+    @property
+    def _known_area(self) -> float | None:
+        """The area under the ROC curve if the curve was computed."""
+        curve: ScoreCurve | None = self.__dict__.get("_curve")
+        return None if curve is None else curve.area_under_roc
+
     def _page(self) -> Page:
         return LogisticRegressionTrainingSummary._page(self)
+
+
+def evaluation_of(summary: LogisticRegressionSummary) -> Page:
+    """Return the page about how well a model predicts, also of a summary that prints the fit."""
+    curve = summary._curve if isinstance(summary, BinaryLogisticRegressionSummary) else None
+    return evaluation_page(summary._predictions, summary._confusion, curve)
 
 
 def _floats(values: Array) -> list[float]:

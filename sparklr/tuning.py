@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-from pyspark import keyword_only
 from pyspark.ml import Model
 from pyspark.ml import tuning as spark
 from pyspark.ml.evaluation import Evaluator
@@ -18,9 +17,10 @@ from pyspark.sql import DataFrame
 from sparklr.display.progress import Progress
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.split import Split
-from sparklr.params import HasVerbose, verbose_if_set
+from sparklr.params import HasVerbose, keyword_only, verbose_if_set
 from sparklr.saving.damage import damage
 from sparklr.saving.files import OverwritingWriter, check_class, read_metadata, read_uid
+from sparklr.search import found
 from sparklr.search.folds import (
     cross_validation_split,
     drawn_by,
@@ -176,7 +176,7 @@ class CrossValidator(_ValidatorMixin, spark.CrossValidator):
         subs: Any = None
         if self.getCollectSubModels():
             subs = [[trials.models[at, fold] for at in range(len(maps))] for fold in split.held]
-        return self._copyValues(CrossValidatorModel(model, means, subs, deviations))
+        return self._copyValues(found.CrossValidatorModel(model, means, subs, deviations, best))
 
     def split(self, dataset: DataFrame | PackedRows) -> Split:
         """Return the folds of a data set: drawn, or those that packed rows were packed with."""
@@ -250,7 +250,7 @@ class TrainValidationSplit(_ValidatorMixin, spark.TrainValidationSplit):
         subs: Any = None
         if self.getCollectSubModels():
             subs = [trials.models[at, 1] for at in range(len(maps))]
-        return self._copyValues(TrainValidationSplitModel(model, metrics, subs))
+        return self._copyValues(found.TrainValidationSplitModel(model, metrics, subs, best))
 
     def split(self, dataset: DataFrame | PackedRows) -> Split:
         """Return the two parts of a data set: drawn, or as packed rows were packed."""

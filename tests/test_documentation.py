@@ -12,6 +12,7 @@ import pytest
 import sparklr
 import sparklr.distributions
 import sparklr.estimator
+import sparklr.exports.of_model
 import sparklr.inference.inference
 import sparklr.inference.kept
 import sparklr.inference.posterior
@@ -36,11 +37,17 @@ def tier_of(page: Path) -> Any:
     return pytest.mark.deep if page.name in ("tuning.md", "inference.md") else ()
 
 
+# What the code of a page needs beside the package.
+NEEDS = {"exports.md": ("onnx", "onnxruntime")}
+
+
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=tier_of(page), id=page.name) for page in PAGES]
 )
 def test_the_python_of_a_page_runs(spark: Any, page: Path) -> None:
     """From top to bottom, each block with the names of those before."""
+    for package in NEEDS.get(page.name, ()):
+        pytest.importorskip(package)
     names = {"spark": spark}
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(block, page.name, "exec"), names)
@@ -59,7 +66,8 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        sparklr.distributions, sparklr.estimator, sparklr.inference.inference,
+        sparklr.distributions, sparklr.estimator, sparklr.exports.of_model,
+        sparklr.inference.inference,
         sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
         sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
     ],

@@ -6,12 +6,13 @@ A page is made of numbers that are already computed: nothing here runs a Spark j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from sparklr.arrays import Array, Matrix
 from sparklr.display.tables import (
+    GAP,
     Ends,
     Page,
     Table,
@@ -32,6 +33,7 @@ MOST_FEATURES = 20  # rows of a table of coefficients
 MOST_ROWS = 60  # rows of all tables of coefficients together
 MOST_CLASSES = 10  # classes in a line or in a table, and tables of coefficients on a page
 
+ALL_COEFFICIENTS = "For all coefficients read model.coefficientMatrix and model.featureNames."
 COEFFICIENTS = ("feature", "coefficient", "per std. dev.", "odds ratio")
 BY_LABEL = ("label", "weight", "precision", "recall", "F1", "false pos. rate")
 
@@ -48,6 +50,27 @@ class FittedParams(Protocol):
     def getOffsetCol(self) -> str: ...
     def getBiasReduction(self) -> str: ...
     def isSet(self, param: str, /) -> bool: ...
+    def getOrDefault(self, param: str, /) -> Any: ...
+
+
+def model_page(
+    numbers: ModelNumbers,
+    params: FittedParams,
+    report: FitReport | None,
+    measures: list[tuple[str, str]],
+) -> Page:
+    """Return the page about a model: with the facts of its fit and measures, if it knows them."""
+    if report is None:
+        facts = [("classes", f"{numbers.classes:,}"), *_model_facts(numbers, params, [])]
+        deviation = None
+    else:
+        facts, deviation = _fit_facts(numbers, params, report), report.deviation
+    threshold = _threshold(numbers, params)
+    tables = _coefficient_tables(numbers, params, deviation)
+    notes = [_coefficient_note(numbers, deviation)]
+    if any(isinstance(row, str) for table in tables for row in table.rows):
+        notes.append(ALL_COEFFICIENTS)
+    return Page(_title(numbers, params), (*facts, *threshold, *measures), tables, tuple(notes))
 
 
 def fit_page(
@@ -62,11 +85,19 @@ def fit_page(
         tables, notes = measures.tables, list(measures.notes)
     else:
         tables = _coefficient_tables(numbers, params, report.deviation)
-        notes = [_coefficient_note(numbers), *measures.notes]
+        notes = [_coefficient_note(numbers, report.deviation), *measures.notes]
     if any(isinstance(row, str) for table in tables for row in table.rows):
-        notes.append("For all coefficients read model.coefficientMatrix and model.featureNames.")
-    title = f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
-    return Page(title, facts, tables, tuple(notes))
+        notes.append(ALL_COEFFICIENTS)
+    return Page(_title(numbers, params), facts, tables, tuple(notes))
+
+
+def area_fact(area: float | None) -> list[tuple[str, str]]:
+    """Return the line about the area under the ROC curve, if it is known."""
+    return [] if area is None else [("area under ROC", f"{number(area)}, on the rows of the fit")]
+
+
+def _title(numbers: ModelNumbers, params: FittedParams) -> str:
+    return f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
 
 
 def _fit_facts(
@@ -76,25 +107,46 @@ def _fit_facts(
     if report.label_weights.sum() != report.rows:
         rows += f", with weights that sum to {amount(report.label_weights.sum())}"
     fitted: list[tuple[str, str]] = []
-    if params.isSet("offsetCol") and params.getOffsetCol():
-        fitted.append(("offset", f"'{params.getOffsetCol()}'"))
     if report.factors is not None:
         shown = Ends.of(len(report.factors), MOST_CLASSES)
         each = [f"{at}: {number(report.factors[at])}" for at in shown.places]
         words = ", ".join(shown.joined(each, f"... {shown.left_out:,} more ..."))
         fitted.append(("class weights", words))
-    used = np.unique(stored_matrix(numbers.coefficients).nonzero()[1]).size
     work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
     return [
         ("rows", rows),
         ("classes", _shares(report.label_weights)),
-        ("features", f"{numbers.features:,}, of them {used:,} with a coefficient other than 0"),
-        ("penalty", _penalty(params)),
-        ("intercept", "fitted" if params.getFitIntercept() else "none"),
-        *fitted,
+        *_model_facts(numbers, params, fitted),
         ("solver", f"{report.solver}, {work} over the rows"),
         ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
     ]
+
+
+def _model_facts(
+    numbers: ModelNumbers, params: FittedParams, fitted: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return what is known without a report; `fitted` has what is shown beside the intercept."""
+    used = len(numbers.used)
+    facts = [
+        ("features", f"{numbers.features:,}, of them {used:,} with a coefficient other than 0"),
+        ("penalty", _penalty(params)),
+        ("intercept", "fitted" if params.getFitIntercept() else "none"),
+    ]
+    if params.isSet("offsetCol") and params.getOffsetCol():
+        facts.append(("offset", f"'{params.getOffsetCol()}'"))
+    return [*facts, *fitted]
+
+
+def _threshold(numbers: ModelNumbers, params: FittedParams) -> list[tuple[str, str]]:
+    """Return the threshold, or the thresholds if they are set."""
+    if params.isSet("thresholds"):
+        values = [float(value) for value in params.getOrDefault("thresholds")]
+        shown = Ends.of(len(values), MOST_CLASSES)
+        words = shown.joined([f"{at}: {values[at]:g}" for at in shown.places], GAP)
+        return [("thresholds", ", ".join(words))]
+    if numbers.family.per_class:
+        return []
+    return [("threshold", f"{float(params.getOrDefault('threshold')):g}, for label 1")]
 
 
 def _count(count: int, word: str, plural: str = "s") -> str:
@@ -129,11 +181,12 @@ def _penalty(params: FittedParams) -> str:
 
 
 def _coefficient_tables(
-    numbers: ModelNumbers, params: FittedParams, deviation: Array
+    numbers: ModelNumbers, params: FittedParams, deviation: Array | None
 ) -> tuple[Table, ...]:
     """Return a table per class, or a single table; the middle of many classes is left out.
 
     So are coefficients of 0, which are many with an L1 penalty; of many others the largest stay.
+    There is no column per standard deviation if the deviations are not known.
     """
     intercepts = dense_vector(numbers.intercepts)
     classes = Ends.of(len(intercepts), MOST_CLASSES)
@@ -142,31 +195,37 @@ def _coefficient_tables(
         numbers.feature_names(params.getFeaturesCol()),
         stored_matrix(numbers.coefficients),
     )
+    header = COEFFICIENTS if deviation is not None else (*COEFFICIENTS[:2], COEFFICIENTS[-1])
     made = []
     for k in classes.places:
         its = _columns(matrix[[k]], range(numbers.features))[0]
-        places = _largest(its, its * deviation, most)
+        places = _largest(its, its if deviation is None else its * deviation, most)
         values = _columns(matrix, places)
         # Softmax only compares classes with each other; their geometric mean is a neutral base.
         base = values.mean(axis=0) if numbers.family.per_class else 0.0
         with np.errstate(over="ignore"):
             ratios = [number(one) for one in np.exp(values - base)[k]]
         first, *others = _column(np.append(intercepts[k], values[k]))
-        scaled = _column(values[k] * deviation[places])
+        per = [] if deviation is None else [_column(values[k] * deviation[places])]
         body: list[tuple[str, ...] | str] = [
-            *zip([names[j] for j in places], others, scaled, ratios, strict=True)
+            *zip([names[j] for j in places], others, *per, ratios, strict=True)
         ]
         if params.getFitIntercept():
-            body = [("(intercept)", first, "", ""), *body]
-        used = int(np.count_nonzero(its))
-        if len(places) < used:
-            more = _count(used - len(places), "more feature")
-            body.append(f"... {more}, with smaller effects ...")
-        if used < len(its):
-            body.append(f"... {_count(len(its) - used, 'feature')} with a coefficient of 0 ...")
+            body = [("(intercept)", first, *[""] * (len(header) - 2)), *body]
+        body += _left_out(int(np.count_nonzero(its)) - len(places), int((its == 0).sum()))
         title = f"Coefficients of class {k}" if numbers.family.per_class else "Coefficients"
-        made.append(Table(title, COEFFICIENTS, tuple(body)))
+        made.append(Table(title, header, tuple(body)))
     return tuple(made)
+
+
+def _left_out(smaller: int, zeros: int) -> list[str]:
+    """Return lines about features that a table does not show."""
+    lines = []
+    if smaller:
+        lines.append(f"{GAP} {_count(smaller, 'more feature')}, with smaller effects {GAP}")
+    if zeros:
+        lines.append(f"{GAP} {_count(zeros, 'feature')} with a coefficient of 0 {GAP}")
+    return lines
 
 
 def _column(values: Array) -> list[str]:
@@ -189,8 +248,10 @@ def _columns(matrix: Matrix, places: Sequence[int]) -> Array:
     return np.asarray(kept if isinstance(kept, np.ndarray) else kept.toarray())
 
 
-def _coefficient_note(numbers: ModelNumbers) -> str:
+def _coefficient_note(numbers: ModelNumbers, deviation: Array | None) -> str:
     against = ", against the geometric mean of all classes" if numbers.family.per_class else ""
+    if deviation is None:
+        return f"odds ratio: the factor on the odds where the feature rises by one{against}."
     return (
         "per std. dev.: the change of the log odds where the feature rises by one standard "
         f"deviation; odds ratio: where it rises by one{against}."

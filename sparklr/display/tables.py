@@ -53,6 +53,14 @@ class Table:
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
+    def markdown(self) -> str:
+        """Return the table in Markdown, with its title in bold above."""
+        signs = [":---", *["---:"] * (len(self.header) - 1)]
+        blanks = [""] * (len(self.header) - 1)
+        rows = [(row, *blanks) if isinstance(row, str) else row for row in self.rows]
+        lines = [_piped(self.header), _piped(signs), *map(_piped, rows)]
+        return "\n".join([f"**{_marked(self.title)}**\n"] * bool(self.title) + lines)
+
     def _html_row(self, row: tuple[str, ...] | str) -> str:
         if isinstance(row, str):
             span = f'colspan="{len(self.header)}" style="text-align:center"'
@@ -82,6 +90,13 @@ class Page:
         parts = ["\n".join(lines), *(table.text() for table in self.tables), "\n".join(notes)]
         return "\n\n".join(part for part in parts if part)
 
+    def markdown(self) -> str:
+        """Return facts, tables and notes in Markdown; the title is left to the text around them."""
+        signs = ("", ""), (":---", ":---")
+        facts = [_piped(its) for its in (*signs, *self.facts)] if self.facts else []
+        tables = [table.markdown() for table in self.tables]
+        return "\n\n".join(["\n".join(facts)] * bool(facts) + tables + [*map(_marked, self.notes)])
+
     def html(self) -> str:
         """Return the page as an HTML element, in the colours and fonts of the page around it."""
         facts = "".join(
@@ -93,6 +108,19 @@ class Page:
         tables = "".join(table.html() for table in self.tables)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return f"<div>{title}<tbody>{facts}</tbody></table>{tables}{notes}</div>"
+
+
+def _piped(words: Sequence[str]) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(map(_marked, words))} |"
+
+
+def _marked(word: str) -> str:
+    """Return a word as it is to be read, not as marks of Markdown or HTML."""
+    text = " ".join(word.split())
+    for sign in "\\|*_`[]":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("<", "&lt;")
 
 
 def number(value: float) -> str:

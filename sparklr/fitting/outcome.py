@@ -102,6 +102,10 @@ class FitReport:
         Whether the rows are separated, if it was looked for.
     penalised : Penalised, optional
         The penalised likelihood, if the fit was made by Firth's method, with inference.
+    means : array (features,), optional
+        The features' means; those of a model that an old version saved are not known.
+    area_under_roc : float, optional
+        The area under the ROC curve of the rows, if it was computed before the model was saved.
     """
 
     history: tuple[float, ...]
@@ -120,6 +124,8 @@ class FitReport:
     factors: Array | None = None
     separation: Separation | None = None
     penalised: Penalised | None = None
+    means: Array | None = None
+    area_under_roc: float | None = None
 
     @property
     def weights_by_class(self) -> Array:

@@ -14,8 +14,10 @@ from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame
 
 from sparklr.arrays import Array
+from sparklr.display.pages import area_fact
 from sparklr.display.tables import Page, amount, number, p_value
 from sparklr.fitting.certificate import Certificate
+from sparklr.fitting.outcome import FitReport
 from sparklr.inference.covariances import layout_of
 from sparklr.inference.hypotheses import TestResult
 from sparklr.inference.inference import Inference
@@ -23,7 +25,7 @@ from sparklr.inference.layout import Layout
 from sparklr.inference.measures import NOT_KEPT, FitMeasures
 from sparklr.inference.pages import MOST_SHOWN, dependence_words
 from sparklr.params import LogisticRegressionParams, offset_name
-from sparklr.saving.estimates import KeptFit
+from sparklr.saving.estimates import KeptErrors, KeptFit
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
 
@@ -99,7 +101,11 @@ class TableOfFit(FitMeasures):
         return self._inference.waldTest(features)
 
     def _measures(self) -> Page:
-        """Return measures of fit, and tables of the coefficients if there are standard errors."""
+        """Return what is known of the fit's measures, and tables if there are standard errors."""
+        page = self._measures_of_fit()
+        return replace(page, facts=(*page.facts, *area_fact(self._known_area)))
+
+    def _measures_of_fit(self) -> Page:
         null = number(self.nullDeviance)
         share = self.pseudoR2() if self.nullDeviance > 0 else np.nan
         explained = ("pseudo R2", f"{number(share)} (McFadden)")
@@ -158,27 +164,43 @@ class TableOfFit(FitMeasures):
             return f"exist and are unique: the rows are not separated ({step})"
         return f"not known whether they exist: {self._where_to_look}"
 
-    def _keep(self, *, needed: bool) -> KeptFit | None:
+    @property
+    def _known_area(self) -> float | None:
+        """The area under the ROC curve of the rows, if it was computed."""
+        return self._report.area_under_roc
+
+    def _reported(self) -> FitReport:
+        return replace(
+            self._report, information=None, products=None, area_under_roc=self._known_area
+        )
+
+    def _keep(self, *, needed: bool) -> KeptFit:
         if needed:
             self._refuse("estimates")
         if self._why_no_errors is not None:
-            return None
+            return KeptFit(report=self._reported())
         inference, found = self._inference, self._separation_so_far
         moved = offset_name(cast(LogisticRegressionParams, self._model)) is not None
         null_loss = self._null_loss if moved else None
-        return KeptFit.of(
-            replace(self._report, separation=found, null_loss=null_loss),
+        errors = KeptErrors.of(
             rank=self.rank,
             dependences=self._dependences,
             covariance_name=inference.covariance,
             assumption=inference.assumption,
             covariance=inference.covarianceMatrix.toArray(),
         )
+        report = replace(self._reported(), separation=found, null_loss=null_loss)
+        return KeptFit(report=report, errors=errors)
 
 
-def keep(fit: TableOfFit, *, needed: bool = False) -> KeptFit | None:
-    """Return what a model keeps of its fit.
+def reported(fit: TableOfFit) -> FitReport:
+    """Return the facts of a fit, without its information; nothing is computed for them."""
+    return fit._reported()
 
-    If the fit has no standard errors that is None or, if it is needed, an error.
+
+def keep(fit: TableOfFit, *, needed: bool = False) -> KeptFit:
+    """Return what a model keeps of its fit: its facts and, if there are any, standard errors.
+
+    If it has none and they are needed, that is an error.
     """
     return fit._keep(needed=needed)

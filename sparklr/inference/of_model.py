@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from pyspark.sql import DataFrame
 
+from sparklr.display.tables import Page
+from sparklr.fitting.outcome import FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.covariances import FittedModel, Options, infer
 from sparklr.inference.inference import Inference
-from sparklr.inference.kept import KeptEstimates
+from sparklr.inference.kept import KeptEstimates, KeptSummary, page_of_model
 from sparklr.inference.measures import why_not_valid
-from sparklr.inference.of_fit import TableOfFit, keep
+from sparklr.inference.of_fit import TableOfFit, keep, reported
+from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import check_frame
 from sparklr.saving.estimates import KeptFit
+from sparklr.scoring.explain import explained
+from sparklr.scoring.scorer import Scorer
 from sparklr.spark.errors import InvalidValueError
 
 NOT_SAVED = (
@@ -29,6 +34,11 @@ class InferenceOnRows:
     _summary: TableOfFit | None
     _kept: KeptFit | None  # of a model that was loaded
 
+    if TYPE_CHECKING:  # the model has it
+
+        @property
+        def _scorer(self) -> Scorer: ...
+
     @property
     def estimates(self) -> KeptEstimates:
         """The table of coefficients with standard errors and tests; also of a loaded model.
@@ -38,15 +48,87 @@ class InferenceOnRows:
         model, kept = cast(FittedModel, self), self._kept
         if self._summary is not None:
             kept = keep(self._summary, needed=True)
-        if kept is None:
+        if kept is None or kept.errors is None:
             raise InvalidValueError(
                 f"This model has no standard errors: {why_not_valid(model) or NOT_SAVED}"
             )
-        return KeptEstimates(model, kept)
+        return KeptEstimates(model, kept.report, kept.errors)
+
+    @property
+    def fitSummary(self) -> KeptSummary:
+        """How the model was fitted, without the rows; also of a loaded model.
+
+        It is `estimates` if the fit has standard errors. A training summary, which has the rows
+        too, is in `summary`, in the program that fitted the model.
+        """
+        model, kept = cast(FittedModel, self), self._what_is_kept()
+        if kept is None:
+            raise InvalidValueError(f"This model does not know its fit: {NOT_SAVED}")
+        if kept.errors is None:
+            return KeptSummary(model, kept.report)
+        return KeptEstimates(model, kept.report, kept.errors)
 
     def _what_is_kept(self) -> KeptFit | None:
         """Return what is saved with the model beside its numbers."""
         return self._kept if self._summary is None else keep(self._summary)
+
+    def _known_report(self) -> FitReport | None:
+        """Return the facts of the fit as far as they are known, without computing any."""
+        if self._summary is not None:
+            return reported(self._summary)
+        return None if self._kept is None else self._kept.report
+
+    def __str__(self) -> str:
+        return page_of_model(cast(FittedModel, self), self._known_report()).text()
+
+    def _repr_html_(self) -> str:
+        return page_of_model(cast(FittedModel, self), self._known_report()).html()
+
+    def explain(
+        self,
+        dataset: DataFrame,
+        top: int = 5,
+        *,
+        label: int | None = None,
+        column: str = "contributions",
+    ) -> DataFrame:
+        """Return the rows with what each feature adds to the margin, the largest in size first.
+
+        The contribution of a feature is its coefficient times its value less its baseline, which is
+        its mean among the rows of the fit; zero if the model does not know it (one from Spark, or
+        saved before format 4). The contributions of all features add up to the row's margin less
+        the margin at the baseline. Offsets are not among them. The rows are read when the frame is.
+
+        Parameters
+        ----------
+        dataset : DataFrame
+            The rows, with the columns of the features.
+        top : int
+            How many features per row; those without a coefficient are never shown.
+        label : int, optional
+            Whose margin is explained: by default that of label 1 or, of a multinomial model, of
+            each row's predicted label, against the mean margin of all labels.
+        column : str
+            The name of the column, an array of struct(feature, value, contribution); null where a
+            feature is.
+
+        Returns
+        -------
+        DataFrame
+            The rows, in their order, with the column.
+        """
+        params = cast(LogisticRegressionParams, self)
+        report = self._known_report()
+        return explained(
+            dataset,
+            params,
+            cast(FittedModel, self).numbers,
+            self._scorer,
+            means=None if report is None else report.means,
+            top=top,
+            label=label,
+            column=column,
+        )
 
     def inference(
         self,
@@ -95,3 +177,10 @@ class InferenceOnRows:
             covariance, clusterCol, weights, level, referenceClass, method, smallSample
         )
         return infer(cast(FittedModel, self), dataset, options, None, None)
+
+
+def page_of(model: InferenceOnRows) -> Page:
+    """Return the page of what is known of a model without rows: with standard errors, if any."""
+    if model._what_is_kept() is None:
+        return page_of_model(cast(FittedModel, model), None)
+    return model.fitSummary.page()

@@ -6,7 +6,7 @@ run in its JVM, which Spark Connect does not have.
 """
 
 from sparklr.params.accessors import EstimatorParams, LogisticRegressionParams
-from sparklr.params.checked import CheckedParams, check_map
+from sparklr.params.checked import CheckedParams, check_map, keyword_only
 from sparklr.params.checks import (
     as_threshold,
     check_features,
@@ -33,6 +33,7 @@ __all__ = [
     "check_params",
     "check_thresholds",
     "check_value",
+    "keyword_only",
     "offset_name",
     "row_params",
     "verbose_if_set",

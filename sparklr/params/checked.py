@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
+import pyspark
 from pyspark.ml.param import Param, Params
 
+from sparklr.spark.did_you_mean import did_you_mean
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 from sparklr.spark.types import AnyParam, Keywords, ParamDict
 
 C = TypeVar("C", bound="CheckedParams")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class CheckedParams(Params):
@@ -27,6 +32,13 @@ class CheckedParams(Params):
         if value is None:
             raise InvalidTypeError(f"{param.name}=None is not allowed. To unset a Param, clear it.")
         self._set(**{param.name: value})
+
+    def getParam(self, paramName: str) -> AnyParam:
+        """Like Spark's `getParam`, but the error about a name that is none says which is close."""
+        try:
+            return super().getParam(paramName)
+        except (AttributeError, ValueError) as reason:
+            raise type(reason)(_no_param(self, paramName, (p.name for p in self.params))) from None
 
     def copy(self: C, extra: ParamDict | None = None) -> C:
         """Return a copy with the same uid and the values of `extra`."""
@@ -74,3 +86,25 @@ def check_map(values: Iterable[object]) -> None:
                 f"Param map keys must be Params, but got {key!r}. Write estimator.regParam, "
                 "not 'regParam'."
             )
+
+
+def keyword_only(method: F) -> F:
+    """Like Spark's `keyword_only`, but the error about an unknown keyword says which is close."""
+    names = list(inspect.signature(method).parameters)[1:]
+    checked = pyspark.keyword_only(method)
+
+    @wraps(method)
+    def wrapper(self: Params, *args: object, **kwargs: object) -> object:
+        for name in kwargs:
+            if name not in names:
+                raise InvalidTypeError(_no_param(self, name, names))
+        return checked(self, *args, **kwargs)
+
+    return cast(F, wrapper)
+
+
+def _no_param(owner: object, name: str, known: Iterable[str]) -> str:
+    return (
+        f"{type(owner).__name__} has no Param '{name}'.{did_you_mean(name, known)} "
+        "explainParams() lists all of them."
+    )

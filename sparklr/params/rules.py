@@ -7,15 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparklr.spark.did_you_mean import did_you_mean
 from sparklr.spark.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
 class Range:
-    """The allowed values among those that a converter accepts, and their description in words."""
+    """The allowed values among those that a converter accepts, and their description in words.
+
+    names : the allowed values if they are names
+    """
 
     holds: Callable[[Any], bool]
     words: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,15 @@ class ParamRule:
                 f"{name}={value} is not allowed: it must be a finite number, {words}."
             )
         if not self.range.holds(value):
-            raise InvalidValueError(f"{name}={value!r} is not allowed: it must be {words}.")
+            raise InvalidValueError(
+                f"{name}={value!r} is not allowed: it must be {words}."
+                f"{did_you_mean(value, self.range.names)}"
+            )
 
 
 def one_of(names: tuple[str, ...]) -> Range:
     """Return the range of these names, in upper or lower case."""
-    return Range(lambda value: str(value).lower() in names, f"one of {', '.join(names)}")
+    return Range(lambda value: str(value).lower() in names, f"one of {', '.join(names)}", names)
 
 
 def _are_thresholds(values: Any) -> bool:

@@ -24,6 +24,7 @@ from sparklr.params import LogisticRegressionParams, check_features, offset_name
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.array_bytes import ARRAY_BYTES
 from sparklr.spark.classic import held_rows
+from sparklr.spark.did_you_mean import did_you_mean
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 
@@ -219,8 +220,8 @@ def _find_field(schema: StructType, name: str, param: str) -> FoundColumn:
             field = None if field is None else _field(field.dataType, part)
     if field is None:
         raise InvalidValueError(
-            f"Column '{name}' does not exist. The columns are: {', '.join(schema.names)}. "
-            f"Set {param} to one of them."
+            f"Column '{name}' does not exist.{did_you_mean(name, schema.names)} The columns are: "
+            f"{', '.join(schema.names)}. Set {param} to one of them."
         )
     quoted = ".".join("`" + part.replace("`", "``") + "`" for part in parts)
     return FoundColumn(name, field, quoted)

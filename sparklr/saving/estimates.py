@@ -1,14 +1,15 @@
 """What a model keeps of its fit: the facts of the fit, and how exact its coefficients are.
 
-A saved model has the facts in its metadata ("fit") and one row per coefficient in the folder
-`estimates`: its standard error and its covariances with the coefficients up to itself, so a
-triangle of the symmetric matrix. Of more than `MOST_COVARIANCES` coefficients only the standard
-errors are kept: the matrix would take more room than all else.
+A saved model has the facts in its metadata ("fit") and, if there are standard errors, one row per
+coefficient in the folder `estimates`: its standard error and its covariances with the coefficients
+up to itself, so a triangle of the symmetric matrix. Of more than `MOST_COVARIANCES` coefficients
+only the standard errors are kept: the matrix would take more room than all else. Likewise, of more
+than `MOST_FEATURES` features only those with a coefficient keep their mean and deviation.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from pyspark.sql import SparkSession
@@ -34,14 +35,14 @@ from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json
 
 MOST_COVARIANCES = 2_000  # coefficients; their covariances then take 16 MB
+MOST_FEATURES = 10_000
 ROWS = "place int, standardError double, covariances array<double>"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class KeptFit:
-    """What a model keeps of its fit, after the rows and the Hessian are gone.
+class KeptErrors:
+    """How exact the coefficients of a fit are.
 
-    report : of the fit, without its information and products of scores
     rank : the number of parameters that the rows identify
     dependences : (m, p + 1), of columns on others: each times [x, 1] is zero for all rows
     covariance_name : what the standard errors assume, as "model" or "HC0"
@@ -50,7 +51,6 @@ class KeptFit:
     covariance : (n, n), in the same order; None if only the errors are known
     """
 
-    report: FitReport
     rank: int
     dependences: Array
     covariance_name: str
@@ -60,17 +60,15 @@ class KeptFit:
 
     @staticmethod
     def of(
-        report: FitReport,
         *,
         rank: int,
         dependences: Array,
         covariance_name: str,
         assumption: str,
         covariance: Array,
-    ) -> KeptFit:
-        """Return what is kept of a fit whose estimates have this covariance (n, n)."""
-        return KeptFit(
-            report=replace(report, information=None, products=None),
+    ) -> KeptErrors:
+        """Return what is kept of estimates that have this covariance (n, n)."""
+        return KeptErrors(
             rank=rank,
             dependences=dependences,
             covariance_name=covariance_name,
@@ -80,9 +78,22 @@ class KeptFit:
         )
 
 
-def fit_facts(fit: KeptFit) -> Json:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KeptFit:
+    """What a model keeps of its fit, after the rows and the Hessian are gone.
+
+    report : of the fit, without its information and products of scores
+    errors : of the coefficients, if the fit has standard errors
+    """
+
+    report: FitReport
+    errors: KeptErrors | None = None
+
+
+def fit_facts(fit: KeptFit, numbers: ModelNumbers) -> Json:
     """Return all but errors and covariance for JSON, which has no infinite numbers."""
-    report, found = fit.report, fit.report.separation
+    report, its, found = fit.report, fit.errors, fit.report.separation
+    area = report.area_under_roc
     return {
         "history": as_texts(report.history),
         "solver": report.solver,
@@ -91,25 +102,32 @@ def fit_facts(fit: KeptFit) -> Json:
         "passes": report.passes,
         "rows": report.rows,
         "labelWeights": as_texts(report.label_weights),
-        "deviation": as_texts(report.deviation),
+        "deviation": _by_feature(report.deviation, numbers),
+        "means": None if report.means is None else _by_feature(report.means, numbers),
         "loss": as_text(report.loss),
         "nullLoss": None if report.null_loss is None else as_text(report.null_loss),
         "classFactors": None if report.factors is None else as_texts(report.factors),
         "penalised": _record(report.penalised),
-        "rank": fit.rank,
-        "dependences": [as_texts(one) for one in fit.dependences],
-        "covariance": fit.covariance_name,
-        "assumption": fit.assumption,
+        "areaUnderROC": None if area is None else as_text(area),
+        "rank": None if its is None else its.rank,
+        "dependences": None if its is None else [as_texts(one) for one in its.dependences],
+        "covariance": None if its is None else its.covariance_name,
+        "assumption": None if its is None else its.assumption,
         "certificate": _record(report.certificate),
         "separation": None if found is None else _record(replace(found, alike=None)),
     }
 
 
+def has_errors(facts: Json) -> bool:
+    """Whether the facts of a fit are those of one with standard errors."""
+    return facts["rank"] is not None
+
+
 def kept_fit(
-    facts: Json, errors: Array, covariance: Array | None, numbers: ModelNumbers
+    facts: Json, errors: Array | None, covariance: Array | None, numbers: ModelNumbers
 ) -> KeptFit:
     """Return what `fit_facts` was made from, with errors and covariances, for a model's numbers."""
-    deviation = as_numbers(facts["deviation"])
+    means = facts.get("means")  # not known before format 4, like the area
     report = FitReport(
         history=tuple(as_numbers(facts["history"]).tolist()),
         solver=as_string(facts["solver"]),
@@ -118,57 +136,78 @@ def kept_fit(
         passes=as_whole(facts["passes"]),
         rows=as_whole(facts["rows"]),
         label_weights=as_numbers(facts["labelWeights"]),
-        deviation=deviation,
+        deviation=_of_feature(facts["deviation"], numbers),
         loss=as_number(facts["loss"]),
         null_loss=as_number_or_none(facts["nullLoss"]),
         factors=None if facts["classFactors"] is None else as_numbers(facts["classFactors"]),
         penalised=_penalised(facts["penalised"]),
         certificate=_certificate(facts["certificate"]),
         separation=_separation(facts["separation"]),
+        means=None if means is None else _of_feature(means, numbers),
+        area_under_roc=as_number_or_none(facts.get("areaUnderROC")),
     )
-    rows = [as_numbers(one) for one in facts["dependences"]]
-    fit = KeptFit(
-        report=report,
-        rank=as_whole(facts["rank"]),
-        dependences=np.array(rows).reshape(len(rows), len(deviation) + 1),
-        covariance_name=as_string(facts["covariance"]),
-        assumption=as_string(facts["assumption"]),
-        errors=errors,
-        covariance=covariance,
-    )
+    its = None
+    if errors is not None:
+        rows = [as_numbers(one) for one in facts["dependences"]]
+        its = KeptErrors(
+            rank=as_whole(facts["rank"]),
+            dependences=np.array(rows).reshape(len(rows), numbers.features + 1),
+            covariance_name=as_string(facts["covariance"]),
+            assumption=as_string(facts["assumption"]),
+            errors=errors,
+            covariance=covariance,
+        )
+    fit = KeptFit(report=report, errors=its)
     _check(fit, numbers)
     return fit
+
+
+def _by_feature(values: Array, numbers: ModelNumbers) -> list[float | str]:
+    """Return a number per feature or, of very many, per feature with a coefficient."""
+    return as_texts(values if len(values) <= MOST_FEATURES else values[numbers.used])
+
+
+def _of_feature(stored: object, numbers: ModelNumbers) -> Array:
+    """Return a number per feature, zero where none was stored."""
+    values, used = as_numbers(stored), numbers.used
+    if len(values) == numbers.features:
+        return values
+    if len(values) != len(used):
+        raise ValueError("there must be a deviation and a mean per feature")
+    every = np.zeros(numbers.features)
+    every[used] = values
+    return every
 
 
 def _check(fit: KeptFit, numbers: ModelNumbers) -> None:
     """Refuse what belongs to another model."""
     margins, features = numbers.arrays[0].shape
-    report, found = fit.report, fit.report.separation
-    if len(report.label_weights) != numbers.classes or len(report.deviation) != features:
-        raise ValueError("there must be a weight per class, and a deviation per feature")
+    report, found, its = fit.report, fit.report.separation, fit.errors
+    if len(report.label_weights) != numbers.classes:
+        raise ValueError("there must be a weight per class")
     if report.factors is not None and len(report.factors) != numbers.classes:
         raise ValueError("there must be a factor per class")
-    if len(fit.errors) not in (margins * features, margins * (features + 1)):
-        raise ValueError(f"{len(fit.errors)} standard errors do not fit the coefficients")
+    if its is not None and len(its.errors) not in (margins * features, margins * (features + 1)):
+        raise ValueError(f"{len(its.errors)} standard errors do not fit the coefficients")
     if found is not None and found.direction.shape != (margins, features + 1):
         raise ValueError("the direction of separation does not fit the coefficients")
 
 
 def errors_json(fit: KeptFit) -> object:
-    """Return the standard errors for JSON."""
-    return as_texts(fit.errors)
+    """Return the standard errors for JSON; None if there are none."""
+    return None if fit.errors is None else as_texts(fit.errors.errors)
 
 
-def errors_from_json(value: object) -> Array:
+def errors_from_json(value: object) -> Array | None:
     """Return the standard errors of `errors_json`."""
-    return as_numbers(value)
+    return None if value is None else as_numbers(value)
 
 
-def write_errors(fit: KeptFit, path: str, session: SparkSession) -> None:
+def write_errors(its: KeptErrors, path: str, session: SparkSession) -> None:
     """Write a row per coefficient beside the metadata of a model."""
     rows = [
-        (at, float(error), [] if fit.covariance is None else fit.covariance[at, : at + 1].tolist())
-        for at, error in enumerate(fit.errors)
+        (at, float(error), [] if its.covariance is None else its.covariance[at, : at + 1].tolist())
+        for at, error in enumerate(its.errors)
     ]
     session.createDataFrame(rows, ROWS).coalesce(1).write.parquet(f"{path}/estimates")
 

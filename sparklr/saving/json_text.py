@@ -14,7 +14,14 @@ from pyspark.ml.param import Params
 from sparklr.arrays import Array
 from sparklr.objective.families import family_of_flag
 from sparklr.saving.damage import damage
-from sparklr.saving.estimates import KeptFit, errors_from_json, errors_json, fit_facts, kept_fit
+from sparklr.saving.estimates import (
+    KeptFit,
+    errors_from_json,
+    errors_json,
+    fit_facts,
+    has_errors,
+    kept_fit,
+)
 from sparklr.saving.files import (
     FORMAT,
     check_header,
@@ -55,7 +62,7 @@ def model_json(instance: Params, numbers: ModelNumbers, fit: KeptFit | None = No
             "coefficients": rows,
             "featureNames": None if numbers.names is None else list(numbers.names),
             "paramMap": encode_params(instance._paramMap),
-            "fit": None if fit is None else {**fit_facts(fit), "errors": errors_json(fit)},
+            "fit": None if fit is None else {**fit_facts(fit, numbers), "errors": errors_json(fit)},
         },
         allow_nan=False,
     )
@@ -96,7 +103,10 @@ def _fit(found: Json, numbers: ModelNumbers) -> KeptFit | None:
     facts = None if found["sparklrFormat"] == 1 else found["fit"]
     if facts is None:
         return None
-    return kept_fit(facts, errors_from_json(facts["errors"]), None, numbers)
+    errors = errors_from_json(facts["errors"])
+    if has_errors(facts) != (errors is not None):
+        raise ValueError("there must be standard errors and their rank, or neither")
+    return kept_fit(facts, errors, None, numbers)
 
 
 def _float(value: object) -> float:

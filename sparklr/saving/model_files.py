@@ -15,7 +15,14 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 from sparklr.objective.families import family_of_flag
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.saving.damage import damage
-from sparklr.saving.estimates import KeptFit, fit_facts, kept_fit, read_errors, write_errors
+from sparklr.saving.estimates import (
+    KeptFit,
+    fit_facts,
+    has_errors,
+    kept_fit,
+    read_errors,
+    write_errors,
+)
 from sparklr.saving.files import (
     OverwritingWriter,
     T,
@@ -58,7 +65,7 @@ class ModelWriter(OverwritingWriter):
         """Write metadata and data; `save` calls this after it has removed files to overwrite."""
         numbers, session = self._numbers, self.sparkSession
         names = None if numbers.names is None else list(numbers.names)
-        facts = None if self._fit is None else fit_facts(self._fit)
+        facts = None if self._fit is None else fit_facts(self._fit, numbers)
         known = None if self._posterior is None else posterior_facts(self._posterior)
         more: Json = {"featureNames": names, "fit": facts, "posterior": known}
         write_metadata(self._instance, path, session, more)
@@ -73,8 +80,8 @@ class ModelWriter(OverwritingWriter):
         frame = session.createDataFrame([row], columns)
         frame = frame.withColumns({name: F.col(name).cast("int") for name in columns[:2]})
         frame.coalesce(1).write.parquet(f"{path}/data")
-        if self._fit is not None:
-            write_errors(self._fit, path, session)
+        if self._fit is not None and self._fit.errors is not None:
+            write_errors(self._fit.errors, path, session)
         if self._posterior is not None:
             write_posterior(self._posterior, path, session)
 
@@ -106,9 +113,12 @@ class ModelReader(MLReader[T]):
     def _fit(self, path: str, facts: Json | None, numbers: ModelNumbers) -> KeptFit | None:
         if facts is None:
             return None
-        errors = read_errors(path, self.sparkSession)
-        with damage(f"The metadata of '{path}' are damaged: "):
-            return kept_fit(facts, *errors, numbers)
+        damaged = f"The metadata of '{path}' are damaged: "
+        with damage(damaged):
+            known = has_errors(facts)
+        errors, covariance = read_errors(path, self.sparkSession) if known else (None, None)
+        with damage(damaged):
+            return kept_fit(facts, errors, covariance, numbers)
 
     def _numbers(self, path: str, names: object) -> ModelNumbers:
         rows = _read_data(path, self.sparkSession)

@@ -12,10 +12,16 @@ from functools import cached_property
 import numpy as np
 from pyspark.ml.linalg import Matrix, SparseVector, Vector
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, IntArray
 from sparklr.objective.families import Family
 from sparklr.rows.columns import nameless
-from sparklr.spark.matrices import compress_matrix, compress_vector, dense_matrix, dense_vector
+from sparklr.spark.matrices import (
+    compress_matrix,
+    compress_vector,
+    dense_matrix,
+    dense_vector,
+    stored_matrix,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,6 +70,11 @@ class ModelNumbers:
     def arrays(self) -> tuple[Array, Array]:
         """Coefficients (C, p) and intercepts (C,) as dense arrays."""
         return dense_matrix(self.coefficients), dense_vector(self.intercepts)
+
+    @cached_property
+    def used(self) -> IntArray:
+        """The features that have a coefficient other than zero, ascending."""
+        return np.unique(stored_matrix(self.coefficients).nonzero()[1])
 
     def feature_names(self, column: str) -> list[str]:
         """Return the name of each feature, made from its index if it has no name."""

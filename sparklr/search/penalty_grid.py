@@ -12,12 +12,25 @@ from sparklr.fitting.shared import open_shared_fits
 from sparklr.spark.types import ParamDict
 
 
+class PenaltyGrid(list[ParamDict]):
+    """Param maps of `regParam`, whose print shows the values."""
+
+    @property
+    def penalties(self) -> list[float]:
+        """The values of regParam, one per map."""
+        return [float(value) for one in self for value in one.values()]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{value:.4g}" for value in self.penalties)
+        return f"{len(self)} {'value' if len(self) == 1 else 'values'} of regParam: {values}"
+
+
 def reg_param_grid(
     dataset: DataFrame | PackedRows,
     estimator: LogisticRegressionEstimator,
     n: int = 20,
     ratio: float | None = None,
-) -> list[ParamDict]:
+) -> PenaltyGrid:
     """Return param maps of `regParam`, from the smallest that zeroes all coefficients downwards.
 
     At the first value, which one pass over the rows finds exactly, the L1 term keeps all
@@ -38,8 +51,9 @@ def reg_param_grid(
 
     Returns
     -------
-    list of param maps
-        The maps for `CrossValidator(estimatorParamMaps=...)`, in descending order.
+    PenaltyGrid
+        The maps for `CrossValidator(estimatorParamMaps=...)`, in descending order: a list, whose
+        print shows the values.
 
     Examples
     --------
@@ -47,6 +61,8 @@ def reg_param_grid(
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"], elasticNetParam=1.0)
     >>> maps = reg_param_grid(frame, estimator, n=3, ratio=0.01)
+    >>> print(maps)
+    3 values of regParam: 0.3113, 0.03113, 0.003113
     >>> largest = maps[0][estimator.regParam]
     >>> int(estimator.fit(frame, maps[0]).coefficients.numNonzeros())
     0
@@ -60,7 +76,7 @@ def reg_param_grid(
         moments = shared.facts(0).moments
     default = 1e-4 if moments.rows > moments.features else 1e-2
     shares = np.geomspace(1.0, default if ratio is None else ratio, n)
-    return [{estimator.regParam: float(largest * share)} for share in shares]
+    return PenaltyGrid({estimator.regParam: float(largest * share)} for share in shares)
 
 
 def _check(estimator: LogisticRegressionEstimator, n: int, ratio: float | None) -> None:

@@ -2,11 +2,12 @@
 
     python tests/saved/make.py
 
-writes tests/saved/format-3, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
+writes tests/saved/format-4, the number being `sparklr.saving.files.FORMAT`. Run it once for a new
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
-with Python 3.11, `format-2` by the version after it, whose models keep their standard errors, and
-`format-3` by the first whose models may have a posterior.
+with Python 3.11, `format-2` by the version after it, whose models keep their standard errors,
+`format-3` by the first whose models may have a posterior, and `format-4` by the first whose models
+keep the facts of a penalised fit too.
 Checksums and markers are dropped, for loading does not need them, and files get plain names in
 place of Spark's random ones.
 """
@@ -84,6 +85,13 @@ def fitted(session: SparkSession, **params: Any) -> LogisticRegressionModel:
     return maker.fit(frame)
 
 
+def penalised(session: SparkSession) -> LogisticRegressionModel:
+    """A model whose fit has no standard errors, after its area under the curve was read."""
+    model = fitted(session, regParam=0.1)
+    assert model.summary.areaUnderROC
+    return model
+
+
 def make(folder: Path, session: SparkSession) -> None:
     """Save them all, and tidy up."""
     made = {
@@ -91,6 +99,7 @@ def make(folder: Path, session: SparkSession) -> None:
         "binomial": binomial(),
         "multinomial": multinomial(),
         "fitted": fitted(session),
+        "penalised": penalised(session),
         "gaussian": fitted(session, regParam=0.1, posterior="gaussian", averaged=True),
         "sampled": fitted(session, regParam=0.1, posterior="sampled", numDraws=256),
     }

@@ -45,7 +45,7 @@ def test_json_is_strict_and_keeps_sparse_coefficients_sparse() -> None:
     sparse, certain = sparse_model(), certain_models()
     for model in (sparse, *certain):
         found = json.loads(model.toJson(), parse_constant=refuse)
-        assert found["sparklrFormat"] == 3
+        assert found["sparklrFormat"] == 4
         assert found["class"] == "sparklr.model.LogisticRegressionModel"
     assert len(json.loads(sparse.toJson())["coefficients"]["data"]) == 4
     assert isinstance(sparse.coefficientMatrix, SparseMatrix)
@@ -76,7 +76,7 @@ def test_each_key_of_the_json_is_needed() -> None:
 
 
 DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
-    "a newer format": ({"sparklrFormat": 4}, "format 4 by a newer sparklr.*Upgrade"),
+    "a newer format": ({"sparklrFormat": 5}, "format 5 by a newer sparklr.*Upgrade"),
     "an estimator's": ({"class": "sparklr.estimator.LogisticRegressionEstimator"}, "holds sparklr"),
     "no class": ({"class": None}, "holds None, not sparklr"),
     "a row too few": ({"coefficients": []}, "damaged"),

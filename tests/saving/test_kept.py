@@ -20,6 +20,7 @@ from sparklr.params import LogisticRegressionParams
 from sparklr.passes.local import LocalPasses
 from sparklr.rows.blocks import Block
 from sparklr.saving import estimates
+from sparklr.scoring.metrics import ScoreCurve
 from sparklr.separation.search import find_separation
 from sparklr.spark.errors import InvalidValueError
 from tests.inference.references import column, data, reference
@@ -84,6 +85,7 @@ def fitted(case: str, **params: Any) -> LogisticRegressionModel:
         rows=moments.rows,
         label_weights=moments.histogram(classes),
         deviation=np.sqrt(moments.variance),
+        means=moments.mean,
         factors=class_factors_of(estimator, moments, classes),
         null_loss=None if offsets is None else null_models([problem], passes)[0][0][1],
         penalised=fit.penalised,
@@ -279,9 +281,61 @@ def test_what_has_no_estimates_says_why() -> None:
         for one in (model, from_json(model)):
             with pytest.raises(InvalidValueError, match=PENALISED):
                 _ = one.estimates
-    assert json.loads(fitted("birthwt", regParam=0.1).toJson())["fit"] is None
     with pytest.raises(RuntimeError, match=r"No training summary.* in model\.estimates"):
         _ = from_json(fitted("birthwt")).summary
+
+
+def test_a_penalised_model_keeps_the_facts_of_its_fit() -> None:
+    model = fitted("birthwt", regParam=0.1)
+    loaded = from_json(model).fitSummary
+    for name in ("deviance", "nullDeviance", "numInstances", "stopReason", "objectiveHistory",
+                 "totalIterations", "solver", "passes", "converged", "weightSum"):  # fmt: skip
+        assert getattr(loaded, name) == getattr(model.summary, name), name
+    assert loaded.pseudoR2() == model.summary.pseudoR2()
+    assert from_json(model).toJson() == model.toJson()
+    assert str(loaded) == str(model) == str(from_json(model))
+    for ask in (lambda: loaded.areaUnderROC, lambda: loaded.aic, lambda: loaded.pseudoR2("tjur")):
+        with pytest.raises(InvalidValueError):
+            ask()
+    with pytest.raises(InvalidValueError, match="does not know its fit: it does not come from"):
+        _ = fitted_model([[1.0]], [0.5]).fitSummary
+
+
+def test_the_area_that_was_read_is_kept() -> None:
+    model = fitted("birthwt", regParam=0.1)
+    assert "area under ROC" not in str(model)
+    curve = ScoreCurve.of(np.array([0.2, 0.8]), np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    model.summary.__dict__["_curve"] = curve
+    assert "area under ROC" in str(model)
+    assert "area under ROC" in str(model.summary)
+    assert from_json(model).fitSummary.areaUnderROC == curve.area_under_roc
+
+
+def test_of_very_many_features_only_those_with_a_coefficient_keep_their_facts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimates, "MOST_FEATURES", 2)
+    model = fitted_model([[0.0, 2.0, 0.0]], [0.5], regParam=0.1)
+    model._summary = training(model, means=np.array([1.0, 2.0, 3.0]))
+    loaded = from_json(model)
+    assert loaded.fitSummary.featureMeans == [0.0, 2.0, 0.0]
+    assert json.loads(model.toJson())["fit"]["deviation"] == [2.0]
+    assert str(loaded) == str(model)
+
+
+def test_the_fit_of_a_model_with_standard_errors_is_its_estimates() -> None:
+    loaded = from_json(fitted("birthwt"))
+    assert str(loaded.fitSummary) == str(loaded.estimates)
+    assert loaded.fitSummary.aic == loaded.estimates.aic
+
+
+def test_without_its_rows_an_offset_leaves_the_null_deviance_open() -> None:
+    model = fitted_model([[1.0]], [0.5], offsetCol="moved", regParam=0.1)
+    model._summary = training(model)
+    loaded = from_json(model)
+    assert "null deviance" not in str(loaded)
+    with pytest.raises(InvalidValueError, match="with an offset it needs the rows"):
+        _ = loaded.fitSummary.nullDeviance
 
 
 def test_json_of_the_first_format_has_no_estimates() -> None:
@@ -320,3 +374,16 @@ def test_damaged_facts_of_a_fit_are_refused(key: str) -> None:
     del text["fit"][key]
     with pytest.raises(ValueError, match="The JSON of this model is damaged"):
         LogisticRegressionModel.fromJson(json.dumps(text))
+
+
+def test_means_and_the_area_may_lack_but_not_be_damaged() -> None:
+    """Before format 4 there were none."""
+    text = json.loads(fitted("endometrial").toJson())
+    for key, damaged in (("means", [1.0]), ("areaUnderROC", "high"), ("rank", None)):
+        changed = {**text, "fit": {**text["fit"], key: damaged}}
+        with pytest.raises(ValueError, match="The JSON of this model is damaged"):
+            LogisticRegressionModel.fromJson(json.dumps(changed))
+    del text["fit"]["means"], text["fit"]["areaUnderROC"]
+    older = LogisticRegressionModel.fromJson(json.dumps({**text, "sparklrFormat": 3}))
+    with pytest.raises(InvalidValueError, match="'featureMeans' is not known"):
+        _ = older.fitSummary.featureMeans

@@ -20,6 +20,7 @@ ALONE = """
 import json
 import sys
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -38,7 +39,9 @@ for text, expected in json.load(sys.stdin):
     assert model.predict(matrix[1]) == model.predict(matrix)[1]
     assert model.copy().featureNames == model.featureNames
     assert LogisticRegressionModel.fromJson(model.toJson()).toJson() == text
-    model.toSklearn().predict(matrix)
+    names = model.numbers.names
+    rows = matrix if names is None else pd.DataFrame(matrix, columns=names)
+    model.toSklearn().predict(rows)
 assert SparkSession.getActiveSession() is None
 assert SparkContext._active_spark_context is None and SparkContext._gateway is None
 print("alone")

@@ -80,7 +80,7 @@ def assert_metrics(found: Any, expected: ByHand) -> None:
     if isinstance(found, spark_tuning.TrainValidationSplitModel):
         assert_allclose(found.validationMetrics, expected.metrics[0], atol=1e-6)
         return
-    assert type(found) is spark_tuning.CrossValidatorModel
+    assert isinstance(found, spark_tuning.CrossValidatorModel)
     assert_allclose(found.avgMetrics, expected.metrics.mean(axis=0), atol=1e-6)
     assert_allclose(found.stdMetrics, expected.metrics.std(axis=0), atol=1e-6)
 

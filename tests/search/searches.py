@@ -99,7 +99,8 @@ def packings() -> Iterator[list[Packing]]:
 
 def assert_alike(ours: Any, theirs: Any) -> None:
     """Two fitted validators have the same metrics, and so the same best map."""
-    assert type(ours) is type(theirs) is spark_tuning.CrossValidatorModel
+    assert isinstance(ours, spark_tuning.CrossValidatorModel)
+    assert type(theirs) is spark_tuning.CrossValidatorModel
     assert_allclose(ours.avgMetrics, theirs.avgMetrics, atol=1e-6)
     assert_allclose(ours.stdMetrics, theirs.stdMetrics, atol=1e-6)
     assert ours.getSeed() == theirs.getSeed()

@@ -28,5 +28,7 @@ def sklearn_model(numbers: ModelNumbers) -> object:
     made.coef_ = coefficients.copy()
     made.intercept_ = intercepts.copy()
     made.n_features_in_ = numbers.features
+    if numbers.names is not None:
+        made.feature_names_in_ = np.array(numbers.names, dtype=object)
     made.n_iter_ = np.zeros(1, dtype=np.int32)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -16,6 +17,8 @@ def test_scikit_learn_gives_the_same_probabilities() -> None:
     for model in models.values():
         matrix = np.random.default_rng(3).normal(size=(200, model.numFeatures))
         made = model.toSklearn()
+        if hasattr(made, "feature_names_in_"):
+            matrix = pd.DataFrame(matrix, columns=model.featureNames)
         assert_allclose(made.predict_proba(matrix), model.predictProbability(matrix), rtol=1e-13)
         assert_array_equal(made.classes_, np.arange(model.numClasses))
         plain = model.copy()
@@ -25,7 +28,17 @@ def test_scikit_learn_gives_the_same_probabilities() -> None:
     binary, pair = models["binary"].toSklearn(), models["pair"].toSklearn()
     assert binary.coef_.shape == pair.coef_.shape == (1, 3)
     with pytest.raises(ValueError, match="3 features"):
-        binary.predict(np.zeros((2, 2)))
+        pair.predict(np.zeros((2, 2)))
+
+
+def test_scikit_learns_model_knows_the_names_of_the_features() -> None:
+    """So a frame with its columns in another order is refused there, as is a lacking one."""
+    models = several_models()
+    made = models["binary"].toSklearn()
+    assert made.feature_names_in_.tolist() == ["x0", "x1", "x2"]
+    assert not hasattr(models["ternary"].toSklearn(), "feature_names_in_")
+    with pytest.raises(ValueError, match="feature names"):
+        made.predict(pd.DataFrame(np.ones((1, 3)), columns=["x2", "x1", "x0"]))
 
 
 def test_scikit_learns_model_is_a_copy() -> None:
