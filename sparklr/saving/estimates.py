@@ -9,7 +9,7 @@ than `MOST_FEATURES` features only those with a coefficient keep their mean and 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from pyspark.sql import SparkSession
