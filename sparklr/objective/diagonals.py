@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparklr.arrays import Array
+from sparklr.arrays import Array, is_sparse
 from sparklr.objective.class_weights import weights_of
 from sparklr.objective.sums import SLICE_BYTES, Probe, margins_of
 from sparklr.rows.blocks import Block
@@ -38,7 +38,7 @@ def _of_slice(probe: Probe, rows: Block, origin: Array | None) -> Array:
     if weights is not None:
         curvatures = curvatures * weights[:, None]
     total = curvatures.sum(axis=0)[:, None]
-    squared = matrix.multiply(matrix) if rows.sparse else np.square(matrix)
+    squared = matrix.multiply(matrix) if is_sparse(matrix) else np.square(matrix)
     squares, firsts = np.asarray((squared.T @ curvatures).T), np.asarray((matrix.T @ curvatures).T)
     if origin is not None and rows.sparse:
         squares = squares - 2 * origin * firsts + origin**2 * total

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparklr.arrays import Array
 from sparklr.objective.families import Family
 from sparklr.objective.prior import GaussianPrior
 from sparklr.objective.scaling import Scaling

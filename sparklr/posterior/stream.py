@@ -1,22 +1,22 @@
 """What the batches of a stream have told of the coefficients: a normal distribution that goes on.
 
-The posterior of the batches before is the prior of the next. For the rows i of batch t with weights
-w_i of total W_t, the points z (in the units below) and the discount d of all that was learned before,
+The posterior of the batches before is the prior of the next. For the rows i of batch t, with weights
+w_i of total W_t, points z in the units below, and the discount d of all that was learned before,
 
     V_t(z) = sum_i w_i loss_i(z) + (z - m)' P (z - m) / 2
-    P      = d precision + (1 - d) P_0 + regParam W_t  on features
+    P      = d precision + (1 - d) P_0 + regParam W_t of features
     P m    = d precision mean
 
-    the next mean is the minimum of V_t, and the next precision is its Hessian there
+    the next mean is the minimum of V_t, and the next precision is the Hessian of V_t there
 
-So every row brings its share of the penalty. Without discount V_t is, to second order, W times the
-objective of one fit of all rows so far, of total weight W: `regParam` means the same for both, however
-the rows are cut into batches. P_0 keeps the intercept, which has no penalty, from going to infinity on
-batches of one label.
+So each row brings its share of the penalty. Without discount V_t is, to second order, the objective
+of one fit of all rows so far, times their weight: `regParam` means the same for both, however the
+rows are cut into batches. P_0 keeps the intercept, which has no penalty, finite on batches of one
+label.
 
-Units are those of the first batch: a feature's deviation in the first batch where it is not at its
-centre, and its centre, the mean in the first batch. They never change, so nothing that was learned
-is ever converted. A feature that does not vary at first is zero in these units, and tells nothing.
+Units never change, so nothing that was learned is ever converted. A feature's centre is its mean in
+the first batch, and its deviation that of the first batch where it is not at its centre. Until then
+it is zero in these units, and tells nothing.
 """
 
 from __future__ import annotations

@@ -29,8 +29,9 @@ from sparklr.spark.connect import is_remote, remove_path
 from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json, ParamMap
 
-# Since 2 models have estimates, and a text of JSON has "fit"; since 3 they may have a posterior.
-FORMAT = 3
+# Since 2 models have estimates, and a text of JSON has "fit"; since 3 they may have a posterior,
+# and since 4 what they learned from a stream.
+FORMAT = 4
 
 Nested: TypeAlias = "float | list[Nested]"
 
