@@ -12,13 +12,12 @@ from sparklr.fitting.cautions import warn_of_batch
 from sparklr.fitting.stream import check_stream, learn_frame
 from sparklr.inference.stream_of_model import numbers_of_stream
 from sparklr.model import LogisticRegressionModel
-from sparklr.packing.summaries import NoRowsError
 from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.posterior.stream import StreamState
 from sparklr.rows.columns import check_frame
 from sparklr.saving.stream import state_bytes
 from sparklr.saving.stream_folder import StreamFolder, local_path
-from sparklr.spark.errors import InvalidTypeError, InvalidValueError
+from sparklr.spark.errors import InvalidTypeError, InvalidValueError, NoRowsError
 
 log = logging.getLogger("sparklr")
 

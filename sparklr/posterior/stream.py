@@ -1,7 +1,7 @@
 """What the batches of a stream have told of the coefficients: a normal distribution that goes on.
 
-The posterior of the batches before is the prior of the next. For the rows i of batch t, with weights
-w_i of total W_t, points z in the units below, and the discount d of all that was learned before,
+The posterior of the batches before is the prior of the next. For the rows i of batch t, with
+weights w_i of total W_t, points z in the units below, and the discount d of what was known before,
 
     V_t(z) = sum_i w_i loss_i(z) + (z - m)' P (z - m) / 2
     P      = d precision + (1 - d) P_0 + regParam W_t of features
