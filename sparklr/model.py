@@ -38,11 +38,7 @@ from sparklr.scoring.offset import RAW, moved, read_offsets, refuse_offset
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
-from sparklr.spark.matrices import (
-    by_row,
-    dense_vector,
-    stored_matrix,
-)
+from sparklr.spark.matrices import by_row, dense_vector, stored_matrix
 from sparklr.spark.types import Keywords
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
@@ -119,11 +115,6 @@ class LogisticRegressionModel(
         made._numbers, made._kept = numbers, kept
         made._posterior, made._stream = posterior, stream
         return made
-
-    @classmethod
-    def _of_stream(cls, state: StreamState) -> LogisticRegressionModel:
-        """Return the model of what a stream has taught."""
-        return cls._of(numbers_of_stream(state), None, posterior_of_stream(state), state)
 
     @classmethod
     def loadLatest(cls, path: str) -> LogisticRegressionModel:
@@ -331,6 +322,17 @@ class LogisticRegressionModel(
             f"LogisticRegressionModel: uid={self.uid}, numClasses={self.numClasses}, "
             f"numFeatures={self.numFeatures}"
         )
+
+
+def stream_model(
+    state: StreamState, estimator: LogisticRegressionParams, *, posterior: bool = True
+) -> LogisticRegressionModel:
+    """Return the model of what a stream has taught, with the estimator's Params."""
+    found = posterior_of_stream(state) if posterior else None
+    model = LogisticRegressionModel._of(numbers_of_stream(state), None, found, state)
+    model._resetUid(estimator.uid)
+    estimator._copyValues(model)
+    return model
 
 
 def fitted_model(

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from sparklr.display.progress import Progress
 from sparklr.fitting.cautions import warn_of_batch
 from sparklr.fitting.stream import check_stream, learn_frame
-from sparklr.inference.stream_of_model import numbers_of_stream
-from sparklr.model import LogisticRegressionModel
+from sparklr.inference.stream_of_model import learned_by
+from sparklr.model import LogisticRegressionModel, stream_model
 from sparklr.params import EstimatorParams, verbose_if_set
 from sparklr.posterior.stream import StreamState
 from sparklr.rows.columns import check_frame
@@ -66,9 +66,8 @@ class LearnsFromStreams:
                 f"model must be a LogisticRegressionModel of sparklr, but got a "
                 f"{type(model).__name__}."
             )
-        known = None if model is None else model._learned()
-        found = LogisticRegressionModel._of_stream(_learn(params, dataset, known))
-        return _with_params(found, params)
+        known = None if model is None else learned_by(model)
+        return stream_model(_learn(params, dataset, known), params)
 
     def updates(self, path: str, keep: int = KEPT) -> Updates:
         """Return a function for `foreachBatch`, which learns from each batch of a stream.
@@ -122,8 +121,8 @@ class Updates:
             state = _learn(params, frame, None if mark is None else folder.read(mark)[0])
         except NoRowsError:
             return
-        model = LogisticRegressionModel._of(numbers_of_stream(state))
-        folder.commit(batch, state_bytes(state, model=_with_params(model, params).toJson()), mark)
+        model = stream_model(state, params, posterior=False)
+        folder.commit(batch, state_bytes(state, model=model.toJson()), mark)
         folder.forget(self._keep)
 
 
@@ -134,15 +133,6 @@ def _learn(params: EstimatorParams, frame: DataFrame, known: StreamState | None)
     if not found.converged:
         warn_of_batch(found.reason)
     return found.state
-
-
-def _with_params(
-    model: LogisticRegressionModel, params: EstimatorParams
-) -> LogisticRegressionModel:
-    """Return a model with the Params and the uid of its estimator."""
-    model._resetUid(params.uid)
-    params._copyValues(model)
-    return model
 
 
 def _check_new(folder: StreamFolder, path: str, batch: int) -> None:

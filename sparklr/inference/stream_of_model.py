@@ -18,28 +18,22 @@ class StreamOfModel:
 
         By weight, without the first batch, before which nothing was learned: NaN after that one.
         """
-        return self._learned().loss
+        return learned_by(self).loss
 
     @property
     def lastBatchLoss(self) -> float:
         """The mean log loss of the last batch, scored before it was learned; NaN for the first."""
-        return self._learned().last_loss
+        return learned_by(self).last_loss
 
     @property
     def batchesLearned(self) -> int:
         """The number of batches that the model has learned from."""
-        return self._learned().batches
+        return learned_by(self).batches
 
     @property
     def rowsLearned(self) -> int:
         """The number of rows, of weight above zero, that the model has learned from."""
-        return self._learned().rows
-
-    def _learned(self) -> StreamState:
-        """Return what the model has learned from a stream."""
-        if self._stream is None:
-            raise InvalidValueError(NOT_OF_A_STREAM)
-        return self._stream
+        return learned_by(self).rows
 
 
 NOT_OF_A_STREAM = (
@@ -53,3 +47,10 @@ def numbers_of_stream(state: StreamState) -> ModelNumbers:
     """Return the numbers of a model that has learned from a stream."""
     found, names = state.coefficients(), state.names
     return ModelNumbers.of(*found, state.classes, family=state.family, names=names)
+
+
+def learned_by(model: StreamOfModel) -> StreamState:
+    """Return what a model has learned from a stream."""
+    if model._stream is None:
+        raise InvalidValueError(NOT_OF_A_STREAM)
+    return model._stream
