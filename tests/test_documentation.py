@@ -18,6 +18,7 @@ import sparklr.inference.posterior
 import sparklr.model
 import sparklr.packed
 import sparklr.search.penalty_grid
+import sparklr.streams
 import sparklr.summary
 import sparklr.tuning
 
@@ -61,7 +62,7 @@ def test_the_tests_that_a_page_names_are_there() -> None:
     [
         sparklr.distributions, sparklr.estimator, sparklr.inference.inference,
         sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
-        sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
+        sparklr.search.penalty_grid, sparklr.streams, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,
 )  # fmt: skip
