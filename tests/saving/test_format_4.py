@@ -1,0 +1,28 @@
+"""What the fourth version saved: a model that goes on with a stream; made by tests/saved/make.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.testing import assert_allclose
+
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from tests.saved.make import few_rows
+
+pytestmark = [pytest.mark.connect]
+
+SAVED = Path(__file__).parents[1] / "saved" / "format-4"
+
+
+def test_a_saved_model_of_format_4_goes_on(spark: Any) -> None:
+    model = LogisticRegressionModel.load(str(SAVED / "streamed"))
+    assert (model.batchesLearned, model.rowsLearned) == (2, 16)
+    assert_allclose(model.progressiveLoss, LOSS, rtol=1e-6)
+    assert_allclose(model.coefficients, COEFFICIENTS, rtol=1e-6)
+    estimator = LogisticRegressionEstimator(featuresCols=["dose", "flag"], regParam=0.1)
+    assert estimator.partialFit(few_rows(spark), model).batchesLearned == 3
+
+
+LOSS, COEFFICIENTS = 0.0, [0.0, 0.0]
