@@ -79,39 +79,46 @@ def learn_frame(
 def check_stream(params: EstimatorParams) -> None:
     """Refuse Params that do not go with a posterior that is carried on."""
     check_decay(params)
-    for clash, why in _clashes(params):
+    for clash, why in (*_clashes_of_prior(params), *_clashes_of_rows_and_results(params)):
         if clash:
             raise InvalidValueError(f"partialFit {why}.")
 
 
-def _clashes(params: EstimatorParams) -> list[tuple[bool, str]]:
-    penalty, bound = params.getRegParam(), next(filter(params.isSet, BOUNDS), None)
-    offset, solver = offset_name(params), params.getSolver().lower()
-    posterior, inference = params.getPosterior().lower(), params.getInference().lower()
+def _clashes_of_prior(params: EstimatorParams) -> list[tuple[bool, str]]:
+    """Return whether Params rule a normal prior out, and why."""
+    mixing, bound = params.getElasticNetParam(), next(filter(params.isSet, BOUNDS), None)
     return [
         (
-            penalty == 0,
+            params.getRegParam() == 0,
             "needs a prior, but regParam=0: a batch alone may be separated, or have a feature that "
             "does not vary. Set regParam above 0, as regParam=1e-6",
         ),
         (
-            params.getElasticNetParam() > 0,
-            f"carries a normal distribution on, but elasticNetParam={params.getElasticNetParam():g}"
-            " has an L1 part. Set elasticNetParam=0",
+            mixing > 0,
+            f"carries a normal distribution on, but elasticNetParam={mixing:g} has an L1 part. Set "
+            "elasticNetParam=0",
         ),
         (
             bound is not None,
             f"does not go with {bound}, which cuts a normal distribution off. Clear it",
         ),
+        (
+            params.getBiasReduction().lower() != "none",
+            "does not go with biasReduction: its prior is regParam. Set biasReduction='none'",
+        ),
+    ]
+
+
+def _clashes_of_rows_and_results(params: EstimatorParams) -> list[tuple[bool, str]]:
+    """Return whether Params ask for other rows, starts or results than a stream has, and why."""
+    offset, solver = offset_name(params), params.getSolver().lower()
+    posterior = params.getPosterior().lower()
+    return [
         (offset is not None, f"does not go with offsetCol='{offset}'. Clear it"),
         (
             params.isSet(params.classWeights),
             "does not go with classWeights, which count rows more or less often than they occur. "
             "Clear classWeights, and move the threshold instead",
-        ),
-        (
-            params.getBiasReduction().lower() != "none",
-            "does not go with biasReduction: its prior is regParam. Set biasReduction='none'",
         ),
         (
             params.isSet(params.getParam("initialModel")),
@@ -124,7 +131,7 @@ def _clashes(params: EstimatorParams) -> list[tuple[bool, str]]:
             f"carries Laplace's posterior on. Set posterior='none' or 'laplace', not '{posterior}'",
         ),
         (
-            inference == "always",
+            params.getInference().lower() == "always",
             "finds a posterior, not standard errors. Set inference='auto' or 'never', and read "
             "model.posterior",
         ),

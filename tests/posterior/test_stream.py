@@ -218,7 +218,7 @@ class TestDeviationsAlone:
         monkeypatch.setattr("sparklr.posterior.stream.MOST_FULL", 3)
 
     @pytest.mark.parametrize("classes", [2, 3])
-    @pytest.mark.parametrize("far", [0.0, 1e3])
+    @pytest.mark.parametrize("far", [0.0, 3.0, 1e3])
     def test_the_precision_is_the_diagonal(
         self, monkeypatch: pytest.MonkeyPatch, classes: int, far: float
     ) -> None:
