@@ -88,8 +88,9 @@ class LearnsFromStreams:
         Updates
             The function of a frame and the id of its batch. It can be pickled.
         """
-        check_stream(cast(EstimatorParams, self))
-        return Updates(self, path, keep)
+        params = cast(EstimatorParams, self)
+        check_stream(params)
+        return Updates(params.copy(), path, keep)  # what is set later is not for this stream
 
 
 class Updates:
@@ -99,14 +100,14 @@ class Updates:
     cannot be learned, it raises an error and changes nothing.
     """
 
-    def __init__(self, estimator: LearnsFromStreams, path: str, keep: int = KEPT) -> None:
+    def __init__(self, estimator: EstimatorParams, path: str, keep: int = KEPT) -> None:
         if type(keep) is not int or keep < 1:
             raise InvalidValueError(f"keep={keep!r} is not allowed: it must be 1 or more.")
         self._estimator, self._path, self._keep = estimator, local_path(path), keep
 
     def __call__(self, frame: DataFrame, batch: int) -> None:
         """Learn from the rows of a batch, unless its id was learned before."""
-        folder, params = StreamFolder(self._path), cast(EstimatorParams, self._estimator)
+        folder, params = StreamFolder(self._path), self._estimator
         mark = folder.latest()
         if mark is not None and batch <= mark.batch:
             log.warning(

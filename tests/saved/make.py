@@ -6,8 +6,8 @@ writes tests/saved/format-4, the number being `sparklr.saving.files.FORMAT`. Run
 format, with the first sparklr that writes it, and never again: the files are there to show that
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
 with Python 3.11, `format-2` by the version after it, whose models keep their standard errors,
-`format-3` by the first whose models may have a posterior, and `format-4` by the first whose models may
-have learned from a stream.
+`format-3` by the first whose models may have a posterior, and `format-4` by the first whose models
+may have learned from a stream.
 Checksums and markers are dropped, for loading does not need them, and files get plain names in
 place of Spark's random ones.
 """

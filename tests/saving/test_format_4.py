@@ -1,4 +1,4 @@
-"""What the fourth version saved: a model that goes on with a stream; made by tests/saved/make.py."""
+"""What the fourth version saved: a model of a stream, that goes on; made by tests/saved/make.py."""
 
 from __future__ import annotations
 

@@ -134,3 +134,14 @@ def test_only_a_model_of_a_stream_goes_on(two: Any) -> None:
     with pytest.raises(ValueError, match="has not learned from a stream") as refused:
         LogisticRegressionEstimator(regParam=0.1).partialFit(two, model)
     assert_plain(refused.value, ())
+
+
+def test_a_lost_pointer_is_no_new_beginning(tmp_path: Path) -> None:
+    """Found before the rows are looked at: there are none."""
+    (tmp_path / "batch=3").mkdir()
+    nothing: Any = None
+    with pytest.raises(ValueError, match=r"a folder of batch 3, but no file 'latest'") as refused:
+        estimator().updates(str(tmp_path))(nothing, 4)
+    assert_plain(refused.value, ("to begin anew",))
+    with pytest.raises(ValueError, match=r"keep=0 is not allowed: it must be 1 or more"):
+        estimator().updates(str(tmp_path), keep=0)
