@@ -25,6 +25,7 @@ from sparklr.params import EstimatorParams, keyword_only, verbose_if_set
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.types import Keywords, ParamDict
+from sparklr.streams import LearnsFromStreams
 
 
 def as_model(value: Any) -> LogisticRegressionModel:
@@ -42,6 +43,7 @@ def as_model(value: Any) -> LogisticRegressionModel:
 
 
 class LogisticRegressionEstimator(
+    LearnsFromStreams,
     EstimatorParams,
     ProbabilisticClassifier,
     MLWritable,
@@ -52,7 +54,8 @@ class LogisticRegressionEstimator(
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
     `separation`, `biasReduction`, `offsetCol`, `classWeights`, `verbose`, `posterior` and the
-    columns made of that. A fit minimises
+    columns made of that, and `decayFactor`, `halfLife` and `timeUnit` of `partialFit`. A fit
+    minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -119,6 +122,9 @@ class LogisticRegressionEstimator(
         posterior: str = "none",
         posteriorTol: float = 0.01,
         numDraws: int = 1024,
+        decayFactor: float = 1.0,
+        halfLife: float | None = None,
+        timeUnit: str = "batches",
         averaged: bool = False,
         intervalLevel: float = 0.9,
         probabilityIntervalCol: str = "",
@@ -166,6 +172,9 @@ class LogisticRegressionEstimator(
         posterior: str = "none",
         posteriorTol: float = 0.01,
         numDraws: int = 1024,
+        decayFactor: float = 1.0,
+        halfLife: float | None = None,
+        timeUnit: str = "batches",
         averaged: bool = False,
         intervalLevel: float = 0.9,
         probabilityIntervalCol: str = "",

@@ -19,13 +19,17 @@ from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.posterior import check_posterior_columns
 from sparklr.inference.of_model import InferenceOnRows
 from sparklr.inference.posterior_of_model import PosteriorOfModel
+from sparklr.inference.stream_of_model import StreamOfModel, numbers_of_stream
 from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.posterior.of_stream import posterior_of_stream
+from sparklr.posterior.stream import StreamState
 from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
 from sparklr.saving.json_text import json_model, model_json
 from sparklr.saving.model_files import ModelReader, ModelWriter
+from sparklr.saving.stream_folder import read_latest
 from sparklr.scoring.coefficients import CoefficientsOfModel
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import PredictsInMemory, read_rows
@@ -34,11 +38,7 @@ from sparklr.scoring.offset import RAW, moved, read_offsets
 from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_columns
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
-from sparklr.spark.matrices import (
-    by_row,
-    dense_vector,
-    stored_matrix,
-)
+from sparklr.spark.matrices import by_row, dense_vector, stored_matrix
 from sparklr.spark.types import Keywords
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
@@ -51,6 +51,7 @@ from sparklr.summary import (
 class LogisticRegressionModel(
     InferenceOnRows,
     PosteriorOfModel,
+    StreamOfModel,
     CoefficientsOfModel,
     PredictsInMemory,
     Exports,
@@ -99,6 +100,7 @@ class LogisticRegressionModel(
         self._summary: LogisticRegressionTrainingSummary | None = None
         self._kept: KeptFit | None = None
         self._posterior: PosteriorNumbers | None = None
+        self._stream: StreamState | None = None
 
     @classmethod
     def _of(
@@ -106,12 +108,22 @@ class LogisticRegressionModel(
         numbers: ModelNumbers,
         kept: KeptFit | None = None,
         posterior: PosteriorNumbers | None = None,
+        stream: StreamState | None = None,
     ) -> LogisticRegressionModel:
-        """Return a model of these numbers, which include the feature names, and of a fit."""
+        """Return a model of these numbers, with feature names, and of a fit or a stream."""
         many = numbers.family.per_class
         made = cls(numbers.coefficients, numbers.intercepts, numbers.classes, many)
-        made._numbers, made._kept, made._posterior = numbers, kept, posterior
+        made._numbers, made._kept = numbers, kept
+        made._posterior, made._stream = posterior, stream
         return made
+
+    @classmethod
+    def loadLatest(cls, path: str) -> LogisticRegressionModel:
+        """Return the newest model of a stream, from the folder of `updates`; needs no session."""
+        state, text = read_latest(path)
+        model = cls.fromJson(text)
+        model._posterior, model._stream = posterior_of_stream(state), state
+        return model
 
     @classmethod
     def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
@@ -262,16 +274,18 @@ class LogisticRegressionModel(
         copied = super().copy(extra)
         copied._summary, copied._cache = self._summary, self._cache
         copied._kept, copied._posterior = self._kept, self._posterior
+        copied._stream = self._stream
         return copied
 
     def __getstate__(self) -> Keywords:
         """Return the state to pickle, for use in workers: what scores, no frames or handles."""
         kept = {name: value for name, value in self.__dict__.items() if name != "_cache"}
-        return {**kept, "_summary": None, "_kept": None}
+        return {**kept, "_summary": None, "_kept": None, "_stream": None}
 
     def write(self) -> MLWriter:
         """Return a writer of this model."""
-        return ModelWriter(self, self._numbers, self._what_is_kept(), self._posterior)
+        kept = self._what_is_kept()
+        return ModelWriter(self, self._numbers, kept, self._posterior, self._stream)
 
     @classmethod
     def read(cls) -> MLReader[LogisticRegressionModel]:
@@ -283,6 +297,17 @@ class LogisticRegressionModel(
             f"LogisticRegressionModel: uid={self.uid}, numClasses={self.numClasses}, "
             f"numFeatures={self.numFeatures}"
         )
+
+
+def stream_model(
+    state: StreamState, estimator: LogisticRegressionParams, *, posterior: bool = True
+) -> LogisticRegressionModel:
+    """Return the model of what a stream has taught, with the estimator's Params."""
+    found = posterior_of_stream(state) if posterior else None
+    model = LogisticRegressionModel._of(numbers_of_stream(state), None, found, state)
+    model._resetUid(estimator.uid)
+    estimator._copyValues(model)
+    return model
 
 
 def fitted_model(

@@ -19,6 +19,7 @@ import sparklr.inference.posterior
 import sparklr.model
 import sparklr.packed
 import sparklr.search.penalty_grid
+import sparklr.streams
 import sparklr.summary
 import sparklr.tuning
 
@@ -69,7 +70,7 @@ def test_the_tests_that_a_page_names_are_there() -> None:
         sparklr.distributions, sparklr.estimator, sparklr.exports.of_model,
         sparklr.inference.inference,
         sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
-        sparklr.search.penalty_grid, sparklr.summary, sparklr.tuning,
+        sparklr.search.penalty_grid, sparklr.streams, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,
 )  # fmt: skip

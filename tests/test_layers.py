@@ -21,6 +21,7 @@ FLOORS: list[set[str]] = [
     {"tuning", "distributions"},
     {"search", "mean_field"},
     {"estimator"},
+    {"streams"},
     {"model"},
     {"exports"},
     {"summary"},
@@ -38,7 +39,17 @@ FLOORS: list[set[str]] = [
     {"arrays"},
 ]
 # What a user imports; all else lies in a folder.
-TOP_LEVEL = {"", "arrays", "distributions", "estimator", "model", "packed", "summary", "tuning"}
+TOP_LEVEL = {
+    "",
+    "arrays",
+    "distributions",
+    "estimator",
+    "model",
+    "packed",
+    "streams",
+    "summary",
+    "tuning",
+}
 
 # These need Spark, by their own imports or by what they import; all others do without it.
 KNOW_SPARK = {
@@ -54,6 +65,7 @@ KNOW_SPARK = {
     "fitting.posterior",
     "fitting.shared",
     "fitting.split",
+    "fitting.stream",
     "inference.covariances",
     "inference.diagnostics",
     "inference.inference",
@@ -69,6 +81,7 @@ KNOW_SPARK = {
     "inference.posterior",
     "inference.posterior_of_model",
     "inference.residuals",
+    "inference.stream_of_model",
     "inference.training",
     "mean_field.checks",
     "mean_field.files",
@@ -93,6 +106,7 @@ KNOW_SPARK = {
     "scoring.outputs",
     "search",
     "spark",
+    "streams",
     "summary",
     "tuning",
 }

@@ -69,6 +69,11 @@ def warn_of_descent() -> None:
     )
 
 
+def warn_of_batch(reason: str) -> None:
+    """Warn that a batch of a stream was not learned to the end."""
+    _warn(f"The batch was not learned to the end: {reason}.", ConvergenceWarning)
+
+
 def warn_of_search(reason: str) -> None:
     """Warn that a posterior is not yet the one that was asked for."""
     _warn(f"The posterior is not the one asked for: {reason}.", ConvergenceWarning)

@@ -26,7 +26,7 @@ from sparklr.saving.files import (
     set_params,
     write_metadata,
 )
-from sparklr.saving.model_files import read_names
+from sparklr.saving.values import read_names
 from sparklr.spark.refusals import REFUSALS, first_line
 
 T = TypeVar("T", bound=MLReadable[Any])

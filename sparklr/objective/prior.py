@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.solvers import solve_symmetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +27,27 @@ class GaussianPrior:
         """Return the prior of an L2 penalty with this curvature (n,), by the sum of weights."""
         return GaussianPrior(np.zeros(len(curvature)), curvature)
 
+    @staticmethod
+    def of_pull(pull: Array, precision: Array) -> GaussianPrior:
+        """Return the prior whose gradient at zero is -pull (n,): its mean is P^-1 pull."""
+        if precision.ndim == 2:
+            return GaussianPrior(solve_symmetric(precision, pull), precision)
+        return GaussianPrior(pull / precision, precision)
+
     def times(self, vectors: Array) -> Array:
         """Return P v, for vectors (n,) or (n, k)."""
         if self.precision.ndim == 2:
             return np.asarray(self.precision @ vectors)
         return np.asarray((self.precision * vectors.T).T)
 
+    def value(self, point: Array) -> float:
+        """Return -log prior at a point."""
+        away = point - self.mean
+        return float(0.5 * (away @ self.times(away)))
+
     def mean_value(self, point: Array, factor: Array) -> float:
         """Return the mean of -log prior over N(point, F F'), for a factor F (n, k)."""
-        away = point - self.mean
-        spread = np.vdot(factor, self.times(factor))
-        return float(0.5 * (away @ self.times(away) + spread))
+        return self.value(point) + 0.5 * float(np.vdot(factor, self.times(factor)))
 
     def gradient(self, point: Array) -> Array:
         """Return the gradient of -log prior."""

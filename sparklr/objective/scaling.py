@@ -140,6 +140,24 @@ class Scaling:
         """Return one margin's own block of `hessian`, from its sums (p + 1, p + 1)."""
         return self._change(self._change(sums).T)
 
+    def diagonal(self, sums: Array) -> Array:
+        """Return the flat diagonal of the Hessian from `diagonal_sums` (2, C, p + 1)."""
+        squares, firsts = sums
+        shift, total = (self.centre - self.origin)[self.active], squares[:, -1:]
+        its = squares[:, self.active] - 2 * shift * firsts[:, self.active] + shift**2 * total
+        its = np.maximum(its, 0.0) / self.deviation**2
+        return np.hstack((its, total) if self.intercept else (its,)).ravel()
+
+    def columns_to_coefficients(self, columns: Array) -> Array:
+        """Return T F (C (p + 1), r) for columns F (n, r) of differences of points."""
+        count, each = len(self.active), columns.reshape(*self.shape, -1)
+        result = np.zeros((self.margins, self.features + 1, each.shape[2]))
+        result[:, self.active] = each[:, :count] / self.deviation[:, None]
+        result[:, -1] = -np.tensordot(result[:, :-1], self.centre, axes=(1, 0))
+        if self.intercept:
+            result[:, -1] += each[:, count]
+        return result.reshape(-1, each.shape[2])
+
     def _change(self, sums: Array) -> Array:
         """Map sums over [x - origin, 1], last axis, to sums over [(x - centre) / deviation, 1]."""
         count, totals = len(self.active), sums[..., -1:]

@@ -26,7 +26,7 @@ from sparklr.objective.moments import Moments, merge_all
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.mapped_blocks import FileBlocks
 from sparklr.packing.source import Source
-from sparklr.packing.summaries import PartitionSummary, check_and_merge
+from sparklr.packing.summaries import NothingToPackError, PartitionSummary, check_and_merge
 from sparklr.packing.worker import (
     SCHEMA,
     SUMMARY,
@@ -39,7 +39,7 @@ from sparklr.rows.blocks import Block
 from sparklr.spark.classic import run_job
 from sparklr.spark.collect import collect_arrow
 from sparklr.spark.connect import is_remote, remove_path
-from sparklr.spark.errors import InvalidValueError
+from sparklr.spark.errors import InvalidValueError, NoRowsError
 from sparklr.spark.refusals import REFUSALS, first_line, warn_once
 
 log = logging.getLogger("sparklr")
@@ -150,6 +150,8 @@ class Packing:
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
         try:
             folds, sample, wider = check_and_merge(summaries, self._source.names)
+        except NothingToPackError as fault:
+            raise NoRowsError(str(fault)) from None
         except ValueError as fault:
             raise InvalidValueError(str(fault)) from None
         moments = merge_all(folds.values())

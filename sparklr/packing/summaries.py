@@ -103,6 +103,10 @@ class PartitionSummary:
         )
 
 
+class NothingToPackError(ValueError):
+    """There are no rows with weight above zero."""
+
+
 def check_and_merge(
     summaries: Sequence[PartitionSummary], names: ColumnNames
 ) -> tuple[dict[int, Moments], Block, Block]:
@@ -127,10 +131,12 @@ def check_and_merge(
     if faults:
         raise ValueError(faults.sentence(names))
     if features is None or sum(summary.seen for summary in summaries) == 0:
-        raise ValueError("The data set is empty: it has no rows to fit. Pass at least one row.")
+        raise NothingToPackError(
+            "The data set is empty: it has no rows to fit. Pass at least one row."
+        )
     moments = merge_all(folds.values())
     if moments.rows == 0:
-        raise ValueError(
+        raise NothingToPackError(
             f"{names.subject('weight')}: all weights are zero. Give at least one row a weight "
             "above zero."
         )

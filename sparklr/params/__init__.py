@@ -16,6 +16,7 @@ from sparklr.params.checks import (
 from sparklr.params.declared import RULES, DeclaredParams, check_value, row_params
 from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
+from sparklr.params.stream import HasStream, check_decay, discount_of
 from sparklr.params.verbose import HasVerbose, verbose_if_set
 
 __all__ = [
@@ -23,16 +24,19 @@ __all__ = [
     "CheckedParams",
     "DeclaredParams",
     "EstimatorParams",
+    "HasStream",
     "HasVerbose",
     "LogisticRegressionParams",
     "ParamRule",
     "Range",
     "as_threshold",
+    "check_decay",
     "check_features",
     "check_map",
     "check_params",
     "check_thresholds",
     "check_value",
+    "discount_of",
     "keyword_only",
     "offset_name",
     "row_params",

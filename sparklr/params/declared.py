@@ -44,6 +44,7 @@ from sparklr.params.rules import (
     ParamRule,
     one_of,
 )
+from sparklr.params.stream import TIME_UNITS
 from sparklr.solvers.methods import SOLVERS
 
 D = TypeVar("D", bound="DeclaredParams")
@@ -155,8 +156,8 @@ class DeclaredParams(
 
 
 # The rules of the Params declared above, of Spark's mixins, and of the Params that only the
-# estimator has: `verbose`, `inference`, `separation`, `posterior`, and `initialModel`, whose
-# converter needs the model class.
+# estimator has: `verbose`, `inference`, `separation`, `posterior`, those of streams, and
+# `initialModel`, whose converter needs the model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
@@ -188,6 +189,9 @@ RULES: dict[str, ParamRule] = {
     "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=True),
     "posteriorTol": ParamRule(ABOVE_ZERO, affects_rows=False, per_feature=False),
     "numDraws": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
+    "decayFactor": ParamRule(UNIT, affects_rows=False, per_feature=False),
+    "halfLife": ParamRule(ABOVE_ZERO, affects_rows=False, per_feature=False),
+    "timeUnit": ParamRule(one_of(TIME_UNITS), affects_rows=False, per_feature=False),
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),
     "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
     "seed": ParamRule(None, affects_rows=False, per_feature=False),

@@ -9,6 +9,7 @@ import numpy as np
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.posterior.log_posterior import LogPosterior
+from sparklr.solvers import Query
 from sparklr.solvers.chains import Chains, ChainSolver, ManyAnswer, ManyQuery, run_chains
 
 # Of fewer steps the halves of a chain tell nothing of R-hat.
@@ -79,10 +80,9 @@ def run(solver: ChainSolver, posterior: LogPosterior, passes: Passes) -> tuple[C
 
 def _ask(posterior: LogPosterior, query: ManyQuery, passes: Passes) -> tuple[ManyAnswer, int]:
     """Return V and its gradient at all points, and the number of readings: one, or more of many."""
-    probes = [posterior.plain_probe(point) for point in query.points]
+    queries = [Query(point, 1) for point in query.points]
+    probes = [posterior.plain_probe(its) for its in queries]
     sums, readings = read_round(passes, probes, BUDGET)
-    answers = [
-        posterior.plain_answer(point, its) for point, its in zip(query.points, sums, strict=True)
-    ]
-    values = np.array([value for value, _ in answers])
-    return ManyAnswer(values, np.array([gradient for _, gradient in answers])), readings
+    answers = [posterior.plain_answer(one, its) for one, its in zip(queries, sums, strict=True)]
+    values = np.array([its.value for its in answers])
+    return ManyAnswer(values, np.array([its.first() for its in answers])), readings

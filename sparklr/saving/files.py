@@ -30,7 +30,7 @@ from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json, ParamMap
 
 # Since 2 models have estimates, and a text of JSON has "fit"; since 3 they may have a posterior;
-# since 4 "fit" is there without estimates too, and has means.
+# since 4 "fit" is there without estimates too, and has means, and models may go on with a stream.
 FORMAT = 4
 
 Nested: TypeAlias = "float | list[Nested]"

@@ -30,7 +30,8 @@ from sparklr.saving.files import (
     encode_params,
     read_uid,
 )
-from sparklr.saving.model_files import check_sizes, read_names
+from sparklr.saving.model_files import check_sizes
+from sparklr.saving.values import read_names
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
 from sparklr.spark.types import Json

@@ -1,4 +1,4 @@
-"""Saved models: a row of numbers beside the metadata, what a fit left, and a posterior."""
+"""Saved models: a row of numbers beside the metadata, what a fit or a stream left, a posterior."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedTyp
 
 from sparklr.objective.families import family_of_flag
 from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.posterior.stream import StreamState
 from sparklr.saving.damage import damage
 from sparklr.saving.estimates import (
     KeptFit,
@@ -33,6 +34,8 @@ from sparklr.saving.files import (
     write_metadata,
 )
 from sparklr.saving.posterior import posterior_facts, read_posterior, write_posterior
+from sparklr.saving.stream import checksum_of, read_stream, state_bytes, write_stream
+from sparklr.saving.values import read_names
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import read_matrix, read_vector
 from sparklr.spark.types import Json
@@ -48,7 +51,7 @@ DATA: dict[str, DataType] = {
 
 
 class ModelWriter(OverwritingWriter):
-    """A writer of a model: its Params, its numbers, what it keeps of its fit, its posterior."""
+    """A writer of a model: its Params and numbers, and what it keeps of its fit or its stream."""
 
     def __init__(
         self,
@@ -56,10 +59,11 @@ class ModelWriter(OverwritingWriter):
         numbers: ModelNumbers,
         fit: KeptFit | None = None,
         posterior: PosteriorNumbers | None = None,
+        stream: StreamState | None = None,
     ) -> None:
         super().__init__()
         self._instance, self._numbers = instance, numbers
-        self._fit, self._posterior = fit, posterior
+        self._fit, self._posterior, self._stream = fit, posterior, stream
 
     def saveImpl(self, path: str) -> None:
         """Write metadata and data; `save` calls this after it has removed files to overwrite."""
@@ -67,7 +71,9 @@ class ModelWriter(OverwritingWriter):
         names = None if numbers.names is None else list(numbers.names)
         facts = None if self._fit is None else fit_facts(self._fit, numbers)
         known = None if self._posterior is None else posterior_facts(self._posterior)
-        more: Json = {"featureNames": names, "fit": facts, "posterior": known}
+        learned = b"" if self._stream is None else state_bytes(self._stream)
+        checksum = checksum_of(learned) if learned else None
+        more: Json = {"featureNames": names, "fit": facts, "posterior": known, "stream": checksum}
         write_metadata(self._instance, path, session, more)
         row = (
             numbers.classes,
@@ -84,6 +90,8 @@ class ModelWriter(OverwritingWriter):
             write_errors(self._fit.errors, path, session)
         if self._posterior is not None:
             write_posterior(self._posterior, path, session)
+        if learned:
+            write_stream(learned, path, session)
 
 
 class ModelReader(MLReader[T]):
@@ -92,7 +100,9 @@ class ModelReader(MLReader[T]):
     def __init__(
         self,
         kind: type[T],
-        make: Callable[[ModelNumbers, KeptFit | None, PosteriorNumbers | None], T],
+        make: Callable[
+            [ModelNumbers, KeptFit | None, PosteriorNumbers | None, StreamState | None], T
+        ],
     ) -> None:
         super().__init__()
         self._kind, self._make = kind, make
@@ -106,7 +116,11 @@ class ModelReader(MLReader[T]):
         facts, posterior = metadata.get("posterior"), None
         if facts is not None:
             posterior = read_posterior(facts, path, numbers, self.sparkSession)
-        model = self._make(numbers, kept, posterior)
+        checksum, stream = metadata.get("stream"), None
+        if checksum is not None:
+            stream = read_stream(checksum, path, self.sparkSession)
+            _check_stream(stream, numbers, path)
+        model = self._make(numbers, kept, posterior, stream)
         set_params(cast(Params, model), metadata, path)
         return model
 
@@ -137,6 +151,17 @@ class ModelReader(MLReader[T]):
             classes=classes,
             family=family_of_flag(many),
             names=known,
+        )
+
+
+def _check_stream(stream: StreamState, numbers: ModelNumbers, path: str) -> None:
+    """Refuse what another model has learned."""
+    same = (stream.family, stream.classes) == (numbers.family, numbers.classes)
+    pairs = zip(stream.coefficients(), numbers.arrays, strict=True)
+    if not same or not all(a.shape == b.shape and (a == b).all() for a, b in pairs):
+        raise ValueError(
+            f"'{path}/stream' and '{path}/data' are of different models: one is damaged. Save the "
+            "model again."
         )
 
 
@@ -174,11 +199,3 @@ def check_sizes(
         raise ValueError(f"coefficients have shape {shape}, but must have {(margins, features)}")
     if intercepts != margins:
         raise ValueError(f"there are {intercepts} intercepts, but there must be {margins}")
-
-
-def read_names(names: object, features: int) -> tuple[str, ...] | None:
-    """Return the names of the features, one per feature, or None."""
-    typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if names is not None and not (typed and len(cast("list[str]", names)) == features):
-        raise ValueError("featureNames must have one string per feature")
-    return None if names is None else tuple(cast("list[str]", names))

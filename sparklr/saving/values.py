@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 
@@ -58,3 +59,11 @@ def as_string(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a string")
     return value
+
+
+def read_names(names: object, features: int) -> tuple[str, ...] | None:
+    """Return the names of the features, one per feature, or None."""
+    typed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if names is not None and not (typed and len(cast("list[str]", names)) == features):
+        raise ValueError("featureNames must have one string per feature")
+    return None if names is None else tuple(cast("list[str]", names))

@@ -13,5 +13,9 @@ class InvalidValueError(IllegalArgumentException, ValueError):
     """A value, a column or a row that is not allowed."""
 
 
+class NoRowsError(InvalidValueError):
+    """A frame without rows of weight above zero."""
+
+
 class InvalidTypeError(IllegalArgumentException, TypeError):
     """A column or an argument of a type that is not allowed."""

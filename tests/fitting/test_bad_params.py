@@ -56,6 +56,9 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("posterior", "vi", "none, laplace, gaussian, sampled, fisher"),
     ("posteriorTol", 0.0, "above 0"),
     ("numDraws", 0, "1 or more"),
+    ("decayFactor", 1.5, "in [0, 1]"),
+    ("halfLife", 0.0, "above 0"),
+    ("timeUnit", "rows", "batches, points"),
     ("intervalLevel", 1.0, "between 0 and 1"),
 ]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from sparklr.arrays import Array
 from sparklr.objective.prior import GaussianPrior
 
 RNG = np.random.default_rng(0)
@@ -31,3 +32,11 @@ def test_a_penalty_is_a_prior_around_zero() -> None:
     prior = GaussianPrior.of_penalty(DIAGONAL)
     point = np.array([1.0, 5.0, -2.0])
     assert_allclose(prior.mean_value(point, np.zeros((3, 0))), DIAGONAL @ point**2 / 2)
+
+
+@pytest.mark.parametrize("square", [np.array([0.5, 1.0, 2.0]), PRIORS[1].precision])
+def test_a_prior_of_a_pull_has_its_slope_at_zero(square: Array) -> None:
+    pull = np.array([1.0, -2.0, 0.5])
+    prior = GaussianPrior.of_pull(pull, square)
+    assert_allclose(prior.gradient(np.zeros(3)), -pull)
+    assert_allclose(prior.value(prior.mean), 0)

@@ -9,9 +9,12 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.params import discount_of
 
 OURS_ONLY = {
     "averaged",
+    "decayFactor",
+    "halfLife",
     "intervalLevel",
     "numDraws",
     "posterior",
@@ -28,6 +31,7 @@ OURS_ONLY = {
     "offsetCol",
     "separation",
     "solver",
+    "timeUnit",
     "verbose",
 }
 
@@ -75,6 +79,9 @@ VALUES: dict[str, Any] = {
     "posterior": "laplace",
     "posteriorTol": 0.1,
     "numDraws": 64,
+    "decayFactor": 0.5,
+    "halfLife": 3.0,
+    "timeUnit": "points",
     "averaged": True,
     "intervalLevel": 0.5,
     "probabilityIntervalCol": "i",
@@ -109,6 +116,23 @@ def test_thresholds_and_threshold_clear_each_other() -> None:
     assert estimator.getThresholds() == [0.8, 0.2]
 
 
+def test_decay_factor_and_half_life_clear_each_other() -> None:
+    estimator = LogisticRegressionEstimator(decayFactor=0.3)
+    assert estimator.setHalfLife(4).getDecayFactor() == 0.5**0.25
+    assert not estimator.isSet("decayFactor")
+    assert not estimator.setDecayFactor(0.9).isSet("halfLife")
+    with pytest.raises(ValueError, match=r"halfLife=2 and decayFactor=0\.5 are both set"):
+        LogisticRegressionEstimator(decayFactor=0.5, halfLife=2.0)
+
+
+@pytest.mark.parametrize(("unit", "discount"), [("batches", 0.5), ("points", 0.5**100)])
+def test_a_decay_counts_batches_or_rows(unit: str, discount: float) -> None:
+    estimator = LogisticRegressionEstimator(halfLife=1.0, timeUnit=unit)
+    assert discount_of(estimator, 100) == discount
+    half = 0.5 if unit == "points" else 0.5**0.01
+    assert discount_of(estimator.setHalfLife(100.0), 100) == pytest.approx(half)
+
+
 @pytest.mark.usefixtures("spark")  # Spark's own class needs a session behind it
 def test_unset_thresholds_raise_as_in_spark() -> None:
     for estimator in (LogisticRegression(), LogisticRegressionEstimator()):
@@ -128,7 +152,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
-    of_fits |= {"numDraws", "posterior", "posteriorTol"}
+    of_fits |= {"numDraws", "posterior", "posteriorTol", "decayFactor", "halfLife", "timeUnit"}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

@@ -7,7 +7,7 @@ format, with the first sparklr that writes it, and never again: the files are th
 what an old version saved can still be loaded. `format-1` was made by sparklr 0.1.0 on Spark 4.3.0
 with Python 3.11, `format-2` by the version after it, whose models keep their standard errors,
 `format-3` by the first whose models may have a posterior, and `format-4` by the first whose models
-keep the facts of a penalised fit too.
+keep the facts of a penalised fit too, or have learned from a stream.
 Checksums and markers are dropped, for loading does not need them, and files get plain names in
 place of Spark's random ones.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from pyspark.ml.linalg import DenseMatrix, DenseVector, Vectors
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
@@ -73,16 +73,28 @@ def estimator() -> LogisticRegressionEstimator:
     return made
 
 
-def fitted(session: SparkSession, **params: Any) -> LogisticRegressionModel:
-    """A model that keeps what a fit on few rows found: wherever the flag is 1 the label is 1."""
+def few_rows(session: SparkSession) -> DataFrame:
+    """A dose and a flag: wherever the flag is 1 the label is 1."""
     doses, labels = (1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 2.0, 3.5), (0, 0, 1, 0, 1, 1, 1, 1)
     rows = [
         (float(y), x, float(at > 5)) for at, (x, y) in enumerate(zip(doses, labels, strict=True))
     ]
-    frame = session.createDataFrame(rows, ["label", "dose", "flag"])
+    return session.createDataFrame(rows, ["label", "dose", "flag"])
+
+
+def fitted(session: SparkSession, **params: Any) -> LogisticRegressionModel:
+    """A model that keeps what a fit found."""
     maker = LogisticRegressionEstimator(featuresCols=["dose", "flag"], **params)
     maker._resetUid("fitted_1")
-    return maker.fit(frame)
+    return maker.fit(few_rows(session))
+
+
+def streamed(session: SparkSession) -> LogisticRegressionModel:
+    """A model that has learned twice from the same rows."""
+    maker = LogisticRegressionEstimator(featuresCols=["dose", "flag"], regParam=0.1)
+    maker._resetUid("streamed_1")
+    frame = few_rows(session).coalesce(1)
+    return maker.partialFit(frame, maker.partialFit(frame))
 
 
 def penalised(session: SparkSession) -> LogisticRegressionModel:
@@ -102,6 +114,7 @@ def make(folder: Path, session: SparkSession) -> None:
         "penalised": penalised(session),
         "gaussian": fitted(session, regParam=0.1, posterior="gaussian", averaged=True),
         "sampled": fitted(session, regParam=0.1, posterior="sampled", numDraws=256),
+        "streamed": streamed(session),
     }
     for name, one in made.items():
         one.save(str(folder / name))

@@ -1,13 +1,15 @@
-"""What the fourth version saved: the facts of any fit; made by tests/saved/make.py."""
+"""What the fourth version saved: facts of any fit, and streams; made by tests/saved/make.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
 
-from sparklr import LogisticRegressionModel
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from tests.saved.make import few_rows
 
 pytestmark = [pytest.mark.connect, pytest.mark.usefixtures("spark")]
 
@@ -35,3 +37,15 @@ def test_a_saved_model_of_format_4_has_its_table() -> None:
     model = LogisticRegressionModel.load(str(SAVED / "fitted"))
     assert model.estimates.coefficientStandardErrors[0] == pytest.approx(1.6229228346, rel=1e-5)
     assert_allclose(model.fitSummary.featureMeans, MEANS)
+
+
+def test_a_saved_model_of_format_4_goes_on(spark: Any) -> None:
+    model = LogisticRegressionModel.load(str(SAVED / "streamed"))
+    assert (model.batchesLearned, model.rowsLearned) == (2, 16)
+    assert_allclose(model.progressiveLoss, LOSS, rtol=1e-6)
+    assert_allclose(model.coefficients, COEFFICIENTS, rtol=1e-6)
+    estimator = LogisticRegressionEstimator(featuresCols=["dose", "flag"], regParam=0.1)
+    assert estimator.partialFit(few_rows(spark), model).batchesLearned == 3
+
+
+LOSS, COEFFICIENTS = 0.0, [0.0, 0.0]

@@ -9,6 +9,7 @@ import pytest
 from pyspark.ml.linalg import DenseMatrix, SparseMatrix, SparseVector, Vectors
 
 from sparklr import LogisticRegressionModel
+from sparklr.saving.files import FORMAT
 from tests.made_models import assert_same_model, certain_models, several_models, sparse_model
 
 INF = float("inf")
@@ -45,7 +46,7 @@ def test_json_is_strict_and_keeps_sparse_coefficients_sparse() -> None:
     sparse, certain = sparse_model(), certain_models()
     for model in (sparse, *certain):
         found = json.loads(model.toJson(), parse_constant=refuse)
-        assert found["sparklrFormat"] == 4
+        assert found["sparklrFormat"] == FORMAT
         assert found["class"] == "sparklr.model.LogisticRegressionModel"
     assert len(json.loads(sparse.toJson())["coefficients"]["data"]) == 4
     assert isinstance(sparse.coefficientMatrix, SparseMatrix)
@@ -76,7 +77,10 @@ def test_each_key_of_the_json_is_needed() -> None:
 
 
 DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
-    "a newer format": ({"sparklrFormat": 5}, "format 5 by a newer sparklr.*Upgrade"),
+    "a newer format": (
+        {"sparklrFormat": FORMAT + 1},
+        f"format {FORMAT + 1} by a newer sparklr.*Upgrade",
+    ),
     "an estimator's": ({"class": "sparklr.estimator.LogisticRegressionEstimator"}, "holds sparklr"),
     "no class": ({"class": None}, "holds None, not sparklr"),
     "a row too few": ({"coefficients": []}, "damaged"),

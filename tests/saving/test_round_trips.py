@@ -77,6 +77,8 @@ def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
         posterior="laplace",
         posteriorTol=1 / 3,
         numDraws=65,
+        decayFactor=1 / 3,
+        timeUnit="points",
     )._set(**SHARED)
 
 
@@ -122,10 +124,13 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "featuresCol",
         "inference",
         "initialModel",
+        "decayFactor",
+        "halfLife",
         "numDraws",
         "posterior",
         "posteriorTol",
         "separation",
+        "timeUnit",
         "verbose",
     }
 
