@@ -318,5 +318,6 @@ def _final(
     known = trials.final.get(best)
     if known is not None:
         return known()
-    ours = isinstance(estimator, LogisticRegressionEstimator)
-    return estimator.fit(dataset if ours else frame_of(dataset), dict(maps[best]))
+    if isinstance(estimator, LogisticRegressionEstimator):
+        return estimator.copy(dict(maps[best])).fit(dataset)
+    return cast(Model, estimator.fit(frame_of(dataset), dict(maps[best])))

@@ -22,8 +22,8 @@ LINE = 0.055  # height of a line of text in a plot
 POSITIVE, NEGATIVE = "C0", "C3"
 
 
-def axes(ax: Axes | None) -> Axes:
-    """Return the given axes, or the axes of a new figure that a notebook shows."""
+def axes(ax: Axes | None, rows: int = 0) -> Axes:
+    """Return the given axes, or those of a new figure, in which as many rows of text find room."""
     if ax is not None:
         return ax
     try:
@@ -32,7 +32,9 @@ def axes(ax: Axes | None) -> Axes:
         raise ModuleNotFoundError(
             "Plots need matplotlib: install it with pip install 'sparklr[plot]'."
         ) from lacking
-    return pyplot.subplots()[1]
+    width, height = pyplot.rcParams["figure.figsize"]
+    size = (width, max(height, 1.2 + 0.3 * rows))
+    return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
 def plot_roc(ax: Axes, curve: ScoreCurve) -> Axes:
