@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparklr.arrays import Array, BoolArray, IntArray
-from sparklr.display.plots import NEGATIVE, POSITIVE
+from sparklr.display.plots import NEGATIVE, POSITIVE, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ MOST_DENSITIES = 12  # rows of densities; more rows are too low for a shape, and
 HEIGHT = 0.72  # of the highest density of a row, in rows
 BASE = 0.36  # of a density, below the middle of its row
 PRIOR = "dimgray"
+FAR = 3.0  # deviations to either side of a prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def plot_posterior(
     high = max(0.0, *(float(its.axis[-1]) for its in every))
     pad = 0.03 * (high - low)
     ax.set(xlim=(low - pad, high + pad), ylim=(len(names) - 0.5, -0.5), xlabel=what)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [short(name) for name in names])
     ax.axvline(0, linewidth=1, color="gray", zorder=0)
     for at in range(len(names)):
         row = [drawn[at] for _, drawn in classes]
@@ -61,8 +62,8 @@ def plot_posterior(
                 ax.plot(its.axis, height, color=f"C{number}", linewidth=1)
             ax.plot(its.interval, [base, base], color=f"C{number}", linewidth=2.5 if dense else 1.5)
             ax.plot(its.mean, base, "o", markersize=5, color=f"C{number}", zorder=3)
-            ax.plot(its.mode, base, "D", markersize=5, markerfacecolor="white",
-                    markeredgecolor=f"C{number}", zorder=4)  # fmt: skip
+            ax.plot(its.mode, base, "|", markersize=11, markeredgewidth=1.2, color="black",
+                    zorder=4)  # fmt: skip
     _legend(ax, [name for name, _ in classes] if many else [], every)
     return ax
 
@@ -75,7 +76,8 @@ def _prior(ax: Axes, its: Drawn, at: int, scale: float, dense: bool) -> None:
         ax.plot([-2 * its.prior, 2 * its.prior], [at, at], color="lightgray", linewidth=5,
                 solid_capstyle="butt", zorder=0)  # fmt: skip
         return
-    axis = np.linspace(*ax.get_xlim(), 200)
+    low, high = ax.get_xlim()
+    axis = np.linspace(max(low, -FAR * its.prior), min(high, FAR * its.prior), 200)
     density = np.exp(-((axis / its.prior) ** 2) / 2) / (its.prior * np.sqrt(2 * np.pi))
     height = at + BASE - scale * density
     ax.plot(axis, height, color=PRIOR, linestyle="--", linewidth=1, zorder=1)
@@ -88,8 +90,8 @@ def _legend(ax: Axes, classes: Sequence[str], every: Sequence[Drawn]) -> None:
     colour = "black" if classes else "C0"
     marks = [
         Line2D([], [], color=colour, marker="o", markersize=5, label="mean, with its interval"),
-        Line2D([], [], color="none", marker="D", markersize=5, markerfacecolor="white",
-               markeredgecolor=colour, label="mode: the fit's coefficient"),
+        Line2D([], [], linestyle="none", marker="|", markersize=11, markeredgewidth=1.2,
+               color="black", label="mode: the fit's coefficient"),
     ]  # fmt: skip
     if any(np.isfinite(its.prior) for its in every):
         if len(ax.get_yticks()) <= MOST_DENSITIES:
@@ -136,8 +138,8 @@ def plot_reliability(ax: Axes, groups: Reliability, words: str) -> Axes:
     ax.hlines(groups.observed, groups.plug_in, groups.averaged, color="gray", linewidth=1)
     ax.errorbar(groups.averaged, groups.observed, yerr=bars, fmt="o", capsize=3, color=POSITIVE,
                 elinewidth=1, label="averaged over the posterior")  # fmt: skip
-    ax.plot(groups.plug_in, groups.observed, "o", markerfacecolor="white",
-            markeredgecolor=NEGATIVE, label="plug-in: at the optimum")  # fmt: skip
+    ax.plot(groups.plug_in, groups.observed, "o", markersize=10, markerfacecolor="none",
+            markeredgecolor=NEGATIVE, label="plug-in: at the optimum", zorder=4)  # fmt: skip
     least, greatest = int(groups.rows.min()), int(groups.rows.max())
     size = f"{least:,}" if least == greatest else f"{least:,} to {greatest:,}"
     ax.set_title(f"{len(groups.rows)} groups of {size} rows; {words}", fontsize="medium")
@@ -147,7 +149,7 @@ def plot_reliability(ax: Axes, groups: Reliability, words: str) -> Axes:
         for x, y, count in zip(groups.averaged, groups.upper, groups.rows, strict=True):
             ax.annotate(f"{count:,}", (x, y), xytext=(0, 3), textcoords="offset points",
                         ha="center", fontsize="x-small", color="dimgray")  # fmt: skip
-    ax.legend(loc="upper left", fontsize="small")
+    ax.legend(loc="lower right", fontsize="small")
     return ax
 
 
@@ -175,10 +177,10 @@ def plot_interval(ax: Axes, course: Course, name: str, level: float, words: str)
     for positive, place in ((True, 1.03), (False, -0.03)):
         its = course.seen[course.positive == positive]
         ax.plot(its, np.full(len(its), place), "|", markersize=7, color="black", alpha=0.4)
-    for end in course.ends:
-        ax.axvline(end, linestyle=":", linewidth=1, color="gray")
+    for end, said in zip(course.ends, ("ends of the rows", None), strict=True):
+        ax.axvline(end, linestyle=":", linewidth=1, color="gray", label=said)
     ax.set_title(words, fontsize="medium")
-    ax.set(xlabel=f"{name} (dotted: the ends of the rows)", ylabel="probability of label 1")
+    ax.set(xlabel=name, ylabel="probability of label 1")
     ax.set(xlim=(course.feature[0], course.feature[-1]), ylim=(-0.07, 1.07))
     ax.legend(fontsize="small", loc="best")
     return ax

@@ -18,7 +18,7 @@ from sparklr.display.posterior_plots import Course, Drawn, Reliability
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.inference.covariances import FittedModel
 from sparklr.inference.estimates import check_level
-from sparklr.inference.layout import INTERCEPT, Layout
+from sparklr.inference.layout import Layout
 from sparklr.params import LogisticRegressionParams, offset_name
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.rows.columns import check_frame, find_column, find_features
@@ -66,7 +66,7 @@ class PosteriorPictures:
         @property
         def _places(self) -> IntArray: ...
 
-    def plot_forest(self, ax: Axes | None = None, level: float = 0.9) -> Axes:
+    def plot_forest(self, ax: Axes | None = None, level: float = 0.9, per: str = "unit") -> Axes:
         """Draw the odds ratios of a binomial model with their intervals, on a logarithmic axis.
 
         Of many features, those whose means are the most deviations from zero are drawn.
@@ -77,6 +77,9 @@ class PosteriorPictures:
             The axes to draw on; by default those of a new figure.
         level : float
             The posterior probability of an interval.
+        per : {"unit", "deviation"}
+            Whether the odds ratios are for a feature that rises by one, or by its standard
+            deviation, which makes those of a weight and of a flag comparable.
 
         Returns
         -------
@@ -90,20 +93,22 @@ class PosteriorPictures:
                 "coefficientTable."
             )
         kept, _ = self._most_telling()
-        limits = np.exp(self.interval(level)[kept])
+        scale = self._scale(per)[kept]
+        limits = np.exp(self.interval(level)[kept] * scale[:, None])
         names = [layout.names[j] for j in kept]
-        what = f"odds ratio per unit, with {100 * level:.4g}% posterior intervals"
-        drawn = np.exp(self.mean[kept]), limits, what
+        unit = "unit" if per == "unit" else "standard deviation"
+        what = f"odds ratio per {unit}, with {100 * level:.4g}% posterior intervals"
+        drawn = np.exp(self.mean[kept] * scale), limits, what
         return plots.plot_forest(plots.axes(ax, len(names)), names, *drawn)
 
     def plot_posterior(
-        self, ax: Axes | None = None, level: float = 0.9, per: str = "deviation"
+        self, ax: Axes | None = None, level: float = 0.9, per: str | None = None
     ) -> Axes:
         """Draw the distribution of each coefficient, with mean, mode and prior.
 
         Up to 12 coefficients have a density, and more only an interval; of more than 30 features,
-        those whose means are the most deviations from zero are drawn. A prior that is flat, as the
-        intercept's, is not drawn.
+        those whose means are the most deviations from zero are drawn. A flat prior is not drawn,
+        nor is the intercept, which is the log odds of a row of zeros.
 
         Parameters
         ----------
@@ -111,14 +116,15 @@ class PosteriorPictures:
             The axes to draw on; by default those of a new figure.
         level : float
             The posterior probability of an interval.
-        per : {"deviation", "unit"}
+        per : {"deviation", "unit"}, optional
             Whether coefficients are for a feature that rises by its standard deviation, so that
-            they can be compared, or by one.
+            they can be compared, or by one; by default the former, if the deviations are known: a
+            loaded model may not have them.
 
         Returns
         -------
         matplotlib Axes
-            The axes with a row per coefficient, the intercept last.
+            The axes with a row per feature.
         """
         layout, ends = self._layout, self.interval(level)
         if len(layout.classes) > MOST_CLASSES:
@@ -126,15 +132,15 @@ class PosteriorPictures:
                 f"plot_posterior has colours for {MOST_CLASSES} classes, but the model has "
                 f"{len(layout.classes)}. Draw the columns of coefficientTable."
             )
-        scale = np.append(self._scale(per), 1.0)
-        features, left_out = self._most_telling()
-        kept = [*features, *([len(layout.names)] if layout.intercept else [])]
+        per = per or ("unit" if self._deviation is None else "deviation")
+        scale = self._scale(per)
+        kept, left_out = self._most_telling()
         count = len(self.mean) // len(layout.classes)
         drawn = [
             (str(name), [self._drawn(j + k * count, j, float(scale[j]), ends) for j in kept])
             for k, name in enumerate(layout.classes)
         ]
-        names = [[*layout.names, INTERCEPT][j] for j in kept]
+        names = [layout.names[j] for j in kept]
         unit = "unit" if per == "unit" else "standard deviation of the feature"
         what = f"coefficient per {unit}, with {100 * level:.4g}% intervals"
         if left_out:
@@ -163,9 +169,9 @@ class PosteriorPictures:
         matplotlib Axes
             The axes with two points per group, and 95% limits of its observed share.
         """
+        self._refuse_classes("plot_reliability")
         frame = frame_of(dataset)
         check_frame(frame)
-        self._refuse_classes("plot_reliability")
         if groups < 2:
             raise ValueError(f"groups must be 2 or more, but got {groups}.")
         found = self._predictions(frame).by_score_beside(AVERAGED)
@@ -211,10 +217,10 @@ class PosteriorPictures:
         matplotlib Axes
             The axes with the curves.
         """
+        self._refuse_classes("plot_probability_interval")
+        check_level(level)
         frame, given = frame_of(dataset), dict(at or {})
         check_frame(frame)
-        check_level(level)
-        self._refuse_classes("plot_probability_interval")
         (place,) = self._layout.places_of([feature])
         means, ends, seen, positive = self._rows(frame, int(place))
         if given:
@@ -263,7 +269,7 @@ class PosteriorPictures:
             density = norm.pdf(axis, mean, deviation)
         else:
             density = gaussian_kde(scale * self._numbers.draws[:, self._places[place]])(axis)
-        prior = np.append(self._numbers.prior_deviations, np.inf)[feature] * scale
+        prior = scale * self._numbers.prior_deviations[feature]
         mode = scale * float(self._layout.values.ravel()[self._places[place]])
         return Drawn(mode, float(mean), scale * ends[place], float(prior), axis, density)
 
