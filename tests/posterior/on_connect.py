@@ -38,7 +38,7 @@ def frame_of_rows(spark: Any) -> Any:
 def fitted(frame: Any, kind: str) -> Any:
     """A model that makes all columns of its posterior."""
     estimator = LogisticRegressionEstimator(
-        posterior=kind, regParam=1 / 200, featuresCols=NAMES, numDraws=256
+        posterior=kind, regParam=1 / 200, featuresCols=NAMES, numDraws=1024
     )
     return estimator.fit(frame)._set(**COLUMNS)
 
