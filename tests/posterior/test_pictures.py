@@ -115,7 +115,7 @@ def test_a_forest_may_be_per_deviation(model: LogisticRegressionModel) -> None:
 
 def test_a_long_name_loses_its_middle() -> None:
     assert short("n" * 28) == "n" * 28
-    assert short("a name of a feature that is long (mm)") == "a name of a fe…t is long (mm)"
+    assert short("a name of a feature that is long (mm)") == "a name of a fe… is long (mm)"
 
 
 def test_a_flat_prior_is_not_drawn(numbers: PosteriorNumbers) -> None:
@@ -128,11 +128,15 @@ def test_a_flat_prior_is_not_drawn(numbers: PosteriorNumbers) -> None:
 def test_draws_have_their_own_shape(numbers: PosteriorNumbers) -> None:
     """Skewed draws: the top of the curve is beside their mean."""
     random = np.random.default_rng(0)
-    draws = numbers.mean + random.gamma(2.0, size=(4000, 4)) - 2.0
-    ax = model_with(replace(numbers, draws=draws)).posterior.plot_posterior(axes(), per="unit")
-    curve = next(its for its in ax.lines if len(its.get_xdata()) == 200)
+    gamma = (random.gamma(2.0, size=(4000, 4)) - 2.0) / np.sqrt(2)
+    skewed = replace(numbers, draws=numbers.mean + numbers.deviations * gamma)
+    ax = model_with(skewed).posterior.plot_posterior(axes(), per="unit")
+    curve = next(
+        its for its in ax.lines if len(its.get_xdata()) == 200 and its.get_linestyle() == "-"
+    )
     top = curve.get_xdata()[np.argmin(curve.get_ydata())]
-    assert top == pytest.approx(numbers.mean[0] - 1.0, abs=0.2)  # a gamma's mode, not its mean
+    moved = (top - numbers.mean[0]) / numbers.deviations[0]
+    assert moved == pytest.approx(-1 / np.sqrt(2), abs=0.2)  # a gamma's mode beside its mean
 
 
 def test_many_features_have_intervals_and_the_rest_is_counted(numbers: PosteriorNumbers) -> None:
