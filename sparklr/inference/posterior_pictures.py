@@ -36,7 +36,7 @@ MOST_CLASSES = 10  # colours of a picture
 LIMITS = 0.95  # the level of the limits of an observed share
 POINTS = 200  # of a curve
 SIDES = 4.0  # deviations on each side of a density
-MOST_TICKS = 400  # rows that are drawn
+MOST_TICKS = 200  # rows of a label that are drawn
 SHARE_BESIDE = 0.5  # of a feature's range, drawn beyond either end of it
 # Columns that are added to score a user's frame, which will not have them.
 PLUG_IN, AVERAGED, PREDICTION = (f"__sparklr_{its}" for its in ("plug_in", "averaged", "label"))
@@ -196,7 +196,7 @@ class PosteriorPictures:
     ) -> Axes:
         """Draw the probability of label 1 over a feature, with its interval, beyond the rows too.
 
-        Ticks are rows, 400 at most, with the label 1 at the top. The interval widens where there
+        Ticks are rows, at most 200 per label, with label 1 at the top. The interval widens where there
         are none; what the model assumes of its form is assumed there as well.
 
         Parameters
@@ -309,8 +309,11 @@ class PosteriorPictures:
                 "There is no row with features, or some features are NaN or infinite. Give rows "
                 "with finite numbers."
             )
-        some = rows.where("y is not null").select(one.alias("x"), "y")
-        seen, labels = collect(some.orderBy(F.rand(0)).limit(MOST_TICKS))
+        some = rows.select(one.alias("x"), "y")
+        each = [
+            some.where(its).orderBy(F.rand(0)).limit(MOST_TICKS) for its in ("y > 0.5", "y <= 0.5")
+        ]
+        seen, labels = collect(each[0].union(each[1]))
         return flat[2:].astype(np.float64), (float(flat[0]), float(flat[1])), seen, labels > 0.5
 
     def _words_of_others(self, feature: str, given: Mapping[str, float]) -> str:
