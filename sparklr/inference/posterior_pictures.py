@@ -196,8 +196,8 @@ class PosteriorPictures:
     ) -> Axes:
         """Draw the probability of label 1 over a feature, with its interval, beyond the rows too.
 
-        Ticks are rows, at most 200 per label, with label 1 at the top. The interval widens where there
-        are none; what the model assumes of its form is assumed there as well.
+        Ticks are rows, at most 200 per label, with label 1 at the top. The interval widens where
+        there are none; what the model assumes of its form is assumed there as well.
 
         Parameters
         ----------
