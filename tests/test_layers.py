@@ -66,6 +66,7 @@ KNOW_SPARK = {
     "inference.penalised",
     "inference.posterior",
     "inference.posterior_of_model",
+    "inference.posterior_pictures",
     "inference.residuals",
     "inference.training",
     "mean_field.checks",
