@@ -124,6 +124,12 @@ def rivals_in_session(workload: Workload, rows: Rows) -> tuple[InSession, InSess
         ours, theirs = _scoring(LogisticRegressionModel.fromSpark(model)), _scoring(model)
     elif workload.kind == "second":
         ours = partial(_fit_packed, LogisticRegressionEstimator(**params), rows.packed)
+    elif workload.kind == "posterior":
+        theirs, ours = ours, LogisticRegressionEstimator(posterior="gaussian", **params).fit
+    elif workload.kind == "interval":
+        fitted = LogisticRegressionEstimator(posterior="gaussian", **params).fit(rows.sample)
+        ours = _scoring(fitted.copy().setProbabilityIntervalCol("interval"))
+        theirs = _scoring(fitted)
     elif workload.kind == "many":
         one, strengths = LogisticRegressionEstimator(regParam=1e-2), np.geomspace(1e-4, 1e-1, 20)
         ours = _search(CrossValidator, one, 5, regParam=strengths, elasticNetParam=(0, 0.5, 1))

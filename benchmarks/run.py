@@ -22,7 +22,7 @@ from benchmarks.page import tables, write_page
 from benchmarks.rivals import Rival, Rows, rivals_in_session
 from benchmarks.rivals_apart import absences, sides_apart
 from benchmarks.session import BUILD, ROOT, describe, heap_for, quiet_session
-from benchmarks.workloads import QUICK, Workload, chosen
+from benchmarks.workloads import QUICK, SEARCHES, Workload, chosen
 
 LINES = BUILD / "bench.jsonl"
 QUICK_SCALE = 0.02
@@ -115,11 +115,7 @@ def take_turns(
     workload: Workload, rivals: Sequence[Rival], rows: Rows, pairs: int
 ) -> dict[str, Side]:
     """Run the rivals in turn, A B A B A B; return all seconds and the last results."""
-    if workload.kind in (
-        "fit",
-        "second",
-        "transform",
-    ):  # a search is so long that it needs no warm-up
+    if workload.kind not in SEARCHES:  # a search is so long that it needs no warm-up
         for rival in rivals:
             rival.fit(rows, warm_up=True)
     sides = {rival.name: Side() for rival in rivals}

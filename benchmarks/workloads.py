@@ -16,10 +16,14 @@ from benchmarks.session import LOCAL, cluster_of
 
 # fit: a fit; second: a fit on packed rows; transform: scores; the others are grid searches.
 # validator: our validator against Spark's; estimator: our estimator in Spark's validator; pipeline:
-# as validator, after a scaler; many: a large grid against a single fit.
+# as validator, after a scaler. Against our own work without it: many: a large grid against a single
+# fit; posterior: a fit with a posterior; interval: scores with an interval of the probability.
 Kind: TypeAlias = Literal[
-    "fit", "second", "transform", "validator", "estimator", "pipeline", "many"
-]
+    "fit", "second", "transform", "validator", "estimator", "pipeline",
+    "many", "posterior", "interval",
+]  # fmt: skip
+AGAINST_OURS: tuple[Kind, ...] = ("many", "posterior", "interval")
+SEARCHES: tuple[Kind, ...] = ("validator", "estimator", "pipeline", "many")
 
 NO_PENALTY, L2, L1 = Penalty(), Penalty(1e-4), Penalty(1e-4, 1.0)
 
@@ -91,6 +95,10 @@ WORKLOADS = [
     Workload("well", "independent features, L2 0.01", WELL, Penalty(1e-2), 0.60),
     Workload("second", "a second fit, on packed rows", WELL, Penalty(1e-2), 0.15, "second"),
     Workload("transform", "scores of a model", WELL, Penalty(1e-2), 1.05, "transform"),
+    Workload(
+        "posterior", "best normal posterior beside a fit", WELL, Penalty(1e-2), 2.0, "posterior"
+    ),
+    Workload("interval", "intervals beside scores", WELL, Penalty(1e-2), None, "interval"),
     Workload("corr", "correlated features, L2 1e-4", CORRELATED, L2, 0.15),
     Workload("corr-l1", "correlated features, L1 1e-4", CORRELATED, L1, 0.15),
     Workload("corr-en", "correlated features, elastic net", CORRELATED, Penalty(1e-3, 0.5), 0.15),

@@ -15,6 +15,7 @@ from pyspark.ml.util import DefaultParamsReader, MLWriter
 from pyspark.sql import DataFrame
 
 from sparklr.display.progress import Progress
+from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.split import Split
 from sparklr.params import HasVerbose, keyword_only, verbose_if_set
@@ -315,4 +316,8 @@ def _final(
 ) -> Model:
     """Return the model of the best map on all rows; fit it now if it was not fitted before."""
     known = trials.final.get(best)
-    return estimator.fit(frame_of(dataset), dict(maps[best])) if known is None else known()
+    if known is not None:
+        return known()
+    if isinstance(estimator, LogisticRegressionEstimator):
+        return estimator.copy(dict(maps[best])).fit(dataset)
+    return cast(Model, estimator.fit(frame_of(dataset), dict(maps[best])))

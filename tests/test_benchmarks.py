@@ -311,6 +311,9 @@ def test_workloads_from_end_to_end(
     alone = argparse.Namespace(quick=False, beside=None, apart=True, scale=1.0)
     fitted = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, alone), {})
     scored = Outcome("transform", 1.0, 2_000, 10, run.measure(scoring, rows, alone), {})
+    for kind in ("posterior", "interval"):
+        beside_ours = workloads.Workload(kind, "", tiny.dataset, tiny.penalty, kind=kind)
+        assert Outcome(kind, 1.0, 2_000, 10, run.measure(beside_ours, rows, alone), {}).ratio() > 0
     twice = argparse.Namespace(quick=True, beside=ROOT, apart=False, scale=1.0)
     both = Outcome("tiny", 1.0, 2_000, 10, run.measure(tiny, rows, twice), {})
     rows.close()

@@ -80,6 +80,7 @@ KNOW_SPARK = {
     "inference.penalised",
     "inference.posterior",
     "inference.posterior_of_model",
+    "inference.posterior_pictures",
     "inference.residuals",
     "inference.stream_of_model",
     "inference.training",

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Their rows are always the same, and so are their outputs, but for digits of rounding.
-WITH_OUTPUTS = {"inference", "mean_field", "stream"}
+WITH_OUTPUTS = {"inference", "mean_field", "posterior", "stream"}
 
 # What the cell tagged "parameters" is changed to, so that a notebook takes seconds.
 SMALLER: dict[str, dict[str, Any]] = {
@@ -22,7 +22,8 @@ SMALLER: dict[str, dict[str, Any]] = {
     "migrating": {"ROWS": 400, "FEATURES": 10, "TURNS": 1, "LONG": 30},
     "cluster": {"ROWS": 4_000, "FEATURES": 3, "PARTITIONS": 2},
     "mean_field": {"STEPS": 300},  # as it is: its outputs are compared
-    "stream": {"BATCHES": 24},  # as it is: its outputs are compared
+    "posterior": {"EVERY": 25},  # likewise
+    "stream": {"BATCHES": 24},  # likewise
     "inference": {"FOLDER": str(ROOT / "tests" / "inference" / "data")},
     "grid_search": {"ROWS": 900, "FOLDS": 2, "PENALTIES": 5, "FEWER": 2},
 }

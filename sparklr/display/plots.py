@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 MOST_POINTS = 4_000
 MOST_AREA = 600.0  # square points of the largest circle
 LINE = 0.055  # height of a line of text in a plot
+MOST_NAME = 28  # characters of a feature's name, or the plot would have no room
 POSITIVE, NEGATIVE = "C0", "C3"
 
 
-def axes(ax: Axes | None) -> Axes:
-    """Return the given axes, or the axes of a new figure that a notebook shows."""
+def axes(ax: Axes | None, rows: int = 0) -> Axes:
+    """Return the given axes, or those of a new figure, in which as many rows of text find room."""
     if ax is not None:
         return ax
     try:
@@ -32,7 +33,15 @@ def axes(ax: Axes | None) -> Axes:
         raise ModuleNotFoundError(
             "Plots need matplotlib: install it with pip install 'sparklr[plot]'."
         ) from lacking
-    return pyplot.subplots()[1]
+    width, height = pyplot.rcParams["figure.figsize"]
+    size = (width, max(height, 1.2 + 0.3 * rows))
+    return pyplot.subplots(figsize=size, layout="constrained")[1]
+
+
+def short(name: str) -> str:
+    """Return a name without its middle if it is long."""
+    half = MOST_NAME // 2
+    return name if len(name) <= MOST_NAME else f"{name[:half]}…{name[1 - half :]}"
 
 
 def plot_roc(ax: Axes, curve: ScoreCurve) -> Axes:
@@ -75,7 +84,7 @@ def plot_forest(ax: Axes, names: Sequence[str], ratios: Array, limits: Array, wh
         text = f"{figures[0]} [{figures[1]}, {figures[2]}]"
         ax.annotate(text, (1.02, at), xycoords=("axes fraction", "data"), va="center")
     ax.axvline(1, linestyle="--", linewidth=1, color="gray")
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [short(name) for name in names])
     ax.set(xscale="log", xlabel=what, ylim=(len(names) - 0.5, -0.5))
     ticks = ax.get_xaxis()
     low, high = ax.get_xlim()
@@ -103,7 +112,7 @@ def plot_coefficients(ax: Axes, names: Sequence[str], values: Array, title: str)
             ax.plot(its, places, "o", label=str(label))
         ax.legend(title="class", loc="upper left", bbox_to_anchor=(1.01, 1))
         what = "coefficient"
-    ax.set_yticks(places, names)
+    ax.set_yticks(places, [short(name) for name in names])
     ax.set(xlabel=f"{what} per standard deviation of the feature", ylim=(len(names) - 0.5, -0.5))
     ax.set_title(title, fontsize="medium")
     return ax

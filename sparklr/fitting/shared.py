@@ -142,20 +142,22 @@ class SharedFits:
         spec = spec_of(first, classes, self.passes.moments.features)
         return largest_penalty(spec, self.passes, classes)
 
-    def fit(self) -> dict[int, Fit]:
-        """Fit every request on all rows."""
+    def fit(self, *, posteriors: bool = True) -> dict[int, Fit]:
+        """Fit every request on all rows, and find the posteriors that the requests ask for."""
         features = self.passes.moments.features
         classes = self._classes()
         specs: dict[int, Spec] = {}
         for at, its in self.requests.items():
             spec = spec_of(its, classes, features)
             size = spec.family.margins(classes) * (features + 1)
-            specs[at] = with_inference(spec, its, size, alone=len(self.requests) == 1)
+            asked = its if posteriors else replace(its, posterior=None)
+            specs[at] = with_inference(spec, asked, size, alone=len(self.requests) == 1)
         fits, readings = fit_all(specs, self.passes, classes, budget=self.budget, watch=self._watch)
         self._readings += readings
         fits = self._with_null_loss(specs, fits, classes)
         fits = {at: self._with_separation(at, specs[at], fit) for at, fit in fits.items()}
-        fits = {at: self._with_posterior(at, specs[at], fit) for at, fit in fits.items()}
+        if posteriors:
+            fits = {at: self._with_posterior(at, specs[at], fit) for at, fit in fits.items()}
         declared, column = self._rows.classes is not None, self._rows.names.label
         warn_of_labels(self.passes.moments, classes, column, declared=declared)
         warn_of_stops(fits.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,17 +12,13 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 from sparklr.arrays import Array, IntArray
-from sparklr.display import plots
 from sparklr.display.pages import MOST_CLASSES, MOST_FEATURES, MOST_ROWS
 from sparklr.display.tables import Ends, Page, Table, column, number, places_for
-from sparklr.inference.covariances import FittedModel, layout_of
+from sparklr.inference.covariances import layout_of
 from sparklr.inference.estimates import check_level
 from sparklr.inference.layout import INTERCEPT
+from sparklr.inference.posterior_pictures import PosteriorPictures, ScoringModel
 from sparklr.posterior.numbers import PosteriorNumbers
-from sparklr.spark.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 WORDS = {
     "laplace": "normal, around the optimum, by the curvature there (Laplace)",
@@ -33,7 +28,6 @@ WORDS = {
 }
 # From here on Laplace's means are so far off that intervals miss what they claim to hold.
 DOUBTFUL = 0.1
-MOST_DRAWN = 30  # features of a picture
 PAGE_LEVEL = 0.9
 
 
@@ -69,7 +63,7 @@ class PosteriorDiagnostics:
     monteCarloError: float | None = None
 
 
-class Posterior:
+class Posterior(PosteriorPictures):
     """The distribution of a model's coefficients, given the rows and the prior; `print` shows it.
 
     The prior is the L2 penalty: normal, independent for each feature, flat for the intercept.
@@ -90,8 +84,11 @@ class Posterior:
     (1000, 2)
     """
 
-    def __init__(self, model: FittedModel, numbers: PosteriorNumbers) -> None:
+    def __init__(
+        self, model: ScoringModel, numbers: PosteriorNumbers, deviation: Array | None
+    ) -> None:
         self._layout, self._numbers = layout_of(model, None), numbers
+        self._model, self._deviation = model, deviation
 
     @property
     def kind(self) -> str:
@@ -198,37 +195,6 @@ class Posterior:
             words = {"class": np.repeat(layout.classes, count).astype(float), **words}
         session = BaseReadWrite().sparkSession
         return session.createDataFrame(pd.DataFrame({**words, **table}))
-
-    def plot_forest(self, ax: Axes | None = None, level: float = 0.9) -> Axes:
-        """Draw the odds ratios of a binomial model with their intervals, on a logarithmic axis.
-
-        Of many features, those whose means are the most deviations from zero are drawn.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            The axes to draw on; by default those of a new figure.
-        level : float
-            The posterior probability of an interval.
-
-        Returns
-        -------
-        matplotlib Axes
-            The axes with a row per feature.
-        """
-        layout = self._layout
-        if layout.per_class:
-            raise InvalidValueError(
-                "A forest plot is for binomial models. Draw the columns of coefficientTable."
-            )
-        count = len(layout.names)
-        size = np.abs(self.mean[:count] / self.stddev[:count])
-        known = np.flatnonzero(np.isfinite(size))
-        kept = np.sort(known[np.argsort(-size[known], kind="stable")][:MOST_DRAWN])
-        limits = np.exp(self.interval(level)[kept])
-        names = [layout.names[j] for j in kept]
-        what = f"odds ratio per unit, with {100 * level:.4g}% posterior intervals"
-        return plots.plot_forest(plots.axes(ax), names, np.exp(self.mean[kept]), limits, what)
 
     @property
     def _places(self) -> IntArray:

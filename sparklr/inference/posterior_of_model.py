@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
+
+from sparklr.arrays import Array
 from sparklr.fitting.posterior import no_posterior_for
 from sparklr.inference.covariances import FittedModel
+from sparklr.inference.diagnostics import FitDiagnostics
+from sparklr.inference.of_fit import TableOfFit
 from sparklr.inference.posterior import Posterior
+from sparklr.inference.posterior_pictures import ScoringModel
 from sparklr.params import LogisticRegressionParams
 from sparklr.posterior.numbers import PosteriorNumbers
+from sparklr.saving.estimates import KeptFit
 from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.outputs import posterior_params
 from sparklr.spark.errors import InvalidValueError
@@ -18,6 +25,8 @@ class PosteriorOfModel:
     """The posterior, and what outputs are made of it."""
 
     _posterior: PosteriorNumbers | None
+    _summary: TableOfFit | None
+    _kept: KeptFit | None
 
     @property
     def posterior(self) -> Posterior:
@@ -27,7 +36,13 @@ class PosteriorOfModel:
                 "This model has no posterior: it was not fitted with one, or comes from JSON, "
                 "which has none. Fit with posterior='gaussian' or 'laplace'."
             )
-        return Posterior(cast(FittedModel, self), self._posterior)
+        return Posterior(cast(ScoringModel, self), self._posterior, self._feature_deviations())
+
+    def _feature_deviations(self) -> Array | None:
+        """Return the features' standard deviations in the rows of the fit, if they are known."""
+        if self._summary is not None:
+            return np.array(cast(FitDiagnostics, self._summary).featureDeviations)
+        return None if self._kept is None else self._kept.report.deviation
 
     def _margin_posterior(self) -> MarginPosterior | None:
         """Return what outputs of the posterior are made of, or None if none is wanted."""

@@ -183,7 +183,7 @@ RULES: dict[str, ParamRule] = {
     "upperBoundsOnIntercepts": ParamRule(None, affects_rows=False, per_feature=True),
     "initialModel": ParamRule(None, affects_rows=False, per_feature=True),
     "verbose": ParamRule(None, affects_rows=False, per_feature=False),
-    "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=False),
+    "inference": ParamRule(one_of(INFERENCE), affects_rows=False, per_feature=True),
     "separation": ParamRule(one_of(SEPARATION), affects_rows=False, per_feature=False),
     "biasReduction": ParamRule(one_of(BIAS_REDUCTION), affects_rows=False, per_feature=False),
     "posterior": ParamRule(one_of(POSTERIORS), affects_rows=False, per_feature=True),

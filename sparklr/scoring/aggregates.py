@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from sparklr.arrays import Array
 from sparklr.rows.columns import find_column
+from sparklr.scoring.calibration import PairedTallies
 from sparklr.scoring.metrics import Confusion, ScoreCurve
 from sparklr.spark.collect import collect
 
@@ -69,6 +70,28 @@ class PredictionFrame:
         for one in sums:
             self._check(one)
         return ScoreCurve.of(score, *sums)
+
+    def by_score_beside(self, other: str) -> PairedTallies:
+        """Return sums by score, those of another column of probabilities too, from one job.
+
+        Scores are rounded to steps, as in `by_score`; sums are of the exact ones.
+        """
+        names = (self.probability, other)
+        both = [F.get(vector_to_array(self._column(name, "probabilityCol")), F.lit(1))
+                for name in names]  # fmt: skip
+        rows = self._rows(score=both[0], other=both[1]).where("weight != 0")
+        weight, positive = F.col("weight"), F.col("label") > 0.5
+        sums = rows.groupBy(_log_odds_step(F.col("score")).alias("step")).agg(
+            F.count(F.lit(1)).cast("double"),
+            F.sum("weight"),
+            F.sum(F.when(positive, weight).otherwise(0.0)),
+            F.sum(weight * F.col("score")),
+            F.sum(weight * F.col("other")),
+        )
+        step, *found = collect(sums)
+        self._check(found[1])
+        order = np.argsort(step)
+        return PairedTallies(*(its[order] for its in found))
 
     def _rows(self, **more: Column) -> DataFrame:
         """Return label, prediction and weight of the rows that count; invalid weights are NaN."""

@@ -14,6 +14,7 @@ has the slope 1 and the intercept 0 if they are true. The Brier score is the mea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,15 +105,8 @@ class Tallies:
 
         Rows of a score stay together: it is in the group that its last row reaches.
         """
-        reached = np.cumsum(self.weights)
-        number = np.ceil(count * reached / reached[-1] * (1 - 1e-12)).astype(np.int64)
-        _, place = np.unique(number, return_inverse=True)
-        return Groups(
-            *(
-                np.asarray(np.bincount(place, its), dtype=np.float64)
-                for its in (self.weights, self.positives, self.weights * self.scores)
-            )
-        )
+        columns = (self.weights, self.positives, self.weights * self.scores)
+        return Groups(*sums_of_groups(self.weights, columns, count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +124,42 @@ class Groups:
         return float(((self.observed - self.expected) ** 2 / spread).sum())
 
     def wilson(self, level: float) -> tuple[Array, Array]:
-        """Return the limits of each observed share (Wilson 1927)."""
-        square = float(norm.ppf(0.5 + level / 2)) ** 2
-        share, total = self.observed / self.weights, self.weights + square
-        middle = (self.observed + square / 2) / total
-        half = np.sqrt(square * (self.weights * share * (1 - share) + square / 4)) / total
-        return middle - half, middle + half
+        """Return the limits of each observed share."""
+        return wilson(self.observed, self.weights, level)
+
+
+@dataclass(frozen=True, eq=False)
+class PairedTallies:
+    """Sums of rows by score, ascending, beside another score of the same rows.
+
+    rows, weights, positives : the number of rows, their weight, and that of positives
+    scores, others : the weights times the score, and times the other
+    """
+
+    rows: Array
+    weights: Array
+    positives: Array
+    scores: Array
+    others: Array
+
+    def grouped(self, count: int) -> list[Array]:
+        """Return the five in groups, as `Tallies.groups` makes them."""
+        columns = (self.rows, self.weights, self.positives, self.scores, self.others)
+        return sums_of_groups(self.weights, columns, count)
+
+
+def sums_of_groups(weights: Array, columns: Sequence[Array], count: int) -> list[Array]:
+    """Return sums of columns over up to `count` neighbouring groups of about equal weight."""
+    reached = np.cumsum(weights)
+    number = np.ceil(count * reached / reached[-1] * (1 - 1e-12)).astype(np.int64)
+    _, place = np.unique(number, return_inverse=True)
+    return [np.asarray(np.bincount(place, its), dtype=np.float64) for its in columns]
+
+
+def wilson(observed: Array, weights: Array, level: float) -> tuple[Array, Array]:
+    """Return the limits of the shares observed / weights (Wilson 1927)."""
+    square = float(norm.ppf(0.5 + level / 2)) ** 2
+    share, total = observed / weights, weights + square
+    middle = (observed + square / 2) / total
+    half = np.sqrt(square * (weights * share * (1 - share) + square / 4)) / total
+    return middle - half, middle + half

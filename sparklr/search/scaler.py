@@ -41,7 +41,10 @@ def without_scaler(
 
 
 def with_scaler(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tuple[Fit, Moments]:
-    """Convert a fit on the scaler's input, and the moments of its rows, to the scaler's output."""
+    """Convert a fit on the scaler's input, and the moments of its rows, to the scaler's output.
+
+    What a fit knows of its Hessian is in the input's units, and is left out.
+    """
     zeros = np.zeros(moments.features)
     centre = scaler.mean.toArray() if scaler.getWithMean() else zeros
     deviation = scaler.std.toArray() if scaler.getWithStd() else zeros + 1.0
@@ -51,6 +54,8 @@ def with_scaler(fit: Fit, moments: Moments, scaler: StandardScalerModel) -> tupl
         coefficients=fit.coefficients * deviation,
         intercepts=fit.intercepts + fit.coefficients @ centre,
         precondition=None,
+        information=None,
+        products=None,
     )
     return there, replace(
         moments,

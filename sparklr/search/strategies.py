@@ -125,7 +125,11 @@ def alone(search: Search, split: Split, dataset: DataFrame | PackedRows) -> Iter
             models = _models(search, shared, fits, train)
         yield Tried(
             _trials(fits, metrics, models),
-            {at: partial(_final_alone, search, shared, whole[at], at, frame) for at in group},
+            {
+                at: partial(_final_alone, search, shared, whole[at], at, frame)
+                for at in group
+                if search.copies[at].getPosterior().lower() == "none"
+            },
         )
 
 
@@ -173,9 +177,12 @@ def per_fold(search: Search, group: Sequence[int], split: Split) -> Iterator[Tri
 
 
 def _fit_folds(shared: SharedFits, held: Sequence[int]) -> tuple[dict[int, Fit], dict[Place, Fit]]:
-    """Fit all maps on all rows and then, with these fits as warm starts, without each fold."""
+    """Fit all maps on all rows and then, with these fits as warm starts, without each fold.
+
+    A posterior takes more readings than a fit, so only the best map gets one, in a fit of its own.
+    """
     check_folds(shared.folds, held)
-    whole = shared.fit()
+    whole = shared.fit(posteriors=False)
     return whole, shared.fit_without([(at, fold) for at in whole for fold in held], whole)
 
 

@@ -85,6 +85,7 @@ def main() -> None:
     say("scores", numbers=_scores(scored), left=left(session, root))
 
     _infer(session, root)
+    _posteriors(session, root)
 
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:
@@ -121,6 +122,26 @@ def _infer(session: SparkSession, root: str) -> None:
         found=[found.kind, found.direction.tolist(), found.rows, found.total],
         readings=found.readings,
         left=left(session, root),
+    )
+
+
+def _posteriors(session: SparkSession, root: str) -> None:
+    """Each kind of posterior, found by jobs, and the columns that workers make of it."""
+    for kind in ("laplace", "gaussian", "sampled"):
+        model = fit(rows(session), posterior=kind, numDraws=128)
+        its = model.posterior
+        model.setProbabilityIntervalCol("ends").setProbabilityStdCol("deviation").setAveraged(True)
+        scored = model.setSampledProbabilityCol("draw").transform(rows(session))
+        ends = [F.sum(vector_to_array("ends")[at]) for at in (0, 1)]
+        sums = scored.agg(*ends, F.sum("deviation"), F.sum("draw")).first()
+        found = [*its.mean, *its.stddev, *its.interval(0.8).ravel(), *_scores(scored), *sums]
+        say(kind, numbers=[float(one) for one in found], left=left(session, root))
+    model.write().overwrite().save(f"file://{root}/posterior")
+    say(
+        "saved",
+        path=f"file://{root}/posterior",
+        mean=its.mean.tolist(),
+        draws=its.draws(3).tolist(),
     )
 
 

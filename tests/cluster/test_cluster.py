@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from numpy.testing import assert_allclose
 
+from sparklr import LogisticRegressionModel
 from tests.cluster.loopback import SCRIPTS, Cluster
 from tests.cluster.processes import matching, wait_until
 
@@ -28,6 +29,9 @@ WORK = [
     "scores",
     "inference",
     "separated",
+    "laplace",
+    "gaussian",
+    "sampled",
     "on the driver",
 ]
 
@@ -64,6 +68,15 @@ def test_limits_of_the_likelihood_are_those_of_local_mode(
     found: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert_allclose(found["inference"]["limits"], expected["inference"]["limits"], rtol=1e-9)
+
+
+def test_a_posterior_that_the_cluster_saved_is_loaded_in_local_mode(
+    spark: Any, found: dict[str, Any]
+) -> None:
+    assert spark
+    posterior = LogisticRegressionModel.load(found["saved"]["path"]).posterior
+    assert posterior.mean.tolist() == found["saved"]["mean"]
+    assert posterior.draws(3).tolist() == found["saved"]["draws"]
 
 
 def test_separated_rows_are_found_by_jobs(found: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -172,6 +172,7 @@ class Scaler:
 def test_bounds_and_starts_are_in_units_of_features() -> None:
     """A new Param that holds coefficients belongs here as well."""
     assert {name for name, rule in RULES.items() if rule.per_feature} == {
+        "inference",
         "initialModel",
         "lowerBoundsOnCoefficients",
         "lowerBoundsOnIntercepts",

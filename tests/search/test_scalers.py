@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StandardScaler
 from pyspark.ml.linalg import Matrices
@@ -76,6 +77,7 @@ KEPT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "centred without intercept": ({"fitIntercept": False}, {}),
     "bounds": ({"lowerBoundsOnCoefficients": Matrices.dense(1, 3, [0.1, -9.0, -9.0])}, {}),
     "unused": ({"featuresCol": "raw"}, {}),
+    "standard errors": ({"inference": "always"}, {}),
 }
 
 
@@ -91,3 +93,22 @@ def test_a_scaler_that_matters_is_fitted_in_each_fold(two: Any, name: str) -> No
         found = searched(*what, **more)
     assert len(packed) == 3
     assert_metrics(found, by_hand(*what, before=partial(scaled_by_hand, withMean=True)))
+
+
+@pytest.mark.deep
+def test_standard_errors_are_in_units_of_the_scalers_output(two: Any) -> None:
+    """Asked for; by default a search has none behind a scaler, even for a single map."""
+    found = {}
+    for name, asked in (("always", {"inference": "always"}), ("default", {})):
+        last = LogisticRegressionEstimator(**asked)
+        scaler = StandardScaler(inputCol="raw", outputCol="features")
+        pipeline = Pipeline(stages=[assembler(), scaler, last])
+        frame = plain(two).withColumn("x1", 40.0 * F.col("x1"))
+        model = searched(CrossValidator, pipeline, [{last.tol: 1e-8}], area(), frame).bestModel
+        found[name] = model.stages[-1], pipeline.fit(frame).stages[-1]
+    ours, expected = (
+        its.estimates.coefficientTable.toPandas()["standardError"] for its in found["always"]
+    )
+    assert_allclose(ours, expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="standard errors"):
+        _ = found["default"][0].estimates

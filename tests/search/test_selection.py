@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from pyspark.ml.classification import LogisticRegression
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator
+from sparklr.fitting.posterior import posterior_of
 from sparklr.search.select import best_map, simplest_map
 from sparklr.tuning import CrossValidator
 from tests.search.by_hand import fitted, table_of
@@ -36,6 +38,25 @@ def test_one_standard_error(two: Any, metric: str) -> None:
     assert found.bestModel.getRegParam() == chosen
     expected = fitted(estimator.copy({estimator.regParam: chosen}), table_of(two))
     assert_same_fit(found.bestModel, expected)
+
+
+def test_only_the_best_map_gets_a_posterior(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes more readings than a fit, and nobody sees those of the others."""
+    found: list[Any] = []
+
+    def counted(*args: Any) -> Any:
+        found.append(posterior_of(*args))
+        return found[-1]
+
+    monkeypatch.setattr("sparklr.fitting.shared.posterior_of", counted)
+    estimator = LogisticRegressionEstimator(posterior="laplace", tol=1e-9)
+    maps = maps_of(estimator, [{"regParam": 0.2}, {"regParam": 0.004}])
+    model = searched(CrossValidator, estimator, maps, area(), two).bestModel
+    (only,) = found
+    expected = estimator.setRegParam(model.getRegParam()).fit(two).posterior
+    assert_allclose(model.posterior.mean, expected.mean, rtol=1e-6)
+    assert_allclose(model.posterior.stddev, expected.stddev, rtol=1e-6)
+    assert only.kind == "laplace"
 
 
 def test_a_rule_that_cannot_be_followed_is_refused_before_any_job(two: Any) -> None:
