@@ -1,6 +1,5 @@
 """How `make docs` builds the site: Sphinx reads the pages where they are."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -13,20 +12,16 @@ project, author = "sparklr", "the authors of sparklr"
 copyright = author
 release = version = sparklr.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference", "links"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "reference", "links"]
 exclude_patterns = ["_*"]
 myst_heading_anchors = 4
-myst_linkify_fuzzy_links = False
-suppress_warnings = ["myst.header"]
 
 default_role = "code"
 highlight_language = "none"
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 120
 autodoc_typehints = "signature"
+autodoc_type_aliases = {"Array": "numpy.ndarray", "IntArray": "numpy.ndarray"}
 autodoc_preserve_defaults = True
-napoleon_google_docstring = False
-napoleon_use_ivar = True
-napoleon_use_rtype = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "pydata_sphinx_theme"
@@ -48,12 +43,3 @@ html_theme_options = {
     "back_to_top_button": False,
 }
 html_sidebars = {"index": []}
-
-
-def links_to_files(app, docname, source):
-    """Files beside docs/ are offered as downloads; MyST would look for a page where they end in .md."""
-    source[0] = re.sub(r"\]\((\.\./[^)#\s]+\.md)\)", r"](<path:\1>)", source[0])
-
-
-def setup(app):
-    app.connect("source-read", links_to_files)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```text output\n(?P<shown>.*?)```)?", re.DOTALL)
+BLOCK = re.compile(
+    r"```python\n(?P<code>.*?)```(?:\n+```text output\n(?P<shown>.*?)```)?", re.DOTALL
+)
 
 PAGES = [
     page
@@ -30,7 +32,7 @@ def name_of(page: Path) -> str:
 
 
 def run(page: Path, spark: Any) -> list[tuple[re.Match[str], str]]:
-    """Run a page's blocks, each with the names of those before; return each with what it printed."""
+    """Run a page's blocks, each with the names of those before; return each and its output."""
     names = {"spark": spark}
     outputs = []
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):

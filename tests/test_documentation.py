@@ -21,6 +21,7 @@ import sparklr.search.penalty_grid
 import sparklr.summary
 import sparklr.tuning
 from tests.documentation import PAGES, ROOT, name_of, run, stripped
+
 # With searches or many readings, or with Spark's own stages, whose fits take seconds.
 SLOW = ("docs/tuning.md", "docs/inference.md", "docs/how-to/categorical.md", "docs/how-to/text.md")
 # Where the page needs a store: tests/test_mlflow.py.
@@ -30,7 +31,9 @@ ELSEWHERE = ("docs/how-to/mlflow.md",)
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.deep if name_of(page) in SLOW else (), id=name_of(page))
+        pytest.param(
+            page, marks=pytest.mark.deep if name_of(page) in SLOW else (), id=name_of(page)
+        )
         for page in PAGES
         if name_of(page) not in ELSEWHERE
     ],

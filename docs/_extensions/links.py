@@ -1,7 +1,8 @@
-"""After a build: every link within the site has a target. What lacks one is a warning."""
+"""Links of the pages as the site has them, and a check that each leads somewhere."""
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,6 +11,16 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
+
+# [page.md](page.md#part), which on a code host names the file.
+NAMED = re.compile(r"\[`?[\w/-]+\.md`?\]\((?!(?:\.\./)+(?:tests|notebooks)/)([^)\s]+)\)")
+# A file that is no page of the site, though it ends like one.
+OUTSIDE = re.compile(r"\]\(((?:\.\./)+(?:tests|notebooks)/[^)#\s]+\.md)\)")
+
+
+def links_of_the_site(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Show the title of a page where the link's text is its file, and offer other files to load."""
+    source[0] = OUTSIDE.sub(r"](<path:\1>)", NAMED.sub(r"[](\1)", source[0]))
 
 
 class Page(HTMLParser):
@@ -21,7 +32,7 @@ class Page(HTMLParser):
         self.ids: set[str] = set()
         self.feed(path.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         for name, value in attrs:
             if name in ("href", "src") and value:
                 self.links.append(value)
@@ -30,8 +41,9 @@ class Page(HTMLParser):
 
 
 def broken_links(folder: Path) -> list[str]:
-    """Return the links within a folder of pages that lead nowhere, or out to another host's file."""
-    pages = {path: Page(path) for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts}
+    """Return the links of the pages of a folder whose file or part of a file is missing."""
+    found = (path for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts)
+    pages = {path: Page(path) for path in found}
     broken = []
     for path, page in pages.items():
         for link in page.links:
@@ -42,8 +54,8 @@ def broken_links(folder: Path) -> list[str]:
             if not target.is_file():
                 broken.append(f"{path.relative_to(folder)}: {link}")
             elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].ids:
-                    broken.append(f"{path.relative_to(folder)}: {link}")
+                known = unquote(parts.fragment) in pages[target].ids
+                broken += [] if known else [f"{path.relative_to(folder)}: {link}"]
     return broken
 
 
@@ -55,5 +67,6 @@ def check(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("source-read", links_of_the_site)
     app.connect("build-finished", check)
     return {"parallel_read_safe": True}

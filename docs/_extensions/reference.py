@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
-from pyspark.ml.param import Params
-from reference_text import class_text, marked_up, param_rows, param_table
+from reference_text import class_text, found, marked_up, param_rows, param_table, with_params
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import NumpyDocstring
 
-
-def found(path: str) -> Any:
-    """Return what a dotted path names."""
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
-def with_params(kind: type) -> Params | None:
-    """Return an instance of a class with Params, without the numbers of a model."""
-    if not issubclass(kind, Params):
-        return None
-    owner = kind.__new__(kind)
-    for base in kind.__mro__:  # a model's own __init__ wants coefficients, its Params' do not
-        if base.__module__.startswith("sparklr") and base.__name__.endswith("Params"):
-            base.__init__(owner)
-            return owner
-    return kind()
+NAPOLEON = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
 
 
 class ClassEntry(Directive):
@@ -67,21 +51,26 @@ def parsed(directive: Directive, text: list[str], path: str) -> list[nodes.Node]
 def shown_signature(
     app: Sphinx, what: str, name: str, kind: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Show "(*, ...)" for a constructor that takes each Param as a keyword: the table has them."""
-    takes_params = isinstance(kind, type) and issubclass(kind, Params)
-    if takes_params and what == "class":
-        return "(*, ...)" if "_input_kwargs" in kind.__annotations__ else "", ""
+    """Show no arguments of a class: Params are in its table, other classes are made by members."""
+    if what == "class" and not issubclass(kind, BaseException):
+        return ("(*, ...)" if "_input_kwargs" in vars(kind).get("__annotations__", {}) else ""), ""
     return ("(*, ...)", returned) if name.endswith(".setParams") else None
 
 
 def marked(app: Sphinx, what: str, name: str, kind: Any, options: Any, lines: list[str]) -> None:
-    """Turn a docstring into reStructuredText, before its sections are read."""
-    lines[:] = marked_up(lines)
+    """Turn a numpydoc docstring into reStructuredText.
+
+    Napoleon is not loaded as an extension: it takes what stands before a colon in the first line of
+    a property for its type.
+    """
+    what = "method" if what == "property" else what
+    text = NumpyDocstring(marked_up(lines), NAPOLEON, app, what, name, kind, options)
+    lines[:] = str(text).splitlines()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("sparklr-class", ClassEntry)
     app.add_directive("sparklr-params", ParamTable)
     app.connect("autodoc-process-signature", shown_signature)
-    app.connect("autodoc-process-docstring", marked, priority=400)
+    app.connect("autodoc-process-docstring", marked)
     return {"parallel_read_safe": True}
