@@ -42,4 +42,4 @@ html_theme_options = {
     "show_prev_next": False,
     "back_to_top_button": False,
 }
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "start", "changelog")}  # nothing beside them

@@ -24,6 +24,8 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "```python" in page.read_text(encoding="utf-8")
 ]
+# A figure below 1e-9 of what prints a p-value or a step is rounding, and differs by machine.
+TINY = re.compile(r"\d(?:\.\d+)?e-1\d")
 
 
 def name_of(page: Path) -> str:

@@ -20,7 +20,7 @@ import sparklr.packed
 import sparklr.search.penalty_grid
 import sparklr.summary
 import sparklr.tuning
-from tests.documentation import PAGES, ROOT, name_of, run, stripped
+from tests.documentation import PAGES, ROOT, TINY, name_of, run, stripped
 
 # With searches or many readings, or with Spark's own stages, whose fits take seconds.
 SLOW = ("docs/tuning.md", "docs/inference.md", "docs/how-to/categorical.md", "docs/how-to/text.md")
@@ -41,7 +41,7 @@ ELSEWHERE = ("docs/how-to/mlflow.md",)
 def test_the_python_of_a_page_runs_and_prints_what_the_page_shows(spark: Any, page: Path) -> None:
     for block, printed in run(page, spark):
         if block["shown"] is not None:
-            assert stripped(block["shown"]) == printed
+            assert TINY.sub("tiny", stripped(block["shown"])) == TINY.sub("tiny", printed)
 
 
 def test_the_tests_that_a_page_names_are_there() -> None:

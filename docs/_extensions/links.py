@@ -13,14 +13,20 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 
 # [page.md](page.md#part), which on a code host names the file.
-NAMED = re.compile(r"\[`?[\w/-]+\.md`?\]\((?!(?:\.\./)+(?:tests|notebooks)/)([^)\s]+)\)")
+NAMED = re.compile(r"\[`?[\w/-]+\.md`?\](\((?!(?:\.\./)+(?:tests|notebooks)/)([^)#\s]+)[^)\s]*\))")
 # A file that is no page of the site, though it ends like one.
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+(?:tests|notebooks)/[^)#\s]+\.md)\)")
 
 
 def links_of_the_site(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Show the title of a page where the link's text is its file, and offer other files to load."""
-    source[0] = OUTSIDE.sub(r"](<path:\1>)", NAMED.sub(r"[](\1)", source[0]))
+    """Show a page's title, its first line, where a link's text is its file; load other files."""
+    folder = Path(app.env.doc2path(docname)).parent
+
+    def titled(link: re.Match[str]) -> str:
+        first = (folder / link[2]).read_text(encoding="utf-8").partition("\n")[0]
+        return f"[{first.removeprefix('# ')}]{link[1]}"
+
+    source[0] = OUTSIDE.sub(r"](<path:\1>)", NAMED.sub(titled, source[0]))
 
 
 class Page(HTMLParser):

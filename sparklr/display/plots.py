@@ -30,7 +30,7 @@ def axes(ax: Axes | None) -> Axes:
         from matplotlib import pyplot
     except ImportError as lacking:
         raise ModuleNotFoundError(
-            "Plots need matplotlib: install it with pip install 'sparklr[plot]'."
+            "Plots need matplotlib. Install it: pip install matplotlib."
         ) from lacking
     return pyplot.subplots()[1]
 
