@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv java demo bench unit slice test test-all matrix lint types clean
+.PHONY: help .venv java demo bench unit slice test test-all matrix lint types docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ lint: $(INSTALLED) ## check style and formatting
 
 types: $(INSTALLED) ## check types
 	$(BIN)/mypy
+
+# Without the network, and with -W: a warning, a link or an anchor that leads nowhere is an error.
+docs: $(INSTALLED) ## build the documentation as a site: build/site/index.html
+	$(BIN)/python -m sphinx --builder html --fresh-env --write-all --fail-on-warning --keep-going --quiet \
+	  --doctree-dir build/doctrees docs build/site
+	@echo "build/site/index.html"
 
 clean: ## remove what the other targets leave behind, except .venv
 	rm -rf .nox build dist spark-warehouse metastore_db derby.log

@@ -22,20 +22,12 @@ import sparklr.search.penalty_grid
 import sparklr.streams
 import sparklr.summary
 import sparklr.tuning
+from tests.documentation import PAGES, ROOT, TINY, name_of, run, stripped
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-PAGES = [
-    page
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    if "```python" in page.read_text(encoding="utf-8")
-]
-
-
-def tier_of(page: Path) -> Any:
-    """Two pages, with searches and with many readings, take longer than all the rest."""
-    return pytest.mark.deep if page.name in ("tuning.md", "inference.md") else ()
+# With searches or many readings, or with Spark's own stages, whose fits take seconds.
+SLOW = ("docs/tuning.md", "docs/inference.md", "docs/how-to/categorical.md", "docs/how-to/text.md")
+# Where the page needs a store: tests/test_mlflow.py.
+ELSEWHERE = ("docs/how-to/mlflow.md",)
 
 
 # What the code of a page needs beside the package.
@@ -43,15 +35,21 @@ NEEDS = {"exports.md": ("onnx", "onnxruntime")}
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=tier_of(page), id=page.name) for page in PAGES]
+    "page",
+    [
+        pytest.param(
+            page, marks=pytest.mark.deep if name_of(page) in SLOW else (), id=name_of(page)
+        )
+        for page in PAGES
+        if name_of(page) not in ELSEWHERE
+    ],
 )
-def test_the_python_of_a_page_runs(spark: Any, page: Path) -> None:
-    """From top to bottom, each block with the names of those before."""
+def test_the_python_of_a_page_runs_and_prints_what_the_page_shows(spark: Any, page: Path) -> None:
     for package in NEEDS.get(page.name, ()):
         pytest.importorskip(package)
-    names = {"spark": spark}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    for block, printed in run(page, spark):
+        if block["shown"] is not None:
+            assert TINY.sub("tiny", stripped(block["shown"])) == TINY.sub("tiny", printed)
 
 
 def test_the_tests_that_a_page_names_are_there() -> None:

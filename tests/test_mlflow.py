@@ -14,6 +14,7 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import StandardScaler, VectorAssembler
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from tests.documentation import ROOT, run
 
 mlflow = pytest.importorskip("mlflow")
 
@@ -64,6 +65,12 @@ def test_a_model_that_names_its_columns_comes_back_from_mlflow(two: Any, store: 
     (stage,) = loaded.stages  # MLflow wraps a model in a pipeline
     assert stage.featureNames == stage.getFeaturesCols() == names
     assert stage.transform(two).collect() == model.transform(two).collect()
+
+
+@pytest.mark.deep
+@pytest.mark.usefixtures("store")
+def test_the_python_of_the_page_about_mlflow_runs(spark: Any) -> None:
+    assert run(ROOT / "docs" / "how-to" / "mlflow.md", spark)[-1][1] == "5"
 
 
 def test_nothing_of_mlflow_is_left_behind() -> None:

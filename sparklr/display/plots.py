@@ -31,7 +31,7 @@ def axes(ax: Axes | None, rows: int = 0) -> Axes:
         from matplotlib import pyplot
     except ImportError as lacking:
         raise ModuleNotFoundError(
-            "Plots need matplotlib: install it with pip install 'sparklr[plot]'."
+            "Plots need matplotlib. Install it: pip install matplotlib."
         ) from lacking
     width, height = pyplot.rcParams["figure.figsize"]
     size = (width, max(height, 1.2 + 0.3 * rows))

@@ -20,7 +20,19 @@ from sparklr.objective.information import Pivoted
 
 
 class TestResult(NamedTuple):
-    """The result of a test."""
+    """The result of a test.
+
+    Attributes
+    ----------
+    statistic : float
+        The statistic of the test.
+    degreesOfFreedom : int
+        Its degrees of freedom.
+    pValue : float
+        The probability of a statistic as large, if what is tested is true.
+    method : str
+        What the test is called.
+    """
 
     statistic: float
     degreesOfFreedom: int
