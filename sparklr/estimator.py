@@ -23,6 +23,7 @@ from sparklr.fitting.posterior import search_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
+from sparklr.rows.columns import fitted_rows
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.types import Keywords, ParamDict
@@ -52,8 +53,8 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `verbose`, `posterior` and the
-    columns made of that. A fit minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `validationIndicatorCol`,
+    `patience`, `verbose`, `posterior` and the columns made of that. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -111,6 +112,8 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
@@ -158,6 +161,8 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
@@ -294,8 +299,12 @@ def model_of(
         factors=class_factors_of(estimator, moments, facts.classes),
         separation=fit.separation,
         penalised=fit.penalised,
+        held=fit.held,
+        held_rows=facts.held_rows,
+        chosen=fit.chosen,
+        early=fit.early,
     )
-    return fitted_model(numbers, estimator, dataset, report, fit.posterior)
+    return fitted_model(numbers, estimator, fitted_rows(dataset, estimator), report, fit.posterior)
 
 
 def fit_each(

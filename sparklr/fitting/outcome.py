@@ -58,6 +58,9 @@ class Fit:
     penalised: Penalised | None = None  # with the information, by Firth's method
     posterior: PosteriorNumbers | None = None  # if it was asked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
+    held: tuple[float, ...] = ()  # the held-out loss in the places of `history`
+    chosen: int | None = None  # the place of the fit in the history, if held-out rows chose it
+    early: bool = False  # whether they chose another iterate than the last
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,6 +105,15 @@ class FitReport:
         Whether the rows are separated, if it was looked for.
     penalised : Penalised, optional
         The penalised likelihood, if the fit was made by Firth's method, with inference.
+    held : tuple of float
+        The mean loss of held-out rows, without penalty, in the places of `history`, if there are
+        such rows.
+    held_rows : int
+        Their number.
+    chosen : int, optional
+        The place of the model in the history, if held-out rows chose it.
+    early : bool
+        Whether they chose another iterate than the last.
     """
 
     history: tuple[float, ...]
@@ -120,6 +132,10 @@ class FitReport:
     factors: Array | None = None
     separation: Separation | None = None
     penalised: Penalised | None = None
+    held: tuple[float, ...] = ()
+    held_rows: int = 0
+    chosen: int | None = None
+    early: bool = False
 
     @property
     def weights_by_class(self) -> Array:

@@ -28,7 +28,13 @@ class Spec:
     solver: SolverName = "auto"
     bounds: Bounds | None = None
     biasReduction: BiasReduction = "none"
+    patience: int | None = None  # of early stopping; None if no rows are held out
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
     watched: bool = False  # whether it ends early where the rows turn out to be separated
     class_weights: ClassWeights | None = None
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at
+
+    @property
+    def by_path(self) -> bool:
+        """Whether the way to the optimum matters, so that a sample's optimum is no start for it."""
+        return self.patience is not None

@@ -136,6 +136,14 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPos
         """Set the column of offsets of the log odds; an empty name means none."""
         return self._set(offsetCol=value)
 
+    def setValidationIndicatorCol(self: E, value: str) -> E:
+        """Set the column that is true in held-out rows, for early stopping; empty means none."""
+        return self._set(validationIndicatorCol=value)
+
+    def setPatience(self: E, value: int) -> E:
+        """Set how many iterations may pass without a lower loss of the held-out rows."""
+        return self._set(patience=value)
+
     def setClassWeights(self: E, value: str | list[float]) -> E:
         """Set the factors of weights by class: "balanced", or one positive number per class."""
         return self._set(classWeights=value)

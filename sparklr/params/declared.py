@@ -28,6 +28,7 @@ from pyspark.ml.param.shared import (
 from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.checked import CheckedParams
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
+from sparklr.params.early_stopping import HasEarlyStopping
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
 from sparklr.params.posterior import POSTERIORS
@@ -76,6 +77,7 @@ class DeclaredParams(
     HasMaxBlockSizeInMB,
     HasOffsetCol,
     HasClassWeights,
+    HasEarlyStopping,
     CheckedParams,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
@@ -162,6 +164,8 @@ RULES: dict[str, ParamRule] = {
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
     "weightCol": ParamRule(None, affects_rows=True, per_feature=False),
     "offsetCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "validationIndicatorCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "patience": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "classWeights": ParamRule(CLASS_WEIGHTS, affects_rows=False, per_feature=False),
     "maxIter": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "regParam": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),

@@ -77,7 +77,7 @@ def _weak_wolfe(
         if length * abs(slope) <= ROUNDING * abs(here.value):
             return best
         trial = point + length * step
-        there = yield Query(trial, order=1)
+        there = yield Query(trial, order=1, at=point)
         if not there.finite or there.value > here.value + ARMIJO * length * slope:
             high = length
             rise = there.value - here.value - length * slope
