@@ -54,7 +54,8 @@ class LogisticRegressionEstimator(
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
     `separation`, `biasReduction`, `offsetCol`, `classWeights`, `validationIndicatorCol`,
-    `patience`, `verbose`, `posterior` and the columns made of that. A fit minimises
+    `patience`, `stepRule`, `learningRate`, `verbose`, `posterior` and the columns made of that. A
+    fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -117,6 +118,8 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
@@ -166,6 +169,8 @@ class LogisticRegressionEstimator(
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",

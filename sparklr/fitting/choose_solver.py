@@ -85,7 +85,9 @@ def make_solver(
 ) -> Callable[[Array, Stop], Solver]:
     """Return a function that makes a solver of this method for a start."""
     last: Order = 2 if problem.spec.inference else 1
-    task = Task(problem.penalty.l1, problem.box, problem.start_curvature(), precondition, last)
+    spec, curvature = problem.spec, problem.start_curvature()
+    rate = spec.learningRate / problem.largest_curvature
+    task = Task(problem.penalty.l1, problem.box, curvature, precondition, last, spec.stepRule, rate)
     return partial(method.make, task)
 
 

@@ -13,7 +13,7 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
-from sparklr.fitting.early_stopping import check_early_stopping
+from sparklr.fitting.held_out import check_early_stopping
 from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec
@@ -21,11 +21,12 @@ from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
-from sparklr.params import LogisticRegressionParams, held_name, offset_name
+from sparklr.params import EstimatorParams, LogisticRegressionParams, held_name, offset_name
 from sparklr.passes.threads import useful_threads
 from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
+from sparklr.solvers.descent import StepRule
 from sparklr.solvers.methods import SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
@@ -96,6 +97,10 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
         patience=None if held_name(params) is None else params.getPatience(),
     )
+    if isinstance(params, EstimatorParams):
+        rate = params.getLearningRate()
+        rule = cast(StepRule, params.getStepRule().lower())
+        spec = replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
     check_early_stopping(spec)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind

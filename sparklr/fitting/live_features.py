@@ -36,12 +36,14 @@ class LiveFeatures:
         Bounds may hold even the coefficient of a dead feature away from zero, and what inference
         keeps of a fit has a place for each feature.
         """
+        if not isinstance(passes, LocalPasses):
+            return None
         moments = passes.moments
         every = [moments, *passes.held.values()]  # a column of held-out rows needs a place too
         live = np.flatnonzero(np.any([(its.minimum != 0) | (its.maximum != 0) for its in every], 0))
         few = len(live) <= LIVE * moments.features and moments.features >= MANY_FEATURES
         whole = any(spec.bounds is not None or spec.inference for spec in specs)
-        if not few or whole or not isinstance(passes, LocalPasses):
+        if not few or whole:
             return None
         if not all(block.sparse for block in passes.blocks):
             return None

@@ -22,7 +22,6 @@ from sparklr.fitting.choose_solver import (
     worth_whole,
 )
 from sparklr.fitting.costs import Conditions, by_cheap_steps, spares_hessians
-from sparklr.fitting.early_stopping import stopped_early
 from sparklr.fitting.firth import fit_firth
 from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
@@ -40,6 +39,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread, useful_threads
 from sparklr.solvers import Preconditioner, Query, Solver, Stop
+from sparklr.solvers.early_stopping import stopped_early
 from sparklr.solvers.methods import Method, method_for
 
 log = logging.getLogger("sparklr")

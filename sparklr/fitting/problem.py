@@ -174,6 +174,16 @@ class Problem:
         matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
+    @property
+    def largest_curvature(self) -> float:
+        """A bound of the Hessian's eigenvalues at any point: its trace with the largest variances.
+
+        A margin's variance is at most 1/4, and that of several together at most 1/2.
+        """
+        bound = 0.25 if self.scaling.margins == 1 else 0.5
+        squares = float(self.squares.sum()) + int(self.spec.fitIntercept)
+        return bound * squares + float(self.penalty.l2.max(initial=0))
+
     def loss_curvature(self) -> Array:
         """The part of `start_curvature` that features have by the loss alone, (n,)."""
         matrix = np.zeros(self.scaling.shape)

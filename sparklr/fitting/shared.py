@@ -21,7 +21,6 @@ from sparklr.fitting.cautions import (
     warn_of_search,
     warn_of_stops,
 )
-from sparklr.fitting.early_stopping import check_held_labels
 from sparklr.fitting.existence import all_right, searches_at_once, separation_unless_proved
 from sparklr.fitting.from_params import (
     Request,
@@ -32,6 +31,7 @@ from sparklr.fitting.from_params import (
     spec_of,
     with_inference,
 )
+from sparklr.fitting.held_out import check_held_labels
 from sparklr.fitting.largest_penalty import largest_penalty
 from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Fit, Round

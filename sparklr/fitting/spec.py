@@ -9,7 +9,8 @@ from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.class_weights import ClassWeights
 from sparklr.objective.families import Family
-from sparklr.solvers.methods import SolverName
+from sparklr.solvers.descent import StepRule
+from sparklr.solvers.methods import METHODS, SolverName
 
 BiasReduction: TypeAlias = Literal["none", "firth"]
 
@@ -26,6 +27,8 @@ class Spec:
     maxIter: int = 100
     tol: float = 1e-6
     solver: SolverName = "auto"
+    stepRule: StepRule = "bb"
+    learningRate: float = 1.0  # in units of 1 / L, for a bound L of the curvature
     bounds: Bounds | None = None
     biasReduction: BiasReduction = "none"
     patience: int | None = None  # of early stopping; None if no rows are held out
@@ -37,4 +40,5 @@ class Spec:
     @property
     def by_path(self) -> bool:
         """Whether the way to the optimum matters, so that a sample's optimum is no start for it."""
-        return self.patience is not None
+        method = METHODS.get(self.solver)
+        return self.patience is not None or (method is not None and method.textbook)

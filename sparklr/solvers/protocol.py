@@ -78,6 +78,10 @@ class Reason(Enum):
     HELD_OUT = "stopped early: no other iterate has a lower loss of the held-out rows"
     STEP_LIMIT = "stopped at maxIter before the tolerance was met: raise maxIter, or tol"
     NO_DECREASE = "stopped: no step along the search direction lowers the objective"
+    DIVERGED = (
+        "stopped: the steps are too long, and the objective rose above that of the start: set a "
+        "smaller learningRate"
+    )
     SINGULAR = "stopped: the Hessian is singular where the gradient is not zero, so no step exists"
     NOT_FINITE = "stopped: the objective or a derivative is not a finite number at the start"
 

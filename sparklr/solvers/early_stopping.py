@@ -1,7 +1,7 @@
 """Early stopping: a fit ends once its iterates stop to improve on held-out rows.
 
-Each reading that answers a solver also sums the loss of the held-out rows, at the same points. The
-solution is the iterate x_m with the least of these losses h_m, and the fit ends at the iterate
+Each answer to a solver also has the loss of the held-out rows at its point. The solution is the
+iterate x_m with the least of these losses h_m, and the fit ends at the iterate
 
     n = m + patience,    m = argmin_{k <= n} h_k
 
@@ -13,10 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.fitting.spec import Spec
-from sparklr.objective.moments import Moments
-from sparklr.solvers import Answer, Query, Reason, Solution, Solver
-from sparklr.spark.errors import InvalidValueError
+from sparklr.solvers.protocol import Answer, Query, Reason, Solution, Solver
 
 
 class Iterates:
@@ -81,24 +78,3 @@ def stopped_early(solver: Solver, l1: Array, patience: int) -> Solver:
             break
     solver.close()
     return iterates.solution(Reason.HELD_OUT)
-
-
-def check_early_stopping(spec: Spec) -> None:
-    """Refuse what does not go with held-out rows."""
-    if spec.patience is None:
-        return
-    if spec.biasReduction != "none":
-        raise InvalidValueError(
-            f"biasReduction='{spec.biasReduction}' does not go with validationIndicatorCol: it is "
-            "a property of the optimum, and early stopping ends before it. Clear one of the two."
-        )
-
-
-def check_held_labels(held: Moments, classes: int, *, label: str, column: str) -> None:
-    """Refuse labels that occur in held-out rows alone: the model has no such class."""
-    if held.rows and held.labels[-1] >= classes:
-        raise InvalidValueError(
-            f"Column '{label}': rows that are held out have the label {held.labels[-1]:g}, but the "
-            f"rows of the fit only have labels up to {classes - 1}. Hold out other rows "
-            f"('{column}'), or index the labels with pyspark.ml.feature.StringIndexer."
-        )
