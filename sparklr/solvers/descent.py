@@ -189,7 +189,7 @@ class Accelerated(Lengths):
                 steepest = float(change @ change) / curved if curved > 0 else 0.0
                 fits = self.length * steepest <= 1
                 if fits or there.value <= here.value - ENOUGH * self.length * square:
-                    self.length = min(1.1 * self.length, 1 / steepest) if steepest else self.length
+                    self.length = min(2 * self.length, 1 / steepest) if steepest else self.length
                     self._slow, self._age = slow, float(age)
                     return trial, there
             self.length /= 2
