@@ -3,7 +3,7 @@
     regParam ((1 - alpha) / 2 ||b||^2 + alpha ||b||_1)
 
 where b are the scaled coefficients with standardization, and the original ones without it: the
-scaled coefficients divided by the deviations. The intercept is never penalised. And the gauge, which
+scaled coefficients divided by the deviations. The intercept is never penalised. And the gauge, that
 holds what no probability depends on.
 """
 
