@@ -111,7 +111,7 @@ class Fixed(Lengths):
     def step(self, point: Array, here: Answer) -> Search:
         self._most = here.value if self._most == np.inf else self._most
         trial = point - self.length * here.first()
-        there = yield Query(trial, order=1)
+        there = yield Query(trial, order=1, at=point)
         return (trial, there) if there.finite and there.value <= self._most else None
 
 

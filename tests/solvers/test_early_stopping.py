@@ -13,6 +13,7 @@ from sparklr.arrays import Array
 from sparklr.solvers import Answer, Query, Reason, Solver, Stop
 from sparklr.solvers.descent import gd
 from sparklr.solvers.early_stopping import stopped_early
+from sparklr.solvers.proximal_bfgs import proximal_bfgs
 from tests.problems import SMOOTH, Ask, Case, run
 from tests.solvers.every import SOLVERS
 
@@ -23,6 +24,9 @@ WITH_TRIALS = next(case for case in SMOOTH if case.name == "dummies")
 STOP = Stop(max_steps=60)
 EACH: dict[str, Callable[[Case, Stop], Solver]] = {
     **SOLVERS,
+    "proximal_bfgs from too little curvature": lambda case, stop: proximal_bfgs(
+        case.start, case.weights, 1e-3 * np.eye(len(case.start)), stop=stop
+    ),
     "gd bb": lambda case, stop: gd(case.start, stop=stop),
     "gd armijo": lambda case, stop: gd(case.start, rule="armijo", stop=stop),
     "gd accelerated": lambda case, stop: gd(case.start, rule="accelerated", stop=stop),
