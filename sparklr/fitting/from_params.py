@@ -97,15 +97,31 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
         patience=None if held_name(params) is None else params.getPatience(),
     )
-    if isinstance(params, EstimatorParams):
-        rate = params.getLearningRate()
-        rule = cast(StepRule, params.getStepRule().lower())
-        spec = replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
+    spec = _with_steps(spec, params)
     check_early_stopping(spec)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
     return spec
+
+
+def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
+    """Return the spec with the Params of gradient descent, or refuse those that are not used."""
+    if params.isSet(params.patience) and spec.patience is None:
+        raise InvalidValueError(
+            "patience is for early stopping, which needs held-out rows. Set "
+            "validationIndicatorCol to a boolean column, or clear patience."
+        )
+    if not isinstance(params, EstimatorParams):
+        return spec
+    unused = [name for name in ("stepRule", "learningRate") if params.isSet(name)]
+    if spec.solver != "gd" and unused:
+        raise InvalidValueError(
+            f"{unused[0]} is for solver='gd', but the solver is '{spec.solver}'. Set solver='gd', "
+            f"or clear {unused[0]}."
+        )
+    rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
+    return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:
