@@ -22,6 +22,7 @@ from sparklr.fitting.posterior import search_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, keyword_only, verbose_if_set
+from sparklr.rows.columns import fitted_rows
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.types import Keywords, ParamDict
@@ -53,9 +54,9 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `verbose`, `posterior` and the
-    columns made of that, and `decayFactor`, `halfLife` and `timeUnit` of `partialFit`. A fit
-    minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `validationIndicatorCol`,
+    `patience`, `stepRule`, `learningRate`, `verbose`, `posterior` and the columns made of that, and
+    `decayFactor`, `halfLife` and `timeUnit` of `partialFit`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -113,9 +114,13 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
@@ -163,9 +168,13 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
@@ -303,8 +312,12 @@ def model_of(
         separation=fit.separation,
         penalised=fit.penalised,
         means=moments.mean,
+        held=fit.held,
+        held_rows=facts.held_rows,
+        chosen=fit.chosen,
+        early=fit.early,
     )
-    return fitted_model(numbers, estimator, dataset, report, fit.posterior)
+    return fitted_model(numbers, estimator, fitted_rows(dataset, estimator), report, fit.posterior)
 
 
 def fit_each(

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Their rows are always the same, and so are their outputs, but for digits of rounding.
-WITH_OUTPUTS = {"inference", "mean_field", "posterior", "stream"}
+WITH_OUTPUTS = {"inference", "mean_field", "gradient_path", "posterior", "stream"}
 
 # What the cell tagged "parameters" is changed to, so that a notebook takes seconds.
 SMALLER: dict[str, dict[str, Any]] = {
@@ -24,6 +24,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "mean_field": {"STEPS": 300},  # as it is: its outputs are compared
     "posterior": {"EVERY": 25},  # likewise
     "stream": {"BATCHES": 24},  # likewise
+    "gradient_path": {"DRAWS": 60},  # likewise
     "inference": {"FOLDER": str(ROOT / "tests" / "inference" / "data")},
     "grid_search": {"ROWS": 900, "FOLDS": 2, "PENALTIES": 5, "FEWER": 2},
 }

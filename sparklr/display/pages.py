@@ -106,19 +106,27 @@ def _fit_facts(
     rows = f"{report.rows:,}"
     if report.label_weights.sum() != report.rows:
         rows += f", with weights that sum to {amount(report.label_weights.sum())}"
+    if report.held_rows:
+        rows += f"; {report.held_rows:,} more are held out"
     fitted: list[tuple[str, str]] = []
     if report.factors is not None:
         shown = Ends.of(len(report.factors), MOST_CLASSES)
         each = [f"{at}: {number(report.factors[at])}" for at in shown.places]
         words = ", ".join(shown.joined(each, f"... {shown.left_out:,} more ..."))
         fitted.append(("class weights", words))
+    ended, judged = report.converged or report.early, []
+    if report.chosen is not None:
+        least, last = report.held[report.chosen], len(report.held) - 1
+        words = f"{number(least)} at iteration {report.chosen} of {last}"
+        judged.append(("held-out loss", words))
     work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
     return [
         ("rows", rows),
         ("classes", _shares(report.label_weights)),
         *_model_facts(numbers, params, fitted),
         ("solver", f"{report.solver}, {work} over the rows"),
-        ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
+        ("outcome", report.reason if ended else f"NOT CONVERGED: {report.reason}"),
+        *judged,
     ]
 
 

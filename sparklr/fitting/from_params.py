@@ -13,6 +13,7 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.held_out import check_early_stopping
 from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec
@@ -20,11 +21,12 @@ from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
-from sparklr.params import LogisticRegressionParams, offset_name
+from sparklr.params import EstimatorParams, LogisticRegressionParams, held_name, offset_name
 from sparklr.passes.threads import useful_threads
 from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
+from sparklr.solvers.descent import StepRule
 from sparklr.solvers.methods import SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
@@ -93,11 +95,33 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         class_weights=class_weights_of(params),
         initial=initial,
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
+        patience=None if held_name(params) is None else params.getPatience(),
     )
+    spec = _with_steps(spec, params)
+    check_early_stopping(spec)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
     return spec
+
+
+def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
+    """Return the spec with the Params of gradient descent, or refuse those that are not used."""
+    if params.isSet(params.patience) and spec.patience is None:
+        raise InvalidValueError(
+            "patience is for early stopping, which needs held-out rows. Set "
+            "validationIndicatorCol to a boolean column, or clear patience."
+        )
+    if not isinstance(params, EstimatorParams):
+        return spec
+    unused = [name for name in ("stepRule", "learningRate") if params.isSet(name)]
+    if spec.solver != "gd" and unused:
+        raise InvalidValueError(
+            f"{unused[0]} is for solver='gd', but the solver is '{spec.solver}'. Set solver='gd', "
+            f"or clear {unused[0]}."
+        )
+    rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
+    return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:
@@ -136,7 +160,13 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
     that is made alone: a search makes hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
-    plain = spec.regParam == 0 and spec.bounds is None
+    plain = spec.regParam == 0 and spec.bounds is None and spec.patience is None
+    if wanted and spec.patience is not None:
+        raise InvalidValueError(
+            "inference='always' does not go with validationIndicatorCol: standard errors are those "
+            "of an optimum, and the iterate that held-out rows choose is none. Use "
+            "inference='auto' or 'never', or clear validationIndicatorCol."
+        )
     if request.inference == "auto":
         wanted = alone and plain and size <= MOST_INFERRED
     if wanted and size > HESSIAN_LIMIT:

@@ -9,7 +9,7 @@ from sparklr.fitting.certificate import certificate_of, certify
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.problem import Problem
 from sparklr.objective.moments import Moments
-from sparklr.solvers import Preconditioner, Solution
+from sparklr.solvers import Preconditioner, Reason, Solution
 from sparklr.solvers.methods import Method
 
 
@@ -25,9 +25,12 @@ def fit_of(
         solver=method.name,
         reason=solution.reason.value,
         converged=solution.reason.converged,
-        loss=problem.loss(solution.point, solution.history[-1]),
+        loss=problem.loss(solution.point, solution.value),
         size=problem.size,
         precondition=kept,
+        held=solution.held,
+        chosen=solution.place if solution.held else None,
+        early=solution.reason is Reason.HELD_OUT,
     )
 
 

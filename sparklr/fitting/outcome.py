@@ -58,6 +58,9 @@ class Fit:
     penalised: Penalised | None = None  # with the information, by Firth's method
     posterior: PosteriorNumbers | None = None  # if it was asked for
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
+    held: tuple[float, ...] = ()  # the held-out loss in the places of `history`
+    chosen: int | None = None  # the place of the fit in the history, if held-out rows chose it
+    early: bool = False  # whether they chose another iterate than the last
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -106,6 +109,15 @@ class FitReport:
         The features' means; those of a model that an old version saved are not known.
     area_under_roc : float, optional
         The area under the ROC curve of the rows, if it was computed before the model was saved.
+    held : tuple of float
+        The mean loss of held-out rows, without penalty, in the places of `history`, if there are
+        such rows.
+    held_rows : int
+        Their number.
+    chosen : int, optional
+        The place of the model in the history, if held-out rows chose it.
+    early : bool
+        Whether they chose another iterate than the last.
     """
 
     history: tuple[float, ...]
@@ -126,6 +138,10 @@ class FitReport:
     penalised: Penalised | None = None
     means: Array | None = None
     area_under_roc: float | None = None
+    held: tuple[float, ...] = ()
+    held_rows: int = 0
+    chosen: int | None = None
+    early: bool = False
 
     @property
     def weights_by_class(self) -> Array:

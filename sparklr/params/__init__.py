@@ -14,6 +14,7 @@ from sparklr.params.checks import (
     check_thresholds,
 )
 from sparklr.params.declared import RULES, DeclaredParams, check_value, row_params
+from sparklr.params.early_stopping import held_name
 from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
 from sparklr.params.stream import HasStream, check_decay, discount_of
@@ -37,6 +38,7 @@ __all__ = [
     "check_thresholds",
     "check_value",
     "discount_of",
+    "held_name",
     "keyword_only",
     "offset_name",
     "row_params",

@@ -28,6 +28,8 @@ from pyspark.ml.param.shared import (
 from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.checked import CheckedParams
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
+from sparklr.params.descent import LEARNING_RATE, STEP_RULES
+from sparklr.params.early_stopping import HasEarlyStopping
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
 from sparklr.params.posterior import POSTERIORS
@@ -77,6 +79,7 @@ class DeclaredParams(
     HasMaxBlockSizeInMB,
     HasOffsetCol,
     HasClassWeights,
+    HasEarlyStopping,
     CheckedParams,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
@@ -130,8 +133,9 @@ class DeclaredParams(
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs or owl-qn. "
-        "newton and l-bfgs need a penalty without an L1 term; auto chooses by penalty and cost.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, gd "
+        "or bfgs. newton, l-bfgs, gd and bfgs need a penalty without an L1 term; auto chooses by "
+        "penalty and cost, but never gd or bfgs, which are textbook methods.",
         typeConverter=TypeConverters.toString,
     )
 
@@ -163,6 +167,10 @@ RULES: dict[str, ParamRule] = {
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
     "weightCol": ParamRule(None, affects_rows=True, per_feature=False),
     "offsetCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "validationIndicatorCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "stepRule": ParamRule(one_of(STEP_RULES), affects_rows=False, per_feature=False),
+    "learningRate": ParamRule(LEARNING_RATE, affects_rows=False, per_feature=False),
+    "patience": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "classWeights": ParamRule(CLASS_WEIGHTS, affects_rows=False, per_feature=False),
     "maxIter": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "regParam": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),

@@ -61,6 +61,8 @@ class ReadBlocks:
         for name, block in blocks:
             if block is None:
                 yield _row(name.partition, name.position, None)
+            elif not reading.takes(block):
+                continue
             elif reading.by_block:
                 alone = reading.accumulator(self.features, self.origin)
                 alone.add(block)

@@ -32,6 +32,7 @@ WORK = [
     "laplace",
     "gaussian",
     "sampled",
+    "stopped early",
     "on the driver",
 ]
 

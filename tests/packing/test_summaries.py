@@ -129,7 +129,8 @@ def test_the_wider_sample_of_many_rows_holds_the_sample(
         pack(list(cut(batch(*numbered(count, 2), None), [97])), plan, at).summary
         for at, count in enumerate((100, rows - 100))
     ]
-    _, sample, more = check_and_merge(parts, ColumnNames("features", "label"))
+    merged = check_and_merge(parts, ColumnNames("features", "label"))
+    sample, more = merged.sample, merged.wider_sample
     assert (sample.rows, more.rows) == (20, wider)
     assert {tuple(row) for row in sample.matrix} <= {tuple(row) for row in more.matrix}
     keys = np.concatenate([part.keys for part in parts])
@@ -150,7 +151,22 @@ def test_the_sample_of_uneven_partitions_has_each_partition_s_share(
         for at, count in enumerate(counts)
     ]
     assert [part.has_more for part in parts] == [False, True]
-    _, sample, _ = check_and_merge(parts, ColumnNames("features", "label"))
+    sample = check_and_merge(parts, ColumnNames("features", "label")).sample
     share = np.count_nonzero(sample.matrix == 0.0) / sample.rows
     assert 300 <= sample.rows <= 320
     assert share == pytest.approx(0.02, abs=0.025)  # 200 of 500 rows without that
+
+
+def test_rows_of_one_kind_are_refused_where_some_are_to_be_held_out() -> None:
+    matrix, labels = numbered(20, 2)
+    names = ColumnNames("features", "label", held="v")
+    for value, says in (
+        (0.0, "'v' is false .* no row is held out"),
+        (1.0, "'v' is true .* fitted"),
+    ):
+        rows = batch(matrix, labels, held=np.full(20, value))
+        with pytest.raises(ValueError, match=says):
+            check_and_merge([pack([rows]).summary], names)
+    merged = check_and_merge([pack([batch(matrix, labels, held=labels == 2)]).summary], names)
+    assert merged.folds[0].labels.tolist() == [0, 1]
+    assert merged.held[0].labels.tolist() == [2]

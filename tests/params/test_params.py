@@ -24,6 +24,10 @@ OURS_ONLY = {
     "sampledProbabilityCol",
     "seed",
     "biasReduction",
+    "learningRate",
+    "patience",
+    "stepRule",
+    "validationIndicatorCol",
     "classWeights",
     "featuresCols",
     "inference",
@@ -64,6 +68,10 @@ VALUES: dict[str, Any] = {
     "weightCol": "w",
     "offsetCol": "o",
     "classWeights": [1.0, 3.0],
+    "validationIndicatorCol": "v",
+    "patience": 3,
+    "stepRule": "armijo",
+    "learningRate": 0.5,
     "aggregationDepth": 3,
     "maxBlockSizeInMB": 2.0,
     "featuresCol": "f",
@@ -153,6 +161,7 @@ def test_none_leaves_a_param_unset() -> None:
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
     of_fits |= {"numDraws", "posterior", "posteriorTol", "decayFactor", "halfLife", "timeUnit"}
+    of_fits |= {"stepRule", "learningRate"}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}
