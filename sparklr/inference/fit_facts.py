@@ -12,7 +12,10 @@ class FitFacts:
 
     @property
     def objectiveHistory(self) -> list[float]:
-        """The objective with penalty at the start and after each iteration; it never increases."""
+        """The objective with penalty at the start and after each iteration.
+
+        It never increases, but with solver="gd" and stepRule="bb" or "accelerated".
+        """
         return list(self._report.history)
 
     @property

@@ -109,6 +109,10 @@ def fit_facts(fit: KeptFit, numbers: ModelNumbers) -> Json:
         "classFactors": None if report.factors is None else as_texts(report.factors),
         "penalised": _record(report.penalised),
         "areaUnderROC": None if area is None else as_text(area),
+        "held": as_texts(report.held),
+        "heldRows": report.held_rows,
+        "chosen": report.chosen,
+        "early": report.early,
         "rank": None if its is None else its.rank,
         "dependences": None if its is None else [as_texts(one) for one in its.dependences],
         "covariance": None if its is None else its.covariance_name,
@@ -127,7 +131,8 @@ def kept_fit(
     facts: Json, errors: Array | None, covariance: Array | None, numbers: ModelNumbers
 ) -> KeptFit:
     """Return what `fit_facts` was made from, with errors and covariances, for a model's numbers."""
-    means = facts.get("means")  # not known before format 4, like the area
+    means = facts.get("means")  # not known before format 4, like the area and held-out rows
+    chosen = facts.get("chosen")
     report = FitReport(
         history=tuple(as_numbers(facts["history"]).tolist()),
         solver=as_string(facts["solver"]),
@@ -145,6 +150,10 @@ def kept_fit(
         separation=_separation(facts["separation"]),
         means=None if means is None else _of_feature(means, numbers),
         area_under_roc=as_number_or_none(facts.get("areaUnderROC")),
+        held=tuple(as_numbers(facts.get("held", [])).tolist()),
+        held_rows=as_whole(facts.get("heldRows", 0)),
+        chosen=None if chosen is None else as_whole(chosen),
+        early=as_flag(facts.get("early", False)),
     )
     its = None
     if errors is not None:
