@@ -189,6 +189,7 @@ def test_every_member_of_sparks_classes_is_here_in_the_same_shape() -> None:
             "object",
             "CoefficientInference",
             "FitDiagnostics",
+            "FitFacts",
             "FitMeasures",
             "ScoreInference",
             "TableOfFit",
