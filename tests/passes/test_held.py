@@ -32,9 +32,10 @@ def by_task(reading: DerivativeSums | HeldOutMargins | MarginHessians) -> list[b
         pa.array(range(len(BLOCKS)), pa.int32()),
         pa.array([7] * len(BLOCKS), pa.int64()),
         pa.array([0] * len(BLOCKS), pa.int64()),
+        pa.nulls(len(BLOCKS), pa.string()),
         pa.array([block.to_bytes() for block in BLOCKS], pa.binary()),
     ]
-    names = ["partition", "position", "run", "length", "payload"]
+    names = ["partition", "position", "run", "length", "folder", "payload"]
     batches: Iterator[pa.RecordBatch] = iter([pa.RecordBatch.from_arrays(columns, names=names)])
     assert PARTIAL.count(",") == 2
     rows = [out.to_pylist() for out in ReadBlocks(reading, 3, None, None, True)(batches)]
