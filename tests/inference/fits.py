@@ -8,7 +8,9 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
-from tests.inference.references import column, data, reference
+from tests.inference.references import FOLDER, column, data, reference
+
+SMALL_SAMPLES = FOLDER / "small_samples.json"  # of make_small_samples.py
 
 
 def frame_of(spark: SparkSession, name: str) -> DataFrame:
@@ -33,3 +35,14 @@ def fit_of(spark: SparkSession, name: str, **params: Any) -> LogisticRegressionM
         **params,
     )
     return estimator.fit(frame_of(spark, name))
+
+
+def by_name(inference: Any, known: Any) -> pd.DataFrame:
+    """The table of a binomial model in the order of the references."""
+    table = inference.coefficientTable.toPandas().set_index("feature")
+    terms = ["(intercept)" if name == "intercept" else name for name in known["terms"]]
+    return table.loc[terms]
+
+
+def limits_of(table: pd.DataFrame) -> Any:
+    return table[["lower", "upper"]].to_numpy()

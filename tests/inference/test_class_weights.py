@@ -13,9 +13,8 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.spark.errors import InvalidValueError
 from tests.errors import assert_plain
 from tests.frames import jobs_started
-from tests.inference.fits import fit_of, frame_of
+from tests.inference.fits import by_name, fit_of, frame_of
 from tests.inference.references import reference
-from tests.inference.test_inference import by_name
 
 pytestmark = pytest.mark.connect
 

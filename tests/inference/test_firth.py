@@ -28,9 +28,8 @@ from tests.errors import assert_plain
 from tests.fitting.fits import CountedPasses
 from tests.frames import jobs_started
 from tests.inference.firth import state, with_ones
-from tests.inference.fits import fit_of, frame_of
+from tests.inference.fits import by_name, fit_of, frame_of, limits_of
 from tests.inference.references import data, reference
-from tests.inference.test_inference import by_name, limits_of
 from tests.tiers import first_and_deep
 
 SPEC = Spec(BINOMIAL, biasReduction="firth", inference=True)

@@ -19,11 +19,10 @@ from sparklr import LogisticRegressionEstimator
 from sparklr.inference import influence as module
 from sparklr.inference.influence import COLUMNS, Spread
 from sparklr.spark.errors import InvalidValueError
-from tests.inference.fits import fit_of, frame_of
+from tests.inference.fits import SMALL_SAMPLES, fit_of, frame_of
+from tests.inference.local_fits import PLAIN
+from tests.inference.local_fits import fit_of as fit_in_memory
 from tests.inference.references import column, data, reference
-from tests.inference.test_inference import SMALL_SAMPLES
-from tests.inference.test_information import PLAIN
-from tests.inference.test_information import fit_of as fit_in_memory
 from tests.tiers import first_and_deep
 
 TWO_CLASSES = [name for name in PLAIN if reference(name).get("influence")]
