@@ -38,6 +38,20 @@ class Penalised:
     null: float
 
 
+@dataclass(frozen=True)
+class RatesTried:
+    """The learning rates of stochastic gradient descent.
+
+    tried : those that were compared, ascending, or the only one
+    kept : the one that made the model; None if no step was made
+    rule : "adagrad", by which rates have no unit, or "plain"
+    """
+
+    tried: tuple[float, ...]
+    kept: float | None
+    rule: str
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
@@ -57,6 +71,7 @@ class Fit:
     separation: Separation | None = None  # if it was looked for
     penalised: Penalised | None = None  # with the information, by Firth's method
     posterior: PosteriorNumbers | None = None  # if it was asked for
+    rates: RatesTried | None = None  # of stochastic gradient descent
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
 
 
@@ -102,6 +117,8 @@ class FitReport:
         Whether the rows are separated, if it was looked for.
     penalised : Penalised, optional
         The penalised likelihood, if the fit was made by Firth's method, with inference.
+    rates : RatesTried, optional
+        The learning rates, if the fit was made by stochastic gradient descent.
     """
 
     history: tuple[float, ...]
@@ -120,6 +137,7 @@ class FitReport:
     factors: Array | None = None
     separation: Separation | None = None
     penalised: Penalised | None = None
+    rates: RatesTried | None = None
 
     @property
     def weights_by_class(self) -> Array:

@@ -15,6 +15,20 @@ BiasReduction: TypeAlias = Literal["none", "firth"]
 
 
 @dataclass(frozen=True)
+class Steps:
+    """How stochastic gradient descent goes; the fields are named as the Params."""
+
+    learningRate: float | Literal["auto"] = "auto"
+    schedule: str = "constant"
+    batchSize: int = 64
+    epochs: int = 10
+    momentum: float = 0.0
+    adaptive: str = "auto"
+    averaging: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Spec:
     """What to fit, without Spark; the fields are named as the Params."""
 
@@ -26,6 +40,7 @@ class Spec:
     maxIter: int = 100
     tol: float = 1e-6
     solver: SolverName = "auto"
+    steps: Steps = Steps()
     bounds: Bounds | None = None
     biasReduction: BiasReduction = "none"
     inference: bool = False  # whether the fit ends with the Hessian at its optimum

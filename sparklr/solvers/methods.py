@@ -24,7 +24,10 @@ from sparklr.solvers.protocol import Order, Solver, Stop
 from sparklr.solvers.proximal_bfgs import proximal_bfgs
 
 MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
-SolverName: TypeAlias = Literal["auto"] | MethodName
+SolverName: TypeAlias = Literal["auto", "sgd"] | MethodName
+
+# Stochastic gradient descent asks questions of its own kind (`solvers/sgd.py`), so it is no `Method`.
+SGD: Literal["sgd"] = "sgd"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,7 @@ _ALL = (
     Method("owl-qn", 1, True, False, "l-bfgs", _owlqn),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
-SOLVERS = ("auto", *METHODS)
+SOLVERS = ("auto", *METHODS, SGD)
 
 
 def method_of(name: str) -> Method:
