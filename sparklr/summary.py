@@ -295,7 +295,7 @@ class LogisticRegressionTrainingSummary(FitDiagnostics, LogisticRegressionSummar
 
     @property
     def objectiveHistory(self) -> list[float]:
-        """The objective with penalty at the start and after each iteration; it never increases."""
+        """The objective at the start and after each iteration, or each epoch of solver="sgd"."""
         return list(self._report.history)
 
     @property

@@ -58,6 +58,19 @@ def fit_page(
     return Page(title, facts, tables, tuple(notes))
 
 
+def _rate_facts(report: FitReport) -> list[tuple[str, str]]:
+    """Return the learning rate of stochastic gradient descent."""
+    rates = report.rates
+    if rates is None or rates.kept is None:
+        return []
+    rule = "Adagrad's" if rates.rule == "adagrad" else "plain"
+    words = f"{number(rates.kept)}, {rule} steps"
+    if len(rates.tried) > 1:
+        first, last = number(rates.tried[0]), number(rates.tried[-1])
+        words += f", the best of {len(rates.tried)} rates from {first} to {last}"
+    return [("learning rate", words)]
+
+
 def _fit_facts(
     numbers: ModelNumbers, params: FittedParams, report: FitReport
 ) -> list[tuple[str, str]]:
@@ -82,6 +95,7 @@ def _fit_facts(
         ("intercept", "fitted" if params.getFitIntercept() else "none"),
         *fitted,
         ("solver", f"{report.solver}, {work} over the rows"),
+        *_rate_facts(report),
         ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
     ]
 

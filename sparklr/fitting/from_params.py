@@ -15,17 +15,18 @@ from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
-from sparklr.fitting.spec import BiasReduction, Spec
+from sparklr.fitting.spec import BiasReduction, Spec, Steps
 from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
 from sparklr.params import LogisticRegressionParams, offset_name
+from sparklr.params.sgd import SGD_PARAMS, HasSgd
 from sparklr.passes.threads import useful_threads
 from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
-from sparklr.solvers.methods import SolverName
+from sparklr.solvers.methods import SGD, SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.settings import local_bytes, may_map_files
@@ -93,11 +94,36 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         class_weights=class_weights_of(params),
         initial=initial,
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
+        steps=steps_of(params),
     )
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
     return spec
+
+
+def steps_of(params: LogisticRegressionParams) -> Steps:
+    """Return the Params of solver="sgd", and refuse those that are set with another solver."""
+    solver = params.getSolver()
+    if not isinstance(params, HasSgd) or solver.lower() != SGD:
+        unused = [name for name in SGD_PARAMS if params.hasParam(name) and params.isSet(name)]
+        if unused:
+            raise InvalidValueError(
+                f"{unused[0]} is for solver='{SGD}', but the solver is '{solver}'. Set "
+                f"solver='{SGD}', or clear {unused[0]}."
+            )
+        return Steps()
+    rate = params.getLearningRate()
+    return Steps(
+        learningRate=rate if isinstance(rate, float) else "auto",
+        schedule=params.getSchedule().lower(),
+        batchSize=params.getBatchSize(),
+        epochs=params.getEpochs(),
+        momentum=params.getMomentum(),
+        adaptive=params.getAdaptive().lower(),
+        averaging=params.getAveraging(),
+        seed=params.getSeed(),
+    )
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:

@@ -141,7 +141,7 @@ class WalkedProblem:
         return np.moveaxis(values.reshape(len(values), -1, self.ground.margins), 0, 2)
 
 
-class _Answers:
+class Answers:
     """Answers the questions of one descent by readings of the rows."""
 
     def __init__(self, walked: WalkedProblem, passes: Passes, report: Report | None) -> None:
@@ -215,7 +215,7 @@ def _fit_one(
     walked: WalkedProblem, passes: Passes, budget: int, report: Report
 ) -> tuple[Fit, int]:
     problem, rates = walked.problem, _rates(walked, budget)
-    answers = _Answers(walked, passes, report)
+    answers = Answers(walked, passes, report)
     start = walked.centred(walked.to_walk(problem.start()))
     descending = sgd(
         start, rates, epochs_of(problem), problem.spec.tol, adagrad=walked.adagrad

@@ -14,6 +14,7 @@ from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
 from sparklr.params.inference import HasInference
 from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
+from sparklr.params.sgd import HasSgd
 from sparklr.params.verbose import HasVerbose
 
 P = TypeVar("P", bound="LogisticRegressionParams")
@@ -101,7 +102,7 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorCol
         check_features(self)
 
 
-class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPosterior):
+class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPosterior, HasSgd):
     """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 
     def setMaxIter(self: E, value: int) -> E:

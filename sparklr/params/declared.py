@@ -36,6 +36,7 @@ from sparklr.params.rules import (
     AT_LEAST_ONE,
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
+    BELOW_ONE,
     INSIDE_UNIT,
     NAMES,
     THRESHOLDS,
@@ -44,7 +45,9 @@ from sparklr.params.rules import (
     ParamRule,
     one_of,
 )
+from sparklr.params.sgd import ADAPTIVE, LEARNING_RATE
 from sparklr.solvers.methods import SOLVERS
+from sparklr.solvers.schedules import SCHEDULES
 
 D = TypeVar("D", bound="DeclaredParams")
 
@@ -129,8 +132,8 @@ class DeclaredParams(
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs or owl-qn. "
-        "newton and l-bfgs need a penalty without an L1 term; auto chooses by penalty and cost.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn or "
+        "sgd. newton, l-bfgs and sgd need a penalty without an L1 term; auto chooses by penalty and cost.",
         typeConverter=TypeConverters.toString,
     )
 
@@ -191,6 +194,13 @@ RULES: dict[str, ParamRule] = {
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),
     "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
     "seed": ParamRule(None, affects_rows=False, per_feature=False),
+    "learningRate": ParamRule(LEARNING_RATE, affects_rows=False, per_feature=False),
+    "schedule": ParamRule(one_of(SCHEDULES), affects_rows=False, per_feature=False),
+    "batchSize": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
+    "epochs": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
+    "momentum": ParamRule(BELOW_ONE, affects_rows=False, per_feature=False),
+    "adaptive": ParamRule(one_of(ADAPTIVE), affects_rows=False, per_feature=False),
+    "averaging": ParamRule(None, affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

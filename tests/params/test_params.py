@@ -9,6 +9,7 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.params.sgd import SGD_PARAMS
 
 OURS_ONLY = {
     "averaged",
@@ -29,6 +30,7 @@ OURS_ONLY = {
     "separation",
     "solver",
     "verbose",
+    *SGD_PARAMS,
 }
 
 
@@ -81,6 +83,13 @@ VALUES: dict[str, Any] = {
     "probabilityStdCol": "s",
     "sampledProbabilityCol": "d",
     "seed": 7,
+    "learningRate": 0.5,
+    "schedule": "inverse-sqrt",
+    "batchSize": 16,
+    "epochs": 3,
+    "momentum": 0.9,
+    "adaptive": "adagrad",
+    "averaging": True,
 }
 
 
@@ -128,7 +137,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
-    of_fits |= {"numDraws", "posterior", "posteriorTol"}
+    of_fits |= {"numDraws", "posterior", "posteriorTol", *SGD_PARAMS}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

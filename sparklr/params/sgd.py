@@ -1,0 +1,163 @@
+"""The Params of stochastic gradient descent, `solver="sgd"`; a model has the values of its fit."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pyspark.ml.param import Param, Params, TypeConverters
+
+from sparklr.params.rules import Range
+from sparklr.solvers.schedules import SCHEDULES
+
+S = TypeVar("S", bound="HasSgd")
+
+AUTO = "auto"
+ADAPTIVE = (AUTO, "adagrad", "none")
+SGD_PARAMS = (
+    "learningRate",
+    "schedule",
+    "batchSize",
+    "epochs",
+    "momentum",
+    "adaptive",
+    "averaging",
+)
+
+
+def _to_rate(value: object) -> float | str:
+    return value.lower() if isinstance(value, str) else float(TypeConverters.toFloat(value))
+
+
+def _is_rate(value: float | str) -> bool:
+    return value == AUTO if isinstance(value, str) else value > 0
+
+
+LEARNING_RATE = Range(_is_rate, f"'{AUTO}' or a number above 0")
+
+
+class HasSgd(Params):
+    """The Params of stochastic gradient descent; its `seed` is that of other random numbers."""
+
+    learningRate: Param[float | str] = Param(
+        Params._dummy(),
+        "learningRate",
+        "The learning rate of solver='sgd': a number, or 'auto', by which 16 rates are compared on "
+        "held-out rows during the first epochs. Without adagrad it is in units of 1 over a bound "
+        "of the curvature, so that 1 is a usual value for rows of any size.",
+        typeConverter=_to_rate,
+    )
+    schedule: Param[str] = Param(
+        Params._dummy(),
+        "schedule",
+        f"How solver='sgd' lowers the learning rate: {', '.join(SCHEDULES)}.",
+        typeConverter=TypeConverters.toString,
+    )
+    batchSize: Param[int] = Param(
+        Params._dummy(),
+        "batchSize",
+        "The number of rows of a step of solver='sgd'.",
+        typeConverter=TypeConverters.toInt,
+    )
+    epochs: Param[int] = Param(
+        Params._dummy(),
+        "epochs",
+        "The most epochs of solver='sgd', of two readings of the rows each; maxIter limits them "
+        "too.",
+        typeConverter=TypeConverters.toInt,
+    )
+    momentum: Param[float] = Param(
+        Params._dummy(),
+        "momentum",
+        "The share of the last step of solver='sgd' that is added to the next one.",
+        typeConverter=TypeConverters.toFloat,
+    )
+    adaptive: Param[str] = Param(
+        Params._dummy(),
+        "adaptive",
+        "How solver='sgd' adapts the learning rate to each feature: adagrad, none, or auto "
+        "(adagrad where rows are sparse).",
+        typeConverter=TypeConverters.toString,
+    )
+    averaging: Param[bool] = Param(
+        Params._dummy(),
+        "averaging",
+        "Whether the walk of solver='sgd' through a block of rows ends at the mean of its points, "
+        "instead of its last one.",
+        typeConverter=TypeConverters.toBoolean,
+    )
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._setDefault(
+            learningRate=AUTO,
+            schedule="constant",
+            batchSize=64,
+            epochs=10,
+            momentum=0.0,
+            adaptive=AUTO,
+            averaging=False,
+        )
+
+    def setLearningRate(self: S, value: float | str) -> S:
+        """Set the learning rate of solver='sgd': a number, or "auto"."""
+        self._set(learningRate=value)
+        return self
+
+    def getLearningRate(self) -> float | str:
+        """Return the value of `learningRate` or its default."""
+        value: float | str = self.getOrDefault(self.learningRate)
+        return value
+
+    def setSchedule(self: S, value: str) -> S:
+        """Set how solver='sgd' lowers the learning rate."""
+        self._set(schedule=value)
+        return self
+
+    def getSchedule(self) -> str:
+        """Return the value of `schedule` or its default."""
+        return str(self.getOrDefault(self.schedule))
+
+    def setBatchSize(self: S, value: int) -> S:
+        """Set the number of rows of a step of solver='sgd'."""
+        self._set(batchSize=value)
+        return self
+
+    def getBatchSize(self) -> int:
+        """Return the value of `batchSize` or its default."""
+        return int(self.getOrDefault(self.batchSize))
+
+    def setEpochs(self: S, value: int) -> S:
+        """Set the most epochs of solver='sgd'."""
+        self._set(epochs=value)
+        return self
+
+    def getEpochs(self) -> int:
+        """Return the value of `epochs` or its default."""
+        return int(self.getOrDefault(self.epochs))
+
+    def setMomentum(self: S, value: float) -> S:
+        """Set the share of the last step of solver='sgd' that is added to the next one."""
+        self._set(momentum=value)
+        return self
+
+    def getMomentum(self) -> float:
+        """Return the value of `momentum` or its default."""
+        return float(self.getOrDefault(self.momentum))
+
+    def setAdaptive(self: S, value: str) -> S:
+        """Set how solver='sgd' adapts the learning rate to each feature."""
+        self._set(adaptive=value)
+        return self
+
+    def getAdaptive(self) -> str:
+        """Return the value of `adaptive` or its default."""
+        return str(self.getOrDefault(self.adaptive))
+
+    def setAveraging(self: S, value: bool) -> S:
+        """Set whether walks of solver='sgd' end at the mean of their points."""
+        self._set(averaging=value)
+        return self
+
+    def getAveraging(self) -> bool:
+        """Return the value of `averaging` or its default."""
+        return bool(self.getOrDefault(self.averaging))
