@@ -12,9 +12,7 @@ from sparklr.objective.moments import Moments
 from sparklr.solvers import Preconditioner, Solution
 
 
-def fit_of(
-    problem: Problem, solver: str, solution: Solution, kept: Preconditioner | None
-) -> Fit:
+def fit_of(problem: Problem, solver: str, solution: Solution, kept: Preconditioner | None) -> Fit:
     """Return the fit of a solution; `kept` is its preconditioner, if other fits may need it."""
     coefficients, intercepts = problem.coefficients(solution.point)
     return Fit(

@@ -7,8 +7,8 @@ Dense features are centred, if there is an intercept, and divided by the root of
 Sparse ones are divided by their largest absolute value, and are not centred: so a rare feature
 makes no larger steps than a common one, and a step costs as much as the batch has values.
 
-Rates are in units of 1 / L, L = mean |z|^2 / 4 + the largest L2 weight, which bounds the curvature;
-those of Adagrad, whose steps have no unit, are as they are.
+Rates are in units of 1 / L, where L = mean |z|^2 / 4 bounds the curvature of the mean loss; those
+of Adagrad, whose steps have no unit, are as they are.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class WalkedProblem:
             return 1.0
         scaled = self.problem.squares * self.unit[: len(self.problem.squares), 0] ** 2
         squares = float(scaled.sum()) + self.ground.intercept
-        return 1 / max(squares / 4 + float(self.l2.max(initial=0)), np.finfo(float).tiny)
+        return 4 / max(squares, np.finfo(float).tiny)
 
     def to_walk(self, point: Array) -> Array:
         """Return g (q, C) of a point of the problem."""
@@ -211,15 +211,11 @@ def fit_sgd(
     return fits, readings
 
 
-def _fit_one(
-    walked: WalkedProblem, passes: Passes, budget: int, report: Report
-) -> tuple[Fit, int]:
+def _fit_one(walked: WalkedProblem, passes: Passes, budget: int, report: Report) -> tuple[Fit, int]:
     problem, rates = walked.problem, _rates(walked, budget)
     answers = Answers(walked, passes, report)
     start = walked.centred(walked.to_walk(problem.start()))
-    descending = sgd(
-        start, rates, epochs_of(problem), problem.spec.tol, adagrad=walked.adagrad
-    )
+    descending = sgd(start, rates, epochs_of(problem), problem.spec.tol, adagrad=walked.adagrad)
     question = next(descending)
     while True:
         reply = answers.look(question) if isinstance(question, Look) else answers.walk(question)
@@ -244,9 +240,7 @@ def _rates(walked: WalkedProblem, budget: int) -> Array:
     return rate_grid(walked.adagrad, int(np.clip(budget // each, 2, RATES)))
 
 
-def _fit_of(
-    walked: WalkedProblem, found: Descent, passes: Passes, budget: int
-) -> tuple[Fit, int]:
+def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) -> tuple[Fit, int]:
     """Return the fit of a descent, and the number of readings for its Hessian."""
     problem, last, readings = walked.problem, None, 0
     (point,) = walked.to_problem(found.point)

@@ -8,20 +8,23 @@ Walks have coordinates of their own, in which all features are about as large:
 Let F(g) = mean loss + l2 g^2 / 2, and s the point where all walks of an epoch begin, the snapshot.
 Then with the slopes r_i(g) of the losses by the margins, a step over the batch B is
 
-    direction      q = sum_{i in B} w_i z_i r_i(g) T / W  +  l2 g                       plain
-                   q = sum_{i in B} w_i z_i (r_i(g) - r_i(s)) T / W  +  grad F(s) + l2 (g - s)
-                                                                                        corrected
-    Adagrad        G := G + q^2, and q / sqrt(G) for q
-    momentum       v := mu v + q
-    step           g := g - rate v
+    direction     q = sum_{i in B} w_i z_i r_i(g) T / W                                     plain
+                  q = sum_{i in B} w_i z_i (r_i(g) - r_i(s)) T / W  +  grad F(s)        corrected
+    rate          e = rate,  or with Adagrad  G := G + q^2,  e = rate / sqrt(G)
+    momentum      v := mu v + e q
+    step          g := g - v
+    weight decay  g := g / (1 + e l2)                                                       plain
+                  g := s + (g - s) / (1 + e l2)                                         corrected
 
-where the block's rows, of weight W, are dealt to T batches. The mean of the first term of the
-corrected direction over the batches is the gradient of the block's own loss at g less that at s.
-So a block whose rows are unlike the others still walks along the gradient of all rows (as SVRG,
-Johnson and Zhang 2013), and at the optimum of all rows no step moves.
+where the block's rows, of weight W, are dealt to T batches. The mean of the corrected direction's
+first term over the batches is the gradient of the block's own loss at g less that at s. So a block
+whose rows are unlike the others still walks along the gradient of all rows (as SVRG, Johnson and
+Zhang 2013), and at the optimum of all rows no step moves. Weight decay is the implicit step along
+l2 g, or along l2 (g - s), since grad F(s) has the rest: no penalty is too large for it.
 
-Of sparse rows a step moves only the columns that occur in its batch. A column that occurs in n of
-the T batches has the terms without rows times T / n, so that they have the same sum over an epoch.
+Of sparse rows a step moves only the columns that occur in its batch. For a column that occurs in n
+of the T batches, grad F(s) and l2 are multiplied by T / n: over an epoch they count as much as
+elsewhere.
 """
 
 from __future__ import annotations
@@ -88,7 +91,7 @@ class Base:
 class Batch:
     """The rows of a step: z (m, width) and the columns of the block's z that these are.
 
-    often : T / n for each of the columns
+    often : T / n for each of the columns, (width, 1)
     """
 
     z: Matrix
@@ -170,21 +173,24 @@ def _steps(
     for step, factor in enumerate(factors(pace.schedule, pace.epoch, pace.epochs, count)):
         batch = batches[step] if isinstance(batches, list) else next(batches)
         at = batch.columns
-        here = points[at]
-        slopes, fixed = ground.slopes(batch.z, here, batch.rows), l2[at] * here
+        here, slopes = points[at], ground.slopes(batch.z, points[at], batch.rows)
         if pace.corrected:
             slopes -= np.tile(ground.slopes(batch.z, base.points[at], batch.rows), wide)
-            fixed += gradient[at] - l2[at] * start[at]
-        direction = scale * np.asarray(batch.z.T @ slopes) + batch.often * fixed
+        direction = scale * np.asarray(batch.z.T @ slopes)
+        if pace.corrected:
+            direction += batch.often * gradient[at]
+        rate: Array = factor * rates
         if pace.adagrad:
             squares[at] += direction**2
-            direction /= np.sqrt(squares[at] + LEAST_SQUARE)
+            rate = rate / np.sqrt(squares[at] + LEAST_SQUARE)
+        direction *= rate
         if pace.momentum:
             speeds[at] = direction = pace.momentum * speeds[at] + direction
         if pace.averaged:
             totals[at] += here * (step - since[at])
             since[at] = step
-        points[at] = here - factor * rates * direction
+        anchor = start[at] if pace.corrected else 0.0
+        points[at] = anchor + (here - direction - anchor) / (1 + rate * batch.often * l2[at])
     if pace.averaged:
         points = (totals + points * (count - since)) / count
     return Walked(columns, points - start, squares - base.squares)

@@ -60,14 +60,18 @@ def by_hand(block: Block, ground: Ground, pace: Pace, base: Base) -> tuple[Array
     """The points and squares after a walk at one rate, with dense rows."""
     x = block.to_dense().matrix
     occurs = np.column_stack((x != 0, np.ones(ROWS))) > 0
-    z = np.column_stack(((x - (0.0 if ground.centre is None else ground.centre)) * ground.reach, np.ones(ROWS)))
+    z = np.column_stack(
+        ((x - (0.0 if ground.centre is None else ground.centre)) * ground.reach, np.ones(ROWS))
+    )
     order = ground.random(block, 1 + pace.epoch).permutation(ROWS)
     count = -(-ROWS // pace.batch)
     batches = [order[a * ROWS // count : (a + 1) * ROWS // count] for a in range(count)]
-    touched = np.array([
-        np.ones(FEATURES + 1, bool) if ground.centre is not None else occurs[rows].any(axis=0)
-        for rows in batches
-    ])
+    touched = np.array(
+        [
+            np.ones(FEATURES + 1, bool) if ground.centre is not None else occurs[rows].any(axis=0)
+            for rows in batches
+        ]
+    )
     weights = np.ones(ROWS) if block.weights is None else block.weights
     offsets = np.zeros(ROWS) if block.row_offsets is None else block.row_offsets
 
@@ -76,23 +80,26 @@ def by_hand(block: Block, ground: Ground, pace: Pace, base: Base) -> tuple[Array
         if ground.margins == 1:
             return weights[rows, None] * (1 / (1 + np.exp(-margins)) - block.labels[rows, None])
         chances = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
-        return weights[rows, None] * (chances - np.eye(ground.margins)[block.labels[rows].astype(int)])
+        return weights[rows, None] * (
+            chances - np.eye(ground.margins)[block.labels[rows].astype(int)]
+        )
 
     g, squares, speed, visited = base.points.copy(), base.squares.copy(), 0 * base.points, []
+    often = (count / np.maximum(touched.sum(axis=0), 1))[:, None]
     for step, rows in enumerate(batches):
         moves = touched[step]
-        r, fixed = slopes(rows, g), base.l2[:, None] * g
+        q = z[rows].T @ slopes(rows, g) * count / weights.sum()
         if pace.corrected:
-            r = r - slopes(rows, base.points)
-            fixed = base.gradient + base.l2[:, None] * (g - base.points)
-        q = z[rows].T @ r * count / weights.sum()
-        q += fixed * (count / np.maximum(touched.sum(axis=0), 1))[:, None]
+            q -= z[rows].T @ slopes(rows, base.points) * count / weights.sum()
+            q += often * base.gradient
+        e = pace.rates[0] * factors(pace.schedule, pace.epoch, pace.epochs, count)[step]
         if pace.adagrad:
             squares[moves] += q[moves] ** 2
-            q = q / np.sqrt(squares + 1e-30)
-        speed[moves] = pace.momentum * speed[moves] + q[moves]
-        rate = pace.rates[0] * factors(pace.schedule, pace.epoch, pace.epochs, count)[step]
-        g = g - rate * speed * moves[:, None]
+            e = e / np.sqrt(squares + 1e-30)
+        speed[moves] = pace.momentum * speed[moves] + (e * q)[moves]
+        centre = base.points if pace.corrected else 0 * base.points
+        moved = centre + (g - speed - centre) / (1 + e * often * base.l2[:, None])
+        g = np.where(moves[:, None], moved, g)
         visited.append(g)
     return (np.mean(visited, axis=0) if pace.averaged else g), squares
 
