@@ -110,7 +110,7 @@ def steps_of(params: LogisticRegressionParams) -> Steps:
         if unused:
             raise InvalidValueError(
                 f"{unused[0]} is for solver='{SGD}', but the solver is '{solver}'. Set "
-                f"solver='{SGD}', or clear {unused[0]}."
+                f"solver='{SGD}', or clear it."
             )
         return Steps()
     rate = params.getLearningRate()

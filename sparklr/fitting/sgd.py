@@ -107,7 +107,7 @@ class WalkedProblem:
         """1 / L, or 1 for Adagrad."""
         if self.adagrad:
             return 1.0
-        scaled = self.problem.squares * self.unit[: len(self.problem.squares), 0] ** 2
+        scaled: Array = self.problem.squares * self.unit[: len(self.problem.squares), 0] ** 2
         squares = float(scaled.sum()) + self.ground.intercept
         return 4 / max(squares, np.finfo(float).tiny)
 
@@ -129,7 +129,8 @@ class WalkedProblem:
         if margins == 1:
             return points
         each = points.reshape(len(points), -1, margins)
-        return (each - each.mean(axis=2, keepdims=True)).reshape(points.shape)
+        centred: Array = each - each.mean(axis=2, keepdims=True)
+        return centred.reshape(points.shape)
 
     def _spread(self, values: Array) -> Array:
         spread = np.zeros((self.ground.size, values.shape[1]))

@@ -133,7 +133,8 @@ class DeclaredParams(
         _dummy(),
         "solver",
         "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn or "
-        "sgd. newton, l-bfgs and sgd need a penalty without an L1 term; auto chooses by penalty and cost.",
+        "sgd. newton, l-bfgs and sgd need a penalty without an L1 term; auto chooses by penalty "
+        "and cost, and never sgd.",
         typeConverter=TypeConverters.toString,
     )
 

@@ -26,7 +26,7 @@ from sparklr.solvers.proximal_bfgs import proximal_bfgs
 MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
 SolverName: TypeAlias = Literal["auto", "sgd"] | MethodName
 
-# Stochastic gradient descent asks questions of its own kind (`solvers/sgd.py`), so it is no `Method`.
+# Stochastic gradient descent is no `Method`: its questions are of their own kind (`solvers/sgd`).
 SGD: Literal["sgd"] = "sgd"
 
 

@@ -262,12 +262,6 @@ def test_folds_left_out_have_their_own_fits() -> None:
     assert_allclose(found[0].history[-1], alone.history[-1], rtol=1e-8)
 
 
-def test_an_l1_term_or_bounds_are_refused() -> None:
-    spec = Spec(BINOMIAL, regParam=0.1, elasticNetParam=0.5, solver="sgd")
-    with pytest.raises(ValueError, match=r"solver='sgd' needs a smooth penalty.*'owl-qn'"):
-        fit_one(spec, passes_of(DENSE))
-
-
 def _held_out_loss(fit: Fit, rows: Block) -> float:
     margins = rows.matrix @ fit.coefficients[0] + fit.intercepts[0]
     return float(np.mean(np.logaddexp(0, margins) - rows.labels * margins))

@@ -1,4 +1,4 @@
-"""Walks against the formulas, written once more for one row of coordinates and one rate at a time."""
+"""Walks against the formulas, written once more for dense rows and one rate at a time."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from sparklr.arrays import Array

@@ -61,6 +61,17 @@ SHARED: dict[str, Any] = {
 }
 
 
+SGD: dict[str, Any] = {
+    "learningRate": 1 / 3,
+    "schedule": "cosine",
+    "batchSize": 17,
+    "epochs": 3,
+    "momentum": 0.9,
+    "adaptive": "none",
+    "averaging": True,
+}
+
+
 @pytest.fixture(scope="module")
 def model() -> LogisticRegressionModel:
     names = SHARED["featuresCols"]
@@ -77,6 +88,7 @@ def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
         posterior="laplace",
         posteriorTol=1 / 3,
         numDraws=65,
+        **SGD,
     )._set(**SHARED)
 
 
@@ -127,6 +139,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "posteriorTol",
         "separation",
         "verbose",
+        *SGD,
     }
 
 

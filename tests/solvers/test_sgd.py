@@ -109,7 +109,7 @@ def test_rates_that_diverge_are_dropped_although_their_held_out_loss_is_best() -
 
 @pytest.mark.parametrize("factor", [3.0, np.nan, np.inf])
 def test_if_all_rates_diverge_the_start_is_the_end(factor: float) -> None:
-    found, _ = run([0.1, 1.0], 5, left=lambda epoch, rate: factor)
+    found, _ = run([0.1, 1.0], 5, left=lambda *_: factor)
     assert found.point == 2.0
     assert found.seen is None
     assert found.history == (2.0,)
@@ -118,7 +118,7 @@ def test_if_all_rates_diverge_the_start_is_the_end(factor: float) -> None:
 
 
 def test_a_rate_that_rises_at_first_may_recover_if_it_is_the_only_one() -> None:
-    def left(epoch: Epoch, rate: float) -> float:
+    def left(epoch: Epoch, _: float) -> float:
         return 2.0 if epoch.number == 0 else 0.1
 
     found, _ = run([1.0], 4, left=left)
