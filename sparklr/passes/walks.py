@@ -13,7 +13,8 @@ bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from sparklr.arrays import Array, is_sparse
 from sparklr.objective.class_weights import weights_of
 from sparklr.objective.ground import Ground
 from sparklr.objective.walks import Base, Pace, walk
-from sparklr.passes.readings import FLOAT_BYTES, SumsOfRows
+from sparklr.passes.readings import FLOAT_BYTES, SumsOfRows, batches
 from sparklr.rows.blocks import Block
 
 # Numbers are rounded to 2^-GRID. A sum is exact up to 2^(52 - GRID); above, it is rounded as usual.
@@ -33,6 +34,13 @@ SLICE = 2**17
 def on_grid(values: Array) -> Array:
     """Return the multiples of 2^-GRID that are nearest to these numbers."""
     return np.asarray(np.ldexp(np.rint(np.ldexp(values, GRID)), -GRID))
+
+
+def _of_rates(points: Array, rates: Sequence[int], margins: int) -> Array:
+    """Return the columns of some rates, or all if these belong to every rate."""
+    if points.shape[1] == margins:
+        return points
+    return points[:, rates[0] * margins : (rates[-1] + 1) * margins]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +67,20 @@ class Survey(SumsOfRows):
     def accumulator(self, features: int, origin: Array | None) -> SurveyTotals:
         del features, origin  # rows have coordinates of their own here
         return SurveyTotals(self)
+
+    def pieces(self, limit: int) -> Sequence[Survey]:
+        return [
+            replace(self, points=_of_rates(self.points, run, self.ground.margins))
+            for run in batches(range(self.rates), limit, lambda _: self.size // self.rates)
+        ]
+
+    def assemble(self, parts: Sequence[Array]) -> Array:
+        rows = self.ground.size
+        counts = [(len(part) - 2) // (2 + rows * self.ground.margins) for part in parts]
+        losses = [its[2 : 2 + 2 * k].reshape(2, k) for its, k in zip(parts, counts, strict=True)]
+        rest = [its[2 + 2 * k :].reshape(rows, -1) for its, k in zip(parts, counts, strict=True)]
+        sums = np.concatenate(losses, axis=1).ravel(), np.concatenate(rest, axis=1).ravel()
+        return np.concatenate((parts[0][:2], *sums))
 
     def split(self, sums: Array) -> Surveyed:
         """Return the means of rows from the sums of this reading."""
@@ -150,6 +172,27 @@ class Walks(SumsOfRows):
     def accumulator(self, features: int, origin: Array | None) -> WalkTotals:
         del features, origin
         return WalkTotals(self)
+
+    def pieces(self, limit: int) -> Sequence[Walks]:
+        rates, margins, base = self.pace.rates, self.ground.margins, self.base
+        return [
+            replace(
+                self,
+                pace=replace(self.pace, rates=rates[run]),
+                base=replace(
+                    base,
+                    points=_of_rates(base.points, run, margins),
+                    gradient=_of_rates(base.gradient, run, margins),
+                    squares=_of_rates(base.squares, run, margins),
+                ),
+            )
+            for run in batches(range(len(rates)), limit, lambda _: self.size // len(rates))
+        ]
+
+    def assemble(self, parts: Sequence[Array]) -> Array:
+        rows = (1 + self.pace.adagrad) * self.ground.size
+        moved = np.concatenate([part[1:].reshape(rows, -1) for part in parts], axis=1)
+        return np.concatenate((parts[0][:1], moved.ravel()))
 
     def split(self, sums: Array) -> tuple[Array, Array]:
         """Return the points (q, K C) after the epoch, and their squares if steps are Adagrad's."""

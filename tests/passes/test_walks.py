@@ -130,6 +130,17 @@ def test_tasks_send_the_same_bits(which: int) -> None:
     assert len(reading.to_bytes(found)) <= reading.size
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["survey", "walks"])
+def test_pieces_for_small_messages_have_the_same_sums(which: int) -> None:
+    reading, every = readings()[which], blocks()
+    pieces = reading.pieces(reading.size // 2 + 1)
+    assert len(pieces) == 2
+    assert all(its.size < reading.size for its in pieces)
+    parts = [part_of(piece, every) for piece in pieces]  # type: ignore[arg-type]
+    assert_allclose(reading.assemble(parts), part_of(reading, every), rtol=1e-9, atol=1e-12)
+    assert len(reading.pieces(reading.size)) == 1
+
+
 def test_a_fold_left_out_takes_no_part() -> None:
     every = blocks()
     marked = [replace(block, fold=number % 2) for number, block in enumerate(every)]
