@@ -10,7 +10,6 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.sgd import Answers, WalkedProblem
@@ -24,7 +23,6 @@ from tests.problems import make_rows
 from tests.tiers import first_and_deep
 
 ONE_RATE = Steps(learningRate=3.0, epochs=40)
-TEXT = Steps(epochs=12)
 
 
 def passes_of(rows: Block, pieces: int = 4) -> LocalPasses:
@@ -260,32 +258,3 @@ def test_folds_left_out_have_their_own_fits() -> None:
     found, _ = fit_without_folds(members, replace(passes, folds=folds))
     alone = fit_one(replace(spec, solver="newton"), LocalPasses.of(blocks[1::2], rows.features))
     assert_allclose(found[0].history[-1], alone.history[-1], rtol=1e-8)
-
-
-def _held_out_loss(fit: Fit, rows: Block) -> float:
-    margins = rows.matrix @ fit.coefficients[0] + fit.intercepts[0]
-    return float(np.mean(np.logaddexp(0, margins) - rows.labels * margins))
-
-
-def text(rows: int, words: int = 3_000) -> Block:
-    """Rows of 40 words each, few of which are common; each word has an effect on the label."""
-    random = np.random.default_rng(8)
-    drawn = (words * random.random((rows, 40)) ** 3).astype(int)
-    matrix = sp.csr_matrix((np.ones(drawn.size), (np.repeat(np.arange(rows), 40), drawn.ravel())))
-    matrix.sum_duplicates()
-    matrix.resize(rows, words)
-    effects = random.standard_normal(words) / 3
-    margins = matrix @ effects
-    labels = (margins > random.logistic(size=rows)).astype(float)
-    return Block(matrix, labels, None)
-
-
-def test_on_sparse_text_the_first_epoch_is_about_as_good_as_the_optimum() -> None:
-    rows = text(14_000)
-    passes, held = passes_of(rows.part(0, 12_000), 2), rows.part(12_000, 14_000)
-    spec = Spec(BINOMIAL, regParam=1e-3)
-    best = _held_out_loss(fit_one(spec, passes), held)
-    first = fit_one(replace(spec, solver="sgd", steps=Steps(epochs=1)), passes)
-    assert first.rates is not None
-    assert first.rates.rule == "adagrad"
-    assert _held_out_loss(first, held) < best + 0.01
