@@ -40,7 +40,7 @@ from sparklr.objective.ground import Ground
 from sparklr.rows.blocks import Block, csr
 from sparklr.solvers.schedules import factors
 
-# Added to the squares of Adagrad, so that a direction of zeros makes no step.
+# Where the squares of Adagrad begin, so that a direction of zeros makes no step.
 LEAST_SQUARE = 1e-30
 
 
@@ -165,7 +165,7 @@ def _steps(
     """Take the steps of a walk; `base` has the columns of the block alone."""
     wide = (1, base.squares.shape[1] // base.points.shape[1])  # all rates may begin at one point
     points, gradient = np.tile(base.points, wide), np.tile(base.gradient, wide)
-    start, squares = points.copy(), base.squares.copy()
+    start, squares = points.copy(), base.squares + LEAST_SQUARE
     speeds = np.zeros_like(points)
     totals, since = np.zeros_like(points), np.zeros((len(points), 1))  # for the mean
     scale, l2 = count / ground.weight_of(block), base.l2[:, None]
@@ -173,24 +173,32 @@ def _steps(
     for step, factor in enumerate(factors(pace.schedule, pace.epoch, pace.epochs, count)):
         batch = batches[step] if isinstance(batches, list) else next(batches)
         at = batch.columns
-        here, slopes = points[at], ground.slopes(batch.z, points[at], batch.rows)
+        here: Array = points[at]  # of sparse rows a copy; of dense ones a view, changed in place
+        slopes = ground.slopes(batch.z, here, batch.rows)
         if pace.corrected:
             slopes -= np.tile(ground.slopes(batch.z, base.points[at], batch.rows), wide)
-        direction = scale * np.asarray(batch.z.T @ slopes)
+        slopes *= scale
+        direction = np.asarray(batch.z.T @ slopes)
         if pace.corrected:
             direction += batch.often * gradient[at]
         rate: Array = factor * rates
         if pace.adagrad:
-            squares[at] += direction**2
-            rate = rate / np.sqrt(squares[at] + LEAST_SQUARE)
+            squared = squares[at]
+            squared += direction * direction
+            squares[at] = squared
+            rate = rate / np.sqrt(squared)
         direction *= rate
         if pace.momentum:
             speeds[at] = direction = pace.momentum * speeds[at] + direction
         if pace.averaged:
             totals[at] += here * (step - since[at])
             since[at] = step
+        here -= direction
         anchor = start[at] if pace.corrected else 0.0
-        points[at] = anchor + (here - direction - anchor) / (1 + rate * batch.often * l2[at])
+        here -= anchor
+        here /= 1 + rate * (batch.often * l2[at])
+        here += anchor
+        points[at] = here
     if pace.averaged:
         points = (totals + points * (count - since)) / count
     return Walked(columns, points - start, squares - base.squares)
