@@ -23,6 +23,7 @@ from sparklr.fitting.posterior import search_of
 from sparklr.fitting.shared import RowFacts, data_key, grouped, open_shared_fits
 from sparklr.model import LogisticRegressionModel, fitted_model
 from sparklr.params import EstimatorParams, verbose_if_set
+from sparklr.rows.columns import fitted_rows
 from sparklr.saving.files import ParamsReader, ParamsWriter
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.types import Keywords, ParamDict
@@ -52,8 +53,9 @@ class LogisticRegressionEstimator(
 
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
-    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `verbose`, `posterior` and the
-    columns made of that, and those of `solver="sgd"`. A fit minimises
+    `separation`, `biasReduction`, `offsetCol`, `classWeights`, `validationIndicatorCol`,
+    `patience`, `stepRule`, `learningRate`, `verbose`, `posterior` and the columns made of that,
+    and those of `solver="sgd"`. A fit minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -111,9 +113,13 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
@@ -126,7 +132,6 @@ class LogisticRegressionEstimator(
         probabilityStdCol: str = "",
         sampledProbabilityCol: str = "",
         seed: int = 0,
-        learningRate: float | str = "auto",
         schedule: str = "constant",
         batchSize: int = 64,
         epochs: int = 10,
@@ -165,9 +170,13 @@ class LogisticRegressionEstimator(
         maxBlockSizeInMB: float = 0.0,
         offsetCol: str | None = None,
         classWeights: str | list[float] | None = None,
+        validationIndicatorCol: str | None = None,
+        patience: int = 5,
         featuresCols: list[str] | None = None,
         initialModel: LogisticRegressionModel | SparkModel | None = None,
         solver: str = "auto",
+        stepRule: str = "bb",
+        learningRate: float | str = "auto",
         inference: str = "auto",
         separation: str = "warn",
         biasReduction: str = "none",
@@ -180,7 +189,6 @@ class LogisticRegressionEstimator(
         probabilityStdCol: str = "",
         sampledProbabilityCol: str = "",
         seed: int = 0,
-        learningRate: float | str = "auto",
         schedule: str = "constant",
         batchSize: int = 64,
         epochs: int = 10,
@@ -309,8 +317,12 @@ def model_of(
         separation=fit.separation,
         penalised=fit.penalised,
         rates=fit.rates,
+        held=fit.held,
+        held_rows=facts.held_rows,
+        chosen=fit.chosen,
+        early=fit.early,
     )
-    return fitted_model(numbers, estimator, dataset, report, fit.posterior)
+    return fitted_model(numbers, estimator, fitted_rows(dataset, estimator), report, fit.posterior)
 
 
 def fit_each(

@@ -21,6 +21,7 @@ def pack(
     labelCol: str = "label",
     weightCol: str | None = None,
     offsetCol: str | None = None,
+    validationIndicatorCol: str | None = None,
     aggregationDepth: int = 2,
     maxBlockSizeInMB: float = 0.0,
     validator: CrossValidator | TrainValidationSplit | None = None,
@@ -36,7 +37,9 @@ def pack(
     ----------
     dataset : DataFrame
         The rows.
-    featuresCol, featuresCols, labelCol, weightCol, offsetCol, aggregationDepth, maxBlockSizeInMB
+    featuresCol, featuresCols, labelCol, weightCol, offsetCol, validationIndicatorCol
+        The columns, as in the estimators that will fit the rows.
+    aggregationDepth, maxBlockSizeInMB
         As in the estimators that will fit the rows.
     validator : CrossValidator or TrainValidationSplit, optional
         A validator that will be fitted on these rows. They are packed with its folds.
@@ -60,5 +63,6 @@ def pack(
     if featuresCols is not None:
         columns.setFeaturesCols(list(featuresCols))
     columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
+    columns.setParams(validationIndicatorCol=validationIndicatorCol or None)
     columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
     return PackedRows(dataset, columns, None if validator is None else validator.split(dataset))

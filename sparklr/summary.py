@@ -295,7 +295,10 @@ class LogisticRegressionTrainingSummary(FitDiagnostics, LogisticRegressionSummar
 
     @property
     def objectiveHistory(self) -> list[float]:
-        """The objective at the start and after each iteration, or each epoch of solver="sgd"."""
+        """The objective with penalty at the start and after each iteration, or epoch of "sgd".
+
+        It never increases, but with solver="sgd", and with "gd" by stepRule="bb" or "accelerated".
+        """
         return list(self._report.history)
 
     @property

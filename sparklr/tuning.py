@@ -28,6 +28,7 @@ from sparklr.search.folds import (
     packed_split,
     train_validation_split,
 )
+from sparklr.search.gradient_path import GradientPath, gradient_path
 from sparklr.search.penalty_grid import reg_param_grid
 from sparklr.search.pictures import plot_path, plot_scores
 from sparklr.search.select import best_map, penalties_of, simplest_map
@@ -42,9 +43,11 @@ regParamGrid = reg_param_grid  # noqa: N816
 __all__ = [
     "CrossValidator",
     "CrossValidatorModel",
+    "GradientPath",
     "ParamGridBuilder",
     "TrainValidationSplit",
     "TrainValidationSplitModel",
+    "gradient_path",
     "plot_path",
     "plot_scores",
     "regParamGrid",

@@ -48,6 +48,7 @@ KNOW_SPARK = {
     "fitting.bias_reduction",
     "fitting.bounds_and_start",
     "fitting.from_params",
+    "fitting.held_out",
     "fitting.packed_rows",
     "fitting.posterior",
     "fitting.shared",

@@ -77,6 +77,8 @@ def _fit_facts(
     rows = f"{report.rows:,}"
     if report.label_weights.sum() != report.rows:
         rows += f", with weights that sum to {amount(report.label_weights.sum())}"
+    if report.held_rows:
+        rows += f"; {report.held_rows:,} more are held out"
     fitted: list[tuple[str, str]] = []
     if params.isSet("offsetCol") and params.getOffsetCol():
         fitted.append(("offset", f"'{params.getOffsetCol()}'"))
@@ -85,6 +87,11 @@ def _fit_facts(
         each = [f"{at}: {number(report.factors[at])}" for at in shown.places]
         words = ", ".join(shown.joined(each, f"... {shown.left_out:,} more ..."))
         fitted.append(("class weights", words))
+    ended, judged = report.converged or report.early, []
+    if report.chosen is not None:
+        least, last = report.held[report.chosen], len(report.held) - 1
+        words = f"{number(least)} at iteration {report.chosen} of {last}"
+        judged.append(("held-out loss", words))
     used = np.unique(stored_matrix(numbers.coefficients).nonzero()[1]).size
     work = f"{_count(len(report.history) - 1, 'iteration')}, {_count(report.passes, 'pass', 'es')}"
     return [
@@ -96,7 +103,8 @@ def _fit_facts(
         *fitted,
         ("solver", f"{report.solver}, {work} over the rows"),
         *_rate_facts(report),
-        ("outcome", report.reason if report.converged else f"NOT CONVERGED: {report.reason}"),
+        ("outcome", report.reason if ended else f"NOT CONVERGED: {report.reason}"),
+        *judged,
     ]
 
 

@@ -109,6 +109,29 @@ def plot_coefficients(ax: Axes, names: Sequence[str], values: Array, title: str)
     return ax
 
 
+def plot_convergence(ax: Axes, history: Array, held: Array, chosen: int | None) -> Axes:
+    """Draw objectives (m,) over iterations and held-out losses (m,), with the chosen iterate.
+
+    Without held-out losses, how far each objective is above the least, on a log axis.
+    """
+    steps = np.arange(len(history))
+    above = history - history.min()
+    if chosen is None and above.any():
+        ax.semilogy(steps[above > 0], above[above > 0], "o-", markersize=4)
+        ax.set(ylabel="objective above its least")
+    else:
+        ax.plot(steps, history, "o-", markersize=4, label="objective, of the rows of the fit")
+        ax.set(ylabel="objective")
+    if chosen is not None:
+        ax.plot(steps, held, "o-", markersize=4, color="C1", label="loss of the held-out rows")
+        ax.axvline(chosen, linestyle="--", linewidth=1, color="gray", label="the model")
+        ax.set(ylabel="mean loss per row")
+        ax.legend()
+    ax.set(xlabel="iteration")
+    ax.locator_params(axis="x", integer=True)
+    return ax
+
+
 def plot_influence(
     ax: Axes, leverage: Array, residuals: Array, cook: Array, names: Sequence[str], title: str
 ) -> Axes:

@@ -53,7 +53,7 @@ def warn_of_doubt(step: float) -> None:
 def warn_of_stops(fits: Iterable[Fit]) -> None:
     """Warn once about all fits that did not converge, with the commonest reason."""
     every = list(fits)
-    reasons = Counter(fit.reason for fit in every if not fit.converged)
+    reasons = Counter(fit.reason for fit in every if not (fit.converged or fit.early))
     if not reasons:
         return
     reason, _ = reasons.most_common(1)[0]

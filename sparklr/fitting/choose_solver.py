@@ -71,6 +71,8 @@ def choose_solver(problem: Problem, conditions: Conditions) -> Method:
                 f"but the limit is {HESSIAN_LIMIT} rows. Use solver='auto'."
             )
         return method
+    if problem.spec.patience is not None:  # few long steps would leave little to choose among
+        return method_for(1, smooth=is_smooth(problem))
     smooth, affordable = is_smooth(problem), affordable_hessian(problem)
     if affordable:
         first = first_order(problem, conditions)
@@ -86,7 +88,9 @@ def make_solver(
 ) -> Callable[[Array, Stop], Solver]:
     """Return a function that makes a solver of this method for a start."""
     last: Order = 2 if problem.spec.inference else 1
-    task = Task(problem.penalty.l1, problem.box, problem.start_curvature(), precondition, last)
+    spec, curvature = problem.spec, problem.start_curvature()
+    rate = spec.learningRate / problem.largest_curvature
+    task = Task(problem.penalty.l1, problem.box, curvature, precondition, last, spec.stepRule, rate)
     return partial(method.make, task)
 
 
@@ -97,7 +101,7 @@ def stop_with(problem: Problem, method: Method, conditions: Conditions, stop: St
     first derivatives are cheaper, and the same whether a map is fitted alone or among many. With
     the curvature of the sample, a few more steps are enough for that.
     """
-    if problem.spec.solver != "auto" or method.order == 2:
+    if problem.spec.solver != "auto" or method.order == 2 or problem.spec.by_path:
         return stop
     alone = choose_solver(problem, conditions.alone)
     good = worth_whole(problem, conditions) or problem.scaling.margins == 1

@@ -13,6 +13,7 @@ from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
 from sparklr.fitting.bounds_and_start import check_initial, read_bounds
 from sparklr.fitting.choose_solver import check_solver
+from sparklr.fitting.held_out import check_early_stopping
 from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
 from sparklr.fitting.spec import BiasReduction, Spec, Steps
@@ -20,12 +21,13 @@ from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
-from sparklr.params import LogisticRegressionParams, offset_name
-from sparklr.params.sgd import SGD_PARAMS, HasSgd
+from sparklr.params import EstimatorParams, LogisticRegressionParams, held_name, offset_name
+from sparklr.params.sgd import SGD_PARAMS
 from sparklr.passes.threads import useful_threads
 from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
+from sparklr.solvers.descent import StepRule
 from sparklr.solvers.methods import SGD, SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
@@ -95,7 +97,13 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         initial=initial,
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
         steps=steps_of(params),
+        patience=None if held_name(params) is None else params.getPatience(),
     )
+    if isinstance(params, EstimatorParams):
+        rate = params.getLearningRate()
+        rule = cast(StepRule, params.getStepRule().lower())
+        spec = replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
+    check_early_stopping(spec)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
@@ -105,7 +113,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
 def steps_of(params: LogisticRegressionParams) -> Steps:
     """Return the Params of solver="sgd", and refuse those that are set with another solver."""
     solver = params.getSolver()
-    if not isinstance(params, HasSgd) or solver.lower() != SGD:
+    if not isinstance(params, EstimatorParams) or solver.lower() != SGD:
         unused = [name for name in SGD_PARAMS if params.hasParam(name) and params.isSet(name)]
         if unused:
             raise InvalidValueError(
@@ -162,7 +170,13 @@ def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> S
     that is made alone: a search makes hundreds, and nobody reads their standard errors.
     """
     wanted = request.inference == "always"
-    plain = spec.regParam == 0 and spec.bounds is None
+    plain = spec.regParam == 0 and spec.bounds is None and spec.patience is None
+    if wanted and spec.patience is not None:
+        raise InvalidValueError(
+            "inference='always' does not go with validationIndicatorCol: standard errors are those "
+            "of an optimum, and the iterate that held-out rows choose is none. Use "
+            "inference='auto' or 'never', or clear validationIndicatorCol."
+        )
     if request.inference == "auto":
         wanted = alone and plain and size <= MOST_INFERRED
     if wanted and size > HESSIAN_LIMIT:

@@ -36,11 +36,14 @@ class LiveFeatures:
         Bounds may hold even the coefficient of a dead feature away from zero, and what inference
         keeps of a fit has a place for each feature.
         """
+        if not isinstance(passes, LocalPasses):
+            return None
         moments = passes.moments
-        live = np.flatnonzero((moments.minimum != 0) | (moments.maximum != 0))
+        every = [moments, *passes.held.values()]  # a column of held-out rows needs a place too
+        live = np.flatnonzero(np.any([(its.minimum != 0) | (its.maximum != 0) for its in every], 0))
         few = len(live) <= LIVE * moments.features and moments.features >= MANY_FEATURES
         whole = any(spec.bounds is not None or spec.inference for spec in specs)
-        if not few or whole or not isinstance(passes, LocalPasses):
+        if not few or whole:
             return None
         if not all(block.sparse for block in passes.blocks):
             return None
@@ -52,7 +55,8 @@ class LiveFeatures:
             moments.of_features(live),
             _with_columns(passes.sample, live, places),
             passes.threads,
-            {fold: its.of_features(live) for fold, its in passes.folds.items()},
+            folds={fold: its.of_features(live) for fold, its in passes.folds.items()},
+            held={fold: its.of_features(live) for fold, its in passes.held.items()},
         )
         return LiveFeatures(here, live, moments.features)
 

@@ -9,7 +9,7 @@ from sparklr.fitting.certificate import certificate_of, certify
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.problem import Problem
 from sparklr.objective.moments import Moments
-from sparklr.solvers import Preconditioner, Solution
+from sparklr.solvers import Preconditioner, Reason, Solution
 
 
 def fit_of(problem: Problem, solver: str, solution: Solution, kept: Preconditioner | None) -> Fit:
@@ -22,9 +22,12 @@ def fit_of(problem: Problem, solver: str, solution: Solution, kept: Precondition
         solver=solver,
         reason=solution.reason.value,
         converged=solution.reason.converged,
-        loss=problem.loss(solution.point, solution.history[-1]),
+        loss=problem.loss(solution.point, solution.value),
         size=problem.size,
         precondition=kept,
+        held=solution.held,
+        chosen=solution.place if solution.held else None,
+        early=solution.reason is Reason.HELD_OUT,
     )
 
 

@@ -73,6 +73,9 @@ class Fit:
     posterior: PosteriorNumbers | None = None  # if it was asked for
     rates: RatesTried | None = None  # of stochastic gradient descent
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
+    held: tuple[float, ...] = ()  # the held-out loss in the places of `history`
+    chosen: int | None = None  # the place of the fit in the history, if held-out rows chose it
+    early: bool = False  # whether they chose another iterate than the last
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -119,6 +122,15 @@ class FitReport:
         The penalised likelihood, if the fit was made by Firth's method, with inference.
     rates : RatesTried, optional
         The learning rates, if the fit was made by stochastic gradient descent.
+    held : tuple of float
+        The mean loss of held-out rows, without penalty, in the places of `history`, if there are
+        such rows.
+    held_rows : int
+        Their number.
+    chosen : int, optional
+        The place of the model in the history, if held-out rows chose it.
+    early : bool
+        Whether they chose another iterate than the last.
     """
 
     history: tuple[float, ...]
@@ -138,6 +150,10 @@ class FitReport:
     separation: Separation | None = None
     penalised: Penalised | None = None
     rates: RatesTried | None = None
+    held: tuple[float, ...] = ()
+    held_rows: int = 0
+    chosen: int | None = None
+    early: bool = False
 
     @property
     def weights_by_class(self) -> Array:

@@ -35,7 +35,7 @@ class PackedRows:
         self._dataset, self._params, self._split = dataset, params, split
         self._lock, self._stack = RLock(), ExitStack()
         frame, fold = (dataset, None) if split is None else (split.frame, split.fold)
-        self._rows = training_rows(frame, params, fold)
+        self._rows = training_rows(frame, params, fold, fits=True)
         settings = pack_settings(params, self._rows)
         self._passes: Passes | None = self._stack.enter_context(
             open_passes(self._rows.frame, self._rows.names, settings)
@@ -48,7 +48,7 @@ class PackedRows:
 
     @property
     def count(self) -> int:
-        """The number of rows with a weight above zero."""
+        """The number of rows to fit: of weight above zero, and not held out for early stopping."""
         return self._moments.rows
 
     @property

@@ -27,7 +27,7 @@ from sparklr.fitting.last_hessian import with_last_gradient, with_last_hessian
 from sparklr.fitting.live_features import LiveFeatures
 from sparklr.fitting.of_solution import certified, fit_of
 from sparklr.fitting.outcome import Fit, Round
-from sparklr.fitting.preconditioner import SampleCurvature
+from sparklr.fitting.preconditioner import SampleCurvature, plain_precondition
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.scores import ScoreProducts
@@ -40,6 +40,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread, useful_threads
 from sparklr.solvers import Preconditioner, Query, Solver, Stop
+from sparklr.solvers.early_stopping import stopped_early
 from sparklr.solvers.methods import SGD, Method, method_for
 
 log = logging.getLogger("sparklr")
@@ -173,8 +174,17 @@ class _Members(Generic[Key]):
         if known is not None:
             self.fits[key] = known
             return
+        held = None
+        if spec.patience is not None:
+            held = merge_all(its for fold, its in self._passes.held.items() if fold != without)
         pose = partial(
-            Problem.of, spec, moments, classes, whole=self._passes.moments, without=without
+            Problem.of,
+            spec,
+            moments,
+            classes,
+            whole=self._passes.moments,
+            without=without,
+            held=held,
         )
         problem = pose()
         if reduced and problem.size > 0:
@@ -292,7 +302,7 @@ class _Members(Generic[Key]):
         for key in wave:
             problem = self._problems[key]
             spec = problem.spec
-            plain = spec.initial is None and problem.starts_at_zero
+            plain = spec.initial is None and problem.starts_at_zero and not spec.by_path
             if not plain or spec.maxIter == 0:
                 continue
             conditions = self._conditions[key]
@@ -322,6 +332,9 @@ class _Members(Generic[Key]):
             self._watches[key] = SeparationWatch(problem, self._passes)
             make = self._watches[key].over(make)
         stop = stop_with(problem, method, self._conditions[key], stop)
+        patience = problem.spec.patience
+        if patience is not None:
+            return stopped_early(make(start, stop), problem.penalty.l1, patience)
         if warm is None:
             return make(start, stop)
         return warm_started(problem, make, warm, value, stop)
@@ -329,6 +342,8 @@ class _Members(Generic[Key]):
     def from_fit(self, key: Key, near: Fit) -> Solver:
         """Return the solver of a fit, with a warm start at another fit nearby."""
         problem, method = self._problems[key], self._methods[key]
+        if problem.spec.by_path:
+            return self.from_sample(key, None)
         point = problem.point_of(near.coefficients, near.intercepts)
         point = point if problem.box is None else problem.box.clip(point)
         # A feature may vary among all rows but be constant among this fit's rows.
@@ -342,6 +357,9 @@ class _Members(Generic[Key]):
     def _precondition(self, key: Key, point: Array, *, begins: bool) -> Preconditioner:
         """Return the sample's curvature; Newton may begin with it, if the optimum is near."""
         problem, method, conditions = self._problems[key], self._methods[key], self._conditions[key]
+        if problem.spec.by_path:
+            self._preconditions[key] = made = plain_precondition(problem, method)
+            return made
         whole = worth_whole(problem, conditions)
         begins = begins and spares_hessians(problem, conditions)
         curvature = SampleCurvature(self._passes.sample, self._threads)

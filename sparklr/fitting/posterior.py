@@ -110,6 +110,10 @@ def _what_it_lacks(spec: Spec, choice: PosteriorKind) -> tuple[str, str]:
             "whose optimum sets coefficients to zero and has no curvature there",
             "Set elasticNetParam=0",
         )
+    if spec.patience is not None:
+        return "does not go with validationIndicatorCol: it is found around the optimum", (
+            "Clear validationIndicatorCol"
+        )
     if spec.bounds is not None:
         return "does not go with bounds on coefficients, which cut a normal distribution off", (
             "Clear the bounds"

@@ -36,6 +36,14 @@ HESSIAN_LIMIT = 8_000
 STEEP = 10.0
 
 
+def plain_precondition(problem: Problem, method: Method) -> Preconditioner:
+    """Return the inverse of a diagonal that is known without a sample."""
+    diagonal = problem.start_curvature()
+    if not method.general and problem.scaling.margins == 1:
+        diagonal = diagonal + (STEEP - 1) * problem.loss_curvature()
+    return lambda vector: vector / diagonal
+
+
 class SampleCurvature:
     """A sample's Hessians. Problems that start at one point share the sums over its rows."""
 
@@ -75,10 +83,7 @@ class SampleCurvature:
                 return BlockInverse(self._blocks(problem, point, whole=whole))
             except LinAlgError:
                 log.info("the sample's Hessian is singular: a diagonal preconditioner is used")
-        diagonal = problem.start_curvature()
-        if not method.general and problem.scaling.margins == 1:
-            diagonal = diagonal + (STEEP - 1) * problem.loss_curvature()
-        return lambda vector: vector / diagonal
+        return plain_precondition(problem, method)
 
     def _blocks(self, problem: Problem, point: Array, *, whole: bool) -> Array:
         """Return the sample's Hessian, (1, n, n), or its block per margin, (C, q, q)."""

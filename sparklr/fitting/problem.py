@@ -42,6 +42,7 @@ class Problem:
     factors: Array | None = None  # (K,), of the labels' weights
     offset: float = 0.0  # the mean of the rows' offsets
     offset_varies: bool = False
+    held_weight: float = 0.0  # of the rows that are held out for early stopping
 
     @staticmethod
     def of(
@@ -52,11 +53,12 @@ class Problem:
         whole: Moments | None = None,
         without: int | None = None,
         centred: bool = False,
+        held: Moments | None = None,
     ) -> Problem:
         """Return the problem of a spec on rows with these moments.
 
         `moments` are those of all rows, or of all rows outside the fold `without`; in that case
-        `whole` are the moments of all rows.
+        `whole` are the moments of all rows. `held` are those of rows held out for early stopping.
         """
         margins, bounds = spec.family.margins(classes), spec.bounds
         scaling = Scaling.of(
@@ -92,6 +94,7 @@ class Problem:
             factors,
             moments.offset_mean if varies else moments.offset_minimum,
             varies,
+            0.0 if held is None else _weight_of(held, factors),
         )
 
     @property
@@ -171,6 +174,16 @@ class Problem:
         matrix = np.outer(self._margin_curvatures(), squares) + self.gauge / self.scaling.margins
         return np.maximum(matrix.ravel() + self.penalty.l2, 1e-12)
 
+    @property
+    def largest_curvature(self) -> float:
+        """A bound of the Hessian's eigenvalues at any point: its trace with the largest variances.
+
+        A margin's variance is at most 1/4, and that of several together at most 1/2.
+        """
+        bound = 0.25 if self.scaling.margins == 1 else 0.5
+        squares = float(self.squares.sum()) + int(self.spec.fitIntercept)
+        return bound * squares + float(self.penalty.l2.max(initial=0))
+
     def loss_curvature(self) -> Array:
         """The part of `start_curvature` that features have by the loss alone, (n,)."""
         matrix = np.zeros(self.scaling.shape)
@@ -190,6 +203,16 @@ class Problem:
         coefficients, offsets = self.scaling.to_rows(query.point)
         family, order = self.spec.family, query.order
         return Probe(family, coefficients, offsets, order, self.without, self.factors)
+
+    def held_probe(self, query: Query) -> Probe | None:
+        """Return the probe of the held-out rows' loss at the query's point, if there are such."""
+        if self.held_weight == 0:
+            return None
+        return replace(self.probe(Query(query.point, 0)), held=True)
+
+    def with_held(self, answer: Answer, sums: Sums) -> Answer:
+        """Return an answer with the mean loss of the held-out rows."""
+        return replace(answer, held=float(sums.value[0]) / self.held_weight)
 
     def answer(self, query: Query, sums: Sums) -> Answer:
         """Return the answer to a query from its sums."""
@@ -261,10 +284,7 @@ class Problem:
         return blocks
 
     def _weight_of(self, seen: Moments) -> float:
-        """The weight of some rows, with the factors of the classes."""
-        if self.factors is None:
-            return seen.weight
-        return float(seen.histogram(len(self.factors)) @ self.factors)
+        return _weight_of(seen, self.factors)
 
     def _unseen(self, unknown: int, seen: Moments) -> Array:
         """What some rows cannot show of the Hessian's diagonal: a share of the start's, (n,).
@@ -321,6 +341,13 @@ class Problem:
             penalised=self.spec.regParam > 0,
             intercept=self.spec.fitIntercept,
         )
+
+
+def _weight_of(seen: Moments, factors: Array | None) -> float:
+    """Return the weight of some rows, with the factors of the classes."""
+    if factors is None:
+        return seen.weight
+    return float(seen.histogram(len(factors)) @ factors)
 
 
 def _gauge(scaling: Scaling, penalty: Penalty, box: Box | None) -> Array:

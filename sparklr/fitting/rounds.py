@@ -41,12 +41,16 @@ def run_solvers(
     def answer(queries: Mapping[Key, Query]) -> Mapping[Key, Answer]:
         nonlocal readings
         probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
-        sums, count = read_round(passes, list(probes.values()), budget)
+        judges = {key: problems[key].held_probe(q) for key, q in queries.items()}
+        held = {key: its for key, its in judges.items() if its is not None}
+        sums, count = read_round(passes, [*probes.values(), *held.values()], budget)
         readings += count
         answers = {
             key: problems[key].answer(queries[key], its)
-            for key, its in zip(probes, sums, strict=True)
+            for key, its in zip(probes, sums[: len(probes)], strict=True)
         }
+        for key, its in zip(held, sums[len(probes) :], strict=True):
+            answers[key] = problems[key].with_held(answers[key], its)
         if report is not None:
             each = [problems[key].standing(queries[key], its) for key, its in answers.items()]
             report(readings, len(each), *max(each, key=lambda its: its[1]))

@@ -86,6 +86,7 @@ class WalkedProblem:
             spec.steps.seed,
             problem.without,
             problem.factors,
+            judged=spec.patience is not None,
         )
         places = np.append(active, np.arange(moments.features, ground.size))
         return WalkedProblem(problem, ground, unit[:, None], places)
@@ -216,7 +217,14 @@ def _fit_one(walked: WalkedProblem, passes: Passes, budget: int, report: Report)
     problem, rates = walked.problem, _rates(walked, budget)
     answers = Answers(walked, passes, report)
     start = walked.centred(walked.to_walk(problem.start()))
-    descending = sgd(start, rates, epochs_of(problem), problem.spec.tol, adagrad=walked.adagrad)
+    descending = sgd(
+        start,
+        rates,
+        epochs_of(problem),
+        problem.spec.tol,
+        adagrad=walked.adagrad,
+        patience=problem.spec.patience,
+    )
     question = next(descending)
     while True:
         reply = answers.look(question) if isinstance(question, Look) else answers.walk(question)
@@ -253,9 +261,13 @@ def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) 
             (sums,), readings = read_round(passes, [problem.probe(query)], budget)
             last = problem.answer(query, sums)
     reason = Reason.CONVERGED if found.converged else Reason.STEP_LIMIT
-    solution = Solution(point, found.history, reason, last)
+    if found.held and found.place < len(found.history) - 1:
+        reason = Reason.HELD_OUT
+    solution = Solution(point, found.history, reason, last, found.held, found.place)
     fit = certified(fit_of(problem, "sgd", solution, None), problem, solution, passes.moments, None)
     text = CONVERGED if found.converged else EPOCHS
+    if reason is Reason.HELD_OUT:
+        text = reason.value
     if found.seen is None:
         text = DIVERGED.format(rate=found.rate)
     return replace(fit, reason=text), readings

@@ -31,6 +31,7 @@ from sparklr.fitting.from_params import (
     spec_of,
     with_inference,
 )
+from sparklr.fitting.held_out import check_held_labels
 from sparklr.fitting.largest_penalty import largest_penalty
 from sparklr.fitting.null_model import null_models
 from sparklr.fitting.outcome import Fit, Round
@@ -76,6 +77,7 @@ class RowFacts:
     classes: int
     family: Family
     passes: int  # readings of the rows so far, for all fits on them
+    held_rows: int  # that only choose an iterate
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def open_shared_fits(
             yield SharedFits(requests, rows, passes, budget, watch)
         return
     first = next(iter(requests.values())).params
-    rows = training_rows(dataset, first, fold)
+    rows = training_rows(dataset, first, fold, fits=True)
     for request in requests.values():
         check_sizes(request, rows)
     stage("packing rows")
@@ -134,7 +136,7 @@ class SharedFits:
     @property
     def folds(self) -> set[int]:
         """The folds that have rows."""
-        return set(self.passes.folds)
+        return set(self.passes.folds) | (set(self.passes.held) if self.passes.folds else set())
 
     def largest_penalty(self) -> float:
         """Return the smallest regParam where all coefficients of the first request are zero."""
@@ -146,6 +148,7 @@ class SharedFits:
         """Fit every request on all rows."""
         features = self.passes.moments.features
         classes = self._classes()
+        self._check_held(classes, None)
         specs: dict[int, Spec] = {}
         for at, its in self.requests.items():
             spec = spec_of(its, classes, features)
@@ -221,6 +224,7 @@ class SharedFits:
         for at, fold in places:
             rest, request = self._rest(fold), self.requests[at]
             classes = classes_of(request.params, self._rows, rest)
+            self._check_held(classes, fold)
             spec = spec_of(request, classes, rest.features)
             warm = None if whole is None or not whole[at].converged else whole[at]
             if warm is not None and len(warm.intercepts) != spec.family.margins(classes):
@@ -245,7 +249,21 @@ class SharedFits:
             classes=classes,
             family=family_of(params, classes),
             passes=self._readings,
+            held_rows=sum(its.rows for at, its in self.passes.held.items() if at != fold),
         )
+
+    def _check_held(self, classes: int, without: int | None) -> None:
+        """Refuse held-out rows outside a fold, if there should be some, that cannot be judged."""
+        names = self._rows.names
+        if not names.held:
+            return
+        others = [its for fold, its in self.passes.held.items() if fold != without]
+        if not others:
+            raise InvalidValueError(
+                f"Column '{names.held}' is true in no row outside fold {without}, so no row is "
+                "left to stop its fit early. Hold out more rows."
+            )
+        check_held_labels(merge_all(others), classes, label=names.label, column=names.held)
 
     def _classes(self) -> int:
         """Return the number of classes among all rows; all requests share the label column."""

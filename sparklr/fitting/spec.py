@@ -9,7 +9,8 @@ from sparklr.arrays import Array
 from sparklr.objective.bounds import Bounds
 from sparklr.objective.class_weights import ClassWeights
 from sparklr.objective.families import Family
-from sparklr.solvers.methods import SolverName
+from sparklr.solvers.descent import StepRule
+from sparklr.solvers.methods import METHODS, SolverName
 
 BiasReduction: TypeAlias = Literal["none", "firth"]
 
@@ -41,9 +42,18 @@ class Spec:
     tol: float = 1e-6
     solver: SolverName = "auto"
     steps: Steps = Steps()
+    stepRule: StepRule = "bb"
+    learningRate: float = 1.0  # in units of 1 / L, for a bound L of the curvature
     bounds: Bounds | None = None
     biasReduction: BiasReduction = "none"
+    patience: int | None = None  # of early stopping; None if no rows are held out
     inference: bool = False  # whether the fit ends with the Hessian at its optimum
     watched: bool = False  # whether it ends early where the rows turn out to be separated
     class_weights: ClassWeights | None = None
     initial: tuple[Array, Array] | None = None  # coefficients (C, p), intercepts (C,) to start at
+
+    @property
+    def by_path(self) -> bool:
+        """Whether the way to the optimum matters, so that a sample's optimum is no start for it."""
+        method = METHODS.get(self.solver)
+        return self.patience is not None or (method is not None and method.textbook)

@@ -32,7 +32,7 @@ from sparklr.inference.inference import Assumptions, Inference
 from sparklr.inference.layout import Layout
 from sparklr.inference.on_rows import ReadRows, RowsOfModel, open_rows
 from sparklr.objective.information import Information
-from sparklr.params import LogisticRegressionParams
+from sparklr.params import LogisticRegressionParams, held_name
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation
 from sparklr.spark.errors import InvalidValueError
@@ -156,6 +156,12 @@ def infer(
     weights, the products of scores; where they do not do, the rows are read.
     """
     params = cast(LogisticRegressionParams, model)
+    held = held_name(params)
+    if held is not None:
+        raise InvalidValueError(
+            f"Inference is about an optimum, but held-out rows ('{held}') chose the iterate of "
+            "this model. Clear validationIndicatorCol, and fit all rows."
+        )
     by_class = class_weights_of(params) is not None
     options = options.settled(by_class=by_class)
     reduced = model.getBiasReduction().lower() == "firth"

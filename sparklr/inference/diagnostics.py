@@ -124,6 +124,36 @@ class FitDiagnostics(CoefficientInference):
             words,
         )
 
+    @property
+    def validationHistory(self) -> list[float]:
+        """The mean loss of the held-out rows, without penalty, in the places of `objectiveHistory`.
+
+        Empty without `validationIndicatorCol`.
+        """
+        return list(self._report.held)
+
+    @property
+    def bestIteration(self) -> int | None:
+        """The iteration with the least loss of held-out rows, whose coefficients the model has."""
+        return self._report.chosen
+
+    def plot_convergence(self, ax: Axes | None = None) -> Axes:
+        """Draw the objective of each iteration and, with held-out rows, their loss.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            The axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes with both curves, and a line at the iteration that the model is from; without
+            held-out rows with the distance of each objective from the least, on a log axis.
+        """
+        history, held = np.array(self._report.history), np.array(self._report.held)
+        return plots.plot_convergence(plots.axes(ax), history, held, self._report.chosen)
+
     def plot_coefficients(self, ax: Axes | None = None) -> Axes:
         """Draw the largest coefficients per standard deviation of their feature, largest first.
 

@@ -17,7 +17,7 @@ from sparklr.inference.covariances import FittedModel
 from sparklr.inference.hypotheses import TestResult, likelihood_ratio, penalised_ratio
 from sparklr.inference.on_rows import open_rows
 from sparklr.objective.information import Information
-from sparklr.params import LogisticRegressionParams, offset_name
+from sparklr.params import LogisticRegressionParams, held_name, offset_name
 from sparklr.scoring.metrics import null_deviance
 from sparklr.spark.errors import InvalidValueError
 
@@ -243,6 +243,12 @@ def why_not_valid(model: FittedModel) -> str | None:
         return (
             f"regParam={model.getRegParam():g} moves the coefficients towards zero, by more than "
             "standard errors say. Fit with regParam=0."
+        )
+    held = held_name(cast(LogisticRegressionParams, model))
+    if held is not None:
+        return (
+            f"the held-out rows ('{held}') chose the iterate, which is no optimum. Clear "
+            "validationIndicatorCol, and fit all rows."
         )
     if any(model.isSet(bound) for bound in BOUNDS):
         return "a coefficient at its bound has no standard error. Clear the bounds."

@@ -34,6 +34,7 @@ class Ground:
     without : the fold whose rows are left out
     factors : (K,), of the labels' weights
     held_out : whether a tenth of each block's rows is held out
+    judged : whether the user has held rows out, which come in blocks of their own
     """
 
     family: Family
@@ -45,6 +46,7 @@ class Ground:
     without: int | None = None
     factors: Array | None = None
     held_out: bool = False
+    judged: bool = False
 
     @property
     def size(self) -> int:
@@ -53,7 +55,9 @@ class Ground:
 
     def split(self, block: Block) -> tuple[Block, Block]:
         """Return the rows of a block to walk on, and those that are held out."""
-        few = block.rows // HELD_OUT if self.held_out else 0
+        if block.held:
+            return block.part(0, 0), block
+        few = block.rows // HELD_OUT if self.held_out and not self.judged else 0
         if not few:
             return block, block.part(0, 0)
         order = self.random(block, 0).permutation(block.rows)

@@ -53,7 +53,8 @@ HESSIAN_SLICE_BYTES = 4 * 1024 * 1024
 class Probe:
     """A point to sum at: coefficients (C, p), offsets (C,), and the number of derivatives.
 
-    The rows of the fold `without`, if it is set, are left out. Weights of rows are multiplied by
+    The rows of the fold `without`, if it is set, are left out. A `held` probe sums over held-out
+    rows, and all others over the other rows. Weights of rows are multiplied by
     the factor of their label, if there are `factors` (K,).
     """
 
@@ -63,6 +64,11 @@ class Probe:
     order: Literal[0, 1, 2]
     without: int | None = None
     factors: Array | None = None
+    held: bool = False
+
+    def counts(self, block: Block) -> bool:
+        """Whether the sums include a block."""
+        return self.held == block.held and self.without != block.fold
 
     @property
     def margins(self) -> int:

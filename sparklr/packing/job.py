@@ -121,23 +121,24 @@ class Packing:
                 blocks[name] = Block.from_buffer(payload)
         self.folders = frozenset(folder for its in summaries for folder in its.folders)
         try:
-            folds, sample, wider = check_and_merge(summaries, self._source.names)
+            merged = check_and_merge(summaries, self._source.names)
         except ValueError as fault:
             raise InvalidValueError(str(fault)) from None
-        moments = merge_all(folds.values())
+        moments = merge_all(merged.folds.values())
         count = sum(its.blocks for its in summaries)
         log.info(
             "packed %d rows of %d features into %d blocks", moments.rows, moments.features, count
         )
         mapped = self._mapped_blocks(summaries, blocks)
-        kept = folds if self._source.settings.folded else {}
+        kept = merged.folds if self._source.settings.folded else {}
         seen = sum(its.seen for its in summaries)
         return Gathered(
             moments=moments,
             folds=kept,
+            held=merged.held,
             seen=seen,
-            sample=sample,
-            wider_sample=wider,
+            sample=merged.sample,
+            wider_sample=merged.wider_sample,
             blocks=list(blocks.values()),
             count=count,
             partitions=len(summaries),
@@ -235,6 +236,7 @@ class Gathered:
 
     moments: Moments
     folds: Mapping[int, Moments]  # the moments of each fold's rows, if rows have folds
+    held: Mapping[int, Moments]  # the same of held-out rows, which are not in the others
     seen: int  # number of rows, including those of weight 0
     sample: Block
     wider_sample: Block

@@ -42,7 +42,7 @@ class PackSettings:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Rows to pack: columns features, label and perhaps weight, offset and fold, in this order."""
+    """Rows to pack: features, label, perhaps weight, offset, held and fold, in this order."""
 
     private: PrivateFrame
     names: ColumnNames  # the user's names of the columns, for errors

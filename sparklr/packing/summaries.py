@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sparklr.arrays import Array
-from sparklr.objective.moments import Moments, merge_all
+from sparklr.objective.moments import Moments, merge_all, no_rows
 from sparklr.packing.sample import smallest_keys
 from sparklr.rows.blocks import Block
 from sparklr.rows.checks import ColumnNames, RowFaults
@@ -41,6 +41,7 @@ class PartitionSummary:
     folders: tuple[str, ...] = ()  # the folders of the block files
     run: int = 0  # the run in the names of the block files
     lengths: tuple[int, ...] = ()  # the lengths of the block files; -1 for a block without file
+    held: Mapping[int, Moments] = field(default_factory=dict)  # as `folds`, of held-out rows
 
     def to_bytes(self) -> bytes:
         """Return the summary as plain arrays, so that nothing is unpickled."""
@@ -56,15 +57,16 @@ class PartitionSummary:
             "run": np.array(self.run),
             "lengths": np.array(self.lengths, dtype=np.int64),
         }
-        for fold, moments in self.folds.items():
-            arrays |= {f"moments_{fold}_{name}": it for name, it in moments.to_arrays().items()}
+        for use, parts in (("moments", self.folds), ("held", self.held)):
+            for fold, moments in parts.items():
+                arrays |= {f"{use}_{fold}_{name}": it for name, it in moments.to_arrays().items()}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @property
     def moments(self) -> Moments:
-        """The moments of all rows."""
+        """The moments of all rows but those held out."""
         return merge_all(self.folds.values())
 
     @staticmethod
@@ -73,11 +75,6 @@ class PartitionSummary:
         with np.load(io.BytesIO(payload), allow_pickle=False) as file:
             arrays = dict(file)
         partition, features, blocks, seen = (int(count) for count in arrays["counts"])
-        folds: dict[int, dict[str, Array]] = {}
-        for name, value in arrays.items():
-            if name.startswith("moments_"):
-                _, fold, field = name.split("_", 2)
-                folds.setdefault(int(fold), {})[field] = value
         rules = [str(rule) for rule in arrays["rules"]]
         faults = RowFaults(
             dict(zip(rules, (int(count) for count in arrays["broken"]), strict=True)),
@@ -88,19 +85,41 @@ class PartitionSummary:
             None if features < 0 else features,
             blocks,
             seen,
-            {fold: Moments.from_arrays(its) for fold, its in folds.items()},
+            _moments_in(arrays, "moments"),
             Block.from_buffer(arrays["sample"]),
             arrays["keys"],
             faults,
             tuple(str(folder) for folder in arrays["folders"]),
             int(arrays["run"]),
             tuple(int(length) for length in arrays["lengths"]),
+            _moments_in(arrays, "held"),
         )
 
 
-def check_and_merge(
-    summaries: Sequence[PartitionSummary], names: ColumnNames
-) -> tuple[dict[int, Moments], Block, Block]:
+def _moments_in(arrays: Mapping[str, Array], use: str) -> dict[int, Moments]:
+    """Return the moments by fold among a summary's arrays."""
+    folds: dict[int, dict[str, Array]] = {}
+    for name, value in arrays.items():
+        if name.startswith(f"{use}_"):
+            _, fold, part = name.split("_", 2)
+            folds.setdefault(int(fold), {})[part] = value
+    return {fold: Moments.from_arrays(its) for fold, its in folds.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """What the summaries of all partitions tell: moments by fold, and samples of the rows.
+
+    held : the moments by fold of held-out rows, which are in neither `folds` nor the samples
+    """
+
+    folds: dict[int, Moments]
+    held: dict[int, Moments]
+    sample: Block
+    wider_sample: Block
+
+
+def check_and_merge(summaries: Sequence[PartitionSummary], names: ColumnNames) -> Merged:
     """Return each fold's moments, a sample and a wider one, or raise an error for invalid rows.
 
     If the rows are few, or the summaries have no more rows, the wider sample is the sample.
@@ -108,6 +127,7 @@ def check_and_merge(
     faults = RowFaults()
     features: int | None = None
     folds: dict[int, Moments] = {}
+    held: dict[int, Moments] = {}
     for summary in summaries:
         faults.merge(summary.faults)
         if summary.features is None:
@@ -117,13 +137,16 @@ def check_and_merge(
             faults.add("size", summary.seen, example)
         elif not faults:
             features = summary.features
-            for fold, its in summary.folds.items():
-                folds[fold] = folds[fold].merge(its) if fold in folds else its
+            for known, parts in ((folds, summary.folds), (held, summary.held)):
+                for fold, its in parts.items():
+                    known[fold] = known[fold].merge(its) if fold in known else its
     if faults:
         raise ValueError(faults.sentence(names))
     if features is None or sum(summary.seen for summary in summaries) == 0:
         raise ValueError("The data set is empty: it has no rows to fit. Pass at least one row.")
     moments = merge_all(folds.values())
+    if names.held:
+        check_held(moments, merge_all([no_rows(features), *held.values()]), names)
     if moments.rows == 0:
         raise ValueError(
             f"{names.subject('weight')}: all weights are zero. Give at least one row a weight "
@@ -134,7 +157,19 @@ def check_and_merge(
     keys, most = smallest_keys(samples, WIDER_ROWS)
     _, sample = smallest_keys([(keys, most)], SAMPLE_ROWS)
     wider = most if moments.rows >= WIDER_RATIO * WIDER_ROWS else sample
-    return dict(sorted(folds.items())), sample, wider
+    return Merged(dict(sorted(folds.items())), dict(sorted(held.items())), sample, wider)
+
+
+def check_held(fitted: Moments, held: Moments, names: ColumnNames) -> None:
+    """Refuse rows of which all or none are held out."""
+    if fitted.rows and held.rows:
+        return
+    value, kind = ("true", "fitted") if held.rows else ("false", "held out")
+    if fitted.rows or held.rows:  # else all weights are zero
+        raise ValueError(
+            f"{names.subject('held')} is {value} in every row of weight above 0, so no row is "
+            f"{kind}. Hold some rows out, e.g. df.withColumn('{names.held}', F.rand(1) < 0.2)."
+        )
 
 
 def check_magnitudes(moments: Moments, names: ColumnNames) -> None:

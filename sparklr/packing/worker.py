@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count, pairwise
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,8 @@ from sparklr.rows.checks import MOST_COEFFICIENTS, RowFaults
 # So many bytes of dense rows are summarised at a time: they are still in a core's cache.
 CACHED_BYTES = 2**20
 SUMMARY = -1  # the position of a partition's summary row
+
+Use: TypeAlias = tuple[bool, int]  # whether rows are held out, and their fold
 
 SCHEMA = pa.schema(
     [
@@ -61,7 +64,7 @@ def pack_partition(
     plan: PackPlan,
     store: BlockStore | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Pack a partition, of columns features, label and perhaps weight, offset and fold.
+    """Pack a partition, of columns features, label and perhaps weight, offset, held and fold.
 
     Blocks that will not come to the driver are written to the store's files. If that succeeds,
     Spark gets only their names.
@@ -123,11 +126,20 @@ def _row(name: BlockName, small: bool, length: int, payload: bytes | None) -> pa
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def _by_fold(rows: Block, folds: Array | None) -> list[Block]:
-    """Return the rows of each fold."""
+def _by_use(rows: Block, held: Array | None, folds: Array | None) -> list[Block]:
+    """Return the rows of each fold, those that are held out apart from the others."""
+    parts = [rows]
+    if held is not None:
+        each = ((flag, held == flag) for flag in np.unique(held))
+        parts = [replace(rows.take(chosen), held=bool(flag)) for flag, chosen in each]
     if folds is None:
-        return [rows]
-    return [replace(rows.take(folds == fold), fold=int(fold)) for fold in np.unique(folds)]
+        return parts
+    by_flag = [folds] if held is None else [folds[held == flag] for flag in np.unique(held)]
+    return [
+        replace(part.take(its == fold), fold=int(fold))
+        for part, its in zip(parts, by_flag, strict=True)
+        for fold in np.unique(its)
+    ]
 
 
 class _Waiting:
@@ -175,9 +187,9 @@ class Packer:
         self._plan = plan
         self._features: int | None = None
         self._faults = RowFaults()
-        self._moments: dict[int, Moments] = {}
+        self._moments: dict[Use, Moments] = {}
         self._seen = 0
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[Use, _Waiting] = {}
         seed = [20_001, partition]
         self._sample = RandomSample(seed, plan.sample_rows, plan.sample_bytes)
 
@@ -192,26 +204,29 @@ class Packer:
                 self._waiting.clear()
                 continue
             for those in rows:
-                waiting = self._waiting.setdefault(those.fold, _Waiting())
+                use = those.held, those.fold
+                waiting = self._waiting.setdefault(use, _Waiting())
                 waiting.add(those)
                 if waiting.ripe(self._plan.block_bytes):
                     self._summarise(waiting)
                 if waiting.size >= self._plan.block_bytes:
-                    yield from self._flush(those.fold)
-        for fold in sorted(self._waiting):
-            yield from self._flush(fold)
+                    yield from self._flush(use)
+        for use in sorted(self._waiting):
+            yield from self._flush(use)
 
     def _summarise(self, waiting: _Waiting) -> None:
         new = waiting.take_new()
         if new is None:
             return
-        here, known = moments_of(new), self._moments.get(new.fold)
-        self._moments[new.fold] = here if known is None else known.merge(here)
-        self._sample.add(new)
+        use = new.held, new.fold
+        here, known = moments_of(new), self._moments.get(use)
+        self._moments[use] = here if known is None else known.merge(here)
+        if not new.held:
+            self._sample.add(new)
 
-    def _flush(self, fold: int) -> Iterator[list[memoryview]]:
-        """Yield a fold's waiting rows as blocks not much larger than `block_bytes` or one row."""
-        waiting = self._waiting.pop(fold)
+    def _flush(self, use: Use) -> Iterator[list[memoryview]]:
+        """Yield the waiting rows of one use as blocks not much larger than `block_bytes`."""
+        waiting = self._waiting.pop(use)
         self._summarise(waiting)
         rows = waiting.summarised
         pieces = max(1, round(sum(its.matrix_bytes for its in rows) / self._plan.block_bytes))
@@ -229,9 +244,10 @@ class Packer:
         labels = read_numbers(columns[0])
         last = len(columns) - self._plan.folded
         folds = read_numbers(columns[last]) if self._plan.folded else None
-        moved = "offset" in batch.schema.names
+        moved, judged = (name in batch.schema.names for name in ("offset", "held"))
         offsets = read_numbers(batch.column("offset")) if moved else None
-        weights = read_numbers(columns[1]) if last - moved > 1 else None
+        held = read_numbers(batch.column("held")) if judged else None
+        weights = read_numbers(columns[1]) if last - moved - judged > 1 else None
         self._seen += len(labels)
         self._check_features(features)
         self._check_labels(labels)
@@ -240,6 +256,8 @@ class Packer:
         if offsets is not None:
             self._check("null offset", offsets, np.isnan(offsets))
             self._check("offset infinite", offsets, np.isinf(offsets))
+        if held is not None:
+            self._check("null held", held, np.isnan(held))
         if self._faults or len(labels) == 0:
             return []
         if weights is not None and not (weights > 0).all():
@@ -249,12 +267,13 @@ class Packer:
             features, labels, weights = features.keep(kept), labels[kept], weights[kept]
             folds = None if folds is None else folds[kept]
             offsets = None if offsets is None else offsets[kept]
+            held = None if held is None else held[kept]
         if weights is not None and (weights == 1.0).all():
             weights = None
         if offsets is not None and not offsets.any():
             offsets = None
         matrix = stack_rows([features.matrix(self._features or 0)])
-        return _by_fold(Block(matrix, labels.copy(), weights, row_offsets=offsets), folds)
+        return _by_use(Block(matrix, labels.copy(), weights, row_offsets=offsets), held, folds)
 
     def _check_features(self, rows: FeatureRows) -> None:
         add = self._faults.add
@@ -307,9 +326,18 @@ class Packer:
         nothing = Block(np.zeros((0, width)), np.zeros(0), None)
         found = None if self._faults else self._sample.rows()
         keys, sample = (np.zeros(0), nothing) if found is None else found
-        folds = {0: no_rows(width)} if self._faults or not self._moments else self._moments
+        known = {} if self._faults else self._moments
+        folds = {fold: its for (held, fold), its in known.items() if not held}
         return PartitionSummary(
-            self._partition, features, blocks, self._seen, folds, sample, keys, self._faults
+            self._partition,
+            features,
+            blocks,
+            self._seen,
+            folds or {0: no_rows(width)},
+            sample,
+            keys,
+            self._faults,
+            held={fold: its for (held, fold), its in known.items() if held},
         )
 
 

@@ -14,6 +14,7 @@ from sparklr.params.checks import (
     check_thresholds,
 )
 from sparklr.params.declared import RULES, DeclaredParams, check_value, row_params
+from sparklr.params.early_stopping import held_name
 from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
 from sparklr.params.verbose import HasVerbose, verbose_if_set
@@ -33,6 +34,7 @@ __all__ = [
     "check_params",
     "check_thresholds",
     "check_value",
+    "held_name",
     "offset_name",
     "row_params",
     "verbose_if_set",

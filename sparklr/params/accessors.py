@@ -12,6 +12,7 @@ from pyspark.ml.linalg import Matrix, Vector
 from sparklr.params.bias_reduction import HasBiasReduction
 from sparklr.params.checks import as_threshold, check_features, check_thresholds
 from sparklr.params.declared import DeclaredParams
+from sparklr.params.descent import HasDescent
 from sparklr.params.inference import HasInference
 from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
 from sparklr.params.sgd import HasSgd
@@ -102,7 +103,9 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorCol
         check_features(self)
 
 
-class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPosterior, HasSgd):
+class EstimatorParams(
+    LogisticRegressionParams, HasVerbose, HasInference, HasPosterior, HasDescent, HasSgd
+):
     """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 
     def setMaxIter(self: E, value: int) -> E:
@@ -136,6 +139,14 @@ class EstimatorParams(LogisticRegressionParams, HasVerbose, HasInference, HasPos
     def setOffsetCol(self: E, value: str) -> E:
         """Set the column of offsets of the log odds; an empty name means none."""
         return self._set(offsetCol=value)
+
+    def setValidationIndicatorCol(self: E, value: str) -> E:
+        """Set the column that is true in held-out rows, for early stopping; empty means none."""
+        return self._set(validationIndicatorCol=value)
+
+    def setPatience(self: E, value: int) -> E:
+        """Set how many iterations may pass without a lower loss of the held-out rows."""
+        return self._set(patience=value)
 
     def setClassWeights(self: E, value: str | list[float]) -> E:
         """Set the factors of weights by class: "balanced", or one positive number per class."""

@@ -28,6 +28,8 @@ from pyspark.ml.param.shared import (
 from sparklr.params.bias_reduction import BIAS_REDUCTION
 from sparklr.params.checked import CheckedParams
 from sparklr.params.class_weights import CLASS_WEIGHTS, HasClassWeights
+from sparklr.params.descent import LEARNING_RATE, STEP_RULES
+from sparklr.params.early_stopping import HasEarlyStopping
 from sparklr.params.inference import INFERENCE, SEPARATION
 from sparklr.params.offset import HasOffsetCol
 from sparklr.params.posterior import POSTERIORS
@@ -45,7 +47,7 @@ from sparklr.params.rules import (
     ParamRule,
     one_of,
 )
-from sparklr.params.sgd import ADAPTIVE, LEARNING_RATE
+from sparklr.params.sgd import ADAPTIVE
 from sparklr.solvers.methods import SOLVERS
 from sparklr.solvers.schedules import SCHEDULES
 
@@ -79,6 +81,7 @@ class DeclaredParams(
     HasMaxBlockSizeInMB,
     HasOffsetCol,
     HasClassWeights,
+    HasEarlyStopping,
     CheckedParams,
 ):
     """The Params of the estimator and the model, with their defaults. Values must obey `RULES`."""
@@ -132,9 +135,9 @@ class DeclaredParams(
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn or "
-        "sgd. newton, l-bfgs and sgd need a penalty without an L1 term; auto chooses by penalty "
-        "and cost, and never sgd.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, "
+        "gd, bfgs or sgd. newton, l-bfgs, gd, bfgs and sgd need a penalty without an L1 term; auto "
+        "chooses by penalty and cost, but never gd, bfgs or sgd.",
         typeConverter=TypeConverters.toString,
     )
 
@@ -166,6 +169,10 @@ RULES: dict[str, ParamRule] = {
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),
     "weightCol": ParamRule(None, affects_rows=True, per_feature=False),
     "offsetCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "validationIndicatorCol": ParamRule(None, affects_rows=True, per_feature=False),
+    "stepRule": ParamRule(one_of(STEP_RULES), affects_rows=False, per_feature=False),
+    "learningRate": ParamRule(LEARNING_RATE, affects_rows=False, per_feature=False),
+    "patience": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "classWeights": ParamRule(CLASS_WEIGHTS, affects_rows=False, per_feature=False),
     "maxIter": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
     "regParam": ParamRule(AT_LEAST_ZERO, affects_rows=False, per_feature=False),
@@ -195,7 +202,6 @@ RULES: dict[str, ParamRule] = {
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),
     "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
     "seed": ParamRule(None, affects_rows=False, per_feature=False),
-    "learningRate": ParamRule(LEARNING_RATE, affects_rows=False, per_feature=False),
     "schedule": ParamRule(one_of(SCHEDULES), affects_rows=False, per_feature=False),
     "batchSize": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
     "epochs": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from pyspark.ml.param import Param, Params, TypeConverters
 
-from sparklr.params.rules import Range
 from sparklr.solvers.schedules import SCHEDULES
 
 S = TypeVar("S", bound="HasSgd")
@@ -14,7 +13,6 @@ S = TypeVar("S", bound="HasSgd")
 AUTO = "auto"
 ADAPTIVE = (AUTO, "adagrad", "none")
 SGD_PARAMS = (
-    "learningRate",
     "schedule",
     "batchSize",
     "epochs",
@@ -24,28 +22,9 @@ SGD_PARAMS = (
 )
 
 
-def _to_rate(value: object) -> float | str:
-    return value.lower() if isinstance(value, str) else float(TypeConverters.toFloat(value))
-
-
-def _is_rate(value: float | str) -> bool:
-    return value == AUTO if isinstance(value, str) else value > 0
-
-
-LEARNING_RATE = Range(_is_rate, f"'{AUTO}' or a number above 0")
-
-
 class HasSgd(Params):
     """The Params of stochastic gradient descent; its `seed` is that of other random numbers."""
 
-    learningRate: Param[float | str] = Param(
-        Params._dummy(),
-        "learningRate",
-        "The learning rate of solver='sgd': a number, or 'auto', by which 16 rates are compared on "
-        "held-out rows during the first epochs. Without adagrad it is in units of 1 over a bound "
-        "of the curvature, so that 1 is a usual value for rows of any size.",
-        typeConverter=_to_rate,
-    )
     schedule: Param[str] = Param(
         Params._dummy(),
         "schedule",
@@ -89,7 +68,6 @@ class HasSgd(Params):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self._setDefault(
-            learningRate=AUTO,
             schedule="constant",
             batchSize=64,
             epochs=10,
@@ -97,16 +75,6 @@ class HasSgd(Params):
             adaptive=AUTO,
             averaging=False,
         )
-
-    def setLearningRate(self: S, value: float | str) -> S:
-        """Set the learning rate of solver='sgd': a number, or "auto"."""
-        self._set(learningRate=value)
-        return self
-
-    def getLearningRate(self) -> float | str:
-        """Return the value of `learningRate` or its default."""
-        value: float | str = self.getOrDefault(self.learningRate)
-        return value
 
     def setSchedule(self: S, value: str) -> S:
         """Set how solver='sgd' lowers the learning rate."""

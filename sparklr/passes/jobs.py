@@ -65,7 +65,7 @@ def open_passes(rows: DataFrame, names: ColumnNames, settings: PackSettings) -> 
             packing.unpersist()
             threads = useful_threads(settings.slots)
             blocks = [block.remembering() for block in gathered.blocks]
-            yield LocalPasses(blocks, gathered.moments, gathered.sample, threads, gathered.folds)
+            yield _local(blocks, gathered, threads)
         else:
             passes = SparkPasses(source, packing, gathered)
             yield passes
@@ -89,7 +89,7 @@ class SparkPasses:
         self.source = source
         self.packing = packing
         self.moments = gathered.moments
-        self.folds = gathered.folds
+        self.folds, self.held = gathered.folds, gathered.held
         self.sample, self._wider_sample = gathered.sample, gathered.wider_sample
         self.partitions = gathered.partitions
         self._count = gathered.count
@@ -105,7 +105,7 @@ class SparkPasses:
         enough = threads >= (settings.slots or threads + 1)
         if gathered.mapped is None or not enough or not settings.map_files:
             return None
-        return LocalPasses(gathered.mapped, self.moments, self.sample, threads, self.folds)
+        return _local(gathered.mapped, gathered, threads)
 
     @property
     def jobs(self) -> bool:
@@ -259,6 +259,14 @@ class SparkPasses:
             ordered = grouped.sortWithinPartitions("bucket", "partition")
             parts = ordered.mapInArrow(MergeParts(reading), PARTIAL)
         return parts
+
+
+def _local(blocks: Sequence[Block], gathered: Gathered, threads: int) -> LocalPasses:
+    """Return passes over blocks that this process holds or can map into memory."""
+    found = gathered
+    return LocalPasses(
+        blocks, found.moments, found.sample, threads, folds=found.folds, held=found.held
+    )
 
 
 def _too_large(reading: AnyReading) -> str:

@@ -76,7 +76,7 @@ class LeverageTotals(DerivativeTotals):
         super().add(block)
         for at, share in self._shares.items():
             probe = self._probes[at]
-            if isinstance(probe, LeverageProbe) and probe.without != block.fold:
+            if isinstance(probe, LeverageProbe) and probe.counts(block):
                 share += penalty_gradient(probe, block, self._origin)
 
     def part(self) -> Array:

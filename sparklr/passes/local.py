@@ -31,6 +31,7 @@ class LocalPasses:
     sample: Block
     threads: int = 1
     folds: Mapping[int, Moments] = field(default_factory=dict)
+    held: Mapping[int, Moments] = field(default_factory=dict)
     local: bool = True
     jobs: bool = False
 
@@ -44,11 +45,15 @@ class LocalPasses:
 
     @staticmethod
     def of(blocks: Sequence[Block], features: int) -> LocalPasses:
-        """Return passes over these blocks, with their moments."""
-        moments = no_rows(features)
+        """Return passes over these blocks, with their moments; their sample is the first."""
+        moments, held = no_rows(features), no_rows(features)
         for block in blocks:
-            moments = moments.merge(moments_of(block))
-        return LocalPasses(blocks, moments, blocks[0])
+            if block.held:
+                held = held.merge(moments_of(block))
+            else:
+                moments = moments.merge(moments_of(block))
+        first = next(block for block in blocks if not block.held)
+        return LocalPasses(blocks, moments, first, held={0: held} if held.rows else {})
 
     def read(self, reading: Reading[Part]) -> Part:
         """Read all blocks."""
@@ -73,7 +78,8 @@ def read_blocks(
     def part_of(run: range) -> Part:
         accumulator = reading.accumulator(features, origin)
         for at in run:
-            accumulator.add(blocks[at])
+            if reading.takes(blocks[at]):
+                accumulator.add(blocks[at])
         return accumulator.part()
 
     with one_blas_thread():  # more BLAS threads would wait for cores, or spin between products

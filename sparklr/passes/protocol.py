@@ -22,15 +22,19 @@ class Passes(Protocol):
 
     @property
     def moments(self) -> Moments:
-        """The moments of all rows with weight above zero."""
+        """The moments of all rows with weight above zero, but those held out."""
 
     @property
     def folds(self) -> Mapping[int, Moments]:
         """The moments of each fold's rows; empty if rows have no folds."""
 
     @property
+    def held(self) -> Mapping[int, Moments]:
+        """The moments of each fold's held-out rows, which are in no other moments."""
+
+    @property
     def sample(self) -> Block:
-        """A random sample of the rows, or all rows if they are few."""
+        """A random sample of the rows but those held out, or all of these if they are few."""
 
     @property
     def wider_sample(self) -> Block:

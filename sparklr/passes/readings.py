@@ -54,6 +54,15 @@ class Reading(ABC, Generic[Part]):
     by_block: ClassVar[bool] = False
 
     @property
+    def reads_held(self) -> bool:
+        """Whether held-out rows are read: by default they are not, so that none enters a fit."""
+        return False
+
+    def takes(self, block: Block) -> bool:
+        """Whether the reading includes a block."""
+        return self.reads_held or not block.held
+
+    @property
     def has_hessian(self) -> bool:
         """Whether a Hessian is computed, which some solvers do not need."""
         return False
@@ -122,6 +131,10 @@ class DerivativeSums(SumsOfRows):
     probes: tuple[Probe, ...]
 
     @property
+    def reads_held(self) -> bool:
+        return any(probe.held for probe in self.probes)
+
+    @property
     def has_hessian(self) -> bool:
         return any(probe.order > 1 for probe in self.probes)
 
@@ -153,8 +166,8 @@ class DerivativeTotals:
         self._stacks: dict[tuple[int, ...], Stack] = {}
 
     def add(self, block: Block) -> None:
-        """Add a block to the probes that do not leave its fold out."""
-        chosen = tuple(i for i, its in enumerate(self._probes) if its.without != block.fold)
+        """Add a block to the probes that sum over its rows."""
+        chosen = tuple(i for i, its in enumerate(self._probes) if its.counts(block))
         if not chosen:
             return
         if chosen not in self._stacks:
@@ -216,6 +229,10 @@ class HeldOutMargins(Reading[list[Block]]):
 
     probes: tuple[Probe, ...]
     fold_rows: Mapping[int, int]  # the number of rows in each fold
+
+    @property
+    def reads_held(self) -> bool:
+        return True  # a fit has seen no row of the fold that it leaves out
 
     @property
     def columns(self) -> int:

@@ -59,9 +59,9 @@ class SmoothedTotals:
         self._sums = [Sums.of(probe, np.zeros(probe.length)) for probe in probes]
 
     def add(self, block: Block) -> None:
-        """Add a block to the probes that do not leave its fold out."""
+        """Add a block to the probes that sum over its rows."""
         for probe, sums in zip(self._probes, self._sums, strict=True):
-            if probe.without != block.fold:
+            if probe.counts(block):
                 add_smoothed(sums, probe, block, self._origin)
 
     def part(self) -> Array:

@@ -52,6 +52,10 @@ class Survey(SumsOfRows):
     weight: float
 
     @property
+    def reads_held(self) -> bool:
+        return self.ground.judged
+
+    @property
     def columns(self) -> int:
         return int(self.points.shape[1])
 
@@ -87,8 +91,10 @@ class Survey(SumsOfRows):
         walked, held, losses, rest = np.split(sums, [1, 2, 2 + 2 * self.rates])
         losses = losses.reshape(2, self.rates)
         with np.errstate(invalid="ignore"):
+            own = losses[0] / walked
+            every = (losses[0] + losses[1]) / (walked + held)
             return Surveyed(
-                (losses[0] + losses[1]) / (walked + held),
+                own if self.ground.judged else every,
                 losses[1] / held if held > 0 else losses[0] / walked,
                 rest.reshape(self.points.shape) / walked,
             )
@@ -98,7 +104,7 @@ class Survey(SumsOfRows):
 class Surveyed:
     """What a survey finds.
 
-    losses : (K,), of all rows
+    losses : (K,), of all rows, but not of those that the user has held out
     held : (K,), of the rows held out, or of all if there are none
     gradient : (q, K C), of the mean loss of the rows that are not held out
     """

@@ -48,6 +48,8 @@ class ReadBlocks:
                 partition = name.partition
                 if block is None:
                     yield _row(partition, name.position, None)
+                elif not reading.takes(block):
+                    continue
                 elif reading.by_block:
                     alone = reading.accumulator(self.features, self.origin)
                     alone.add(block)

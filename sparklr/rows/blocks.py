@@ -1,7 +1,7 @@
 """Blocks: rows as one matrix with their labels, weights and offsets, and their binary format.
 
 A dense block has a C-ordered float64 matrix, a sparse block a CSR matrix. The binary format is a
-header of eight int64 and the buffers one after another, each padded to 64 bytes, so that a
+header of sixteen int64 and the buffers one after another, each padded to 64 bytes, so that a
 block is read in place, without a copy, from an Arrow buffer or a memory-mapped file.
 
 Depends neither on Spark nor on what the rows are used for.
@@ -25,12 +25,14 @@ Number = TypeVar("Number", bound=np.generic)
 SPARSE_BELOW = 0.2
 ALIGNMENT = 64
 MAGIC = 0x53504C5232  # "SPLR2"
-HEADER = 8  # int64: magic, sparse, rows, features, stored values, weighted, fold, offset
+HEADER = 16  # int64: magic, sparse, rows, features, stored values, weighted, fold, offset, held
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """Rows of one fold: matrix (n, p), dense or CSR, labels (n,), weights (n,); None: all are 1.
+
+    `held` rows only judge iterates: they are in no sum that a fit is made of, see `Reading`.
 
     `memo` is for results that depend on the matrix alone, if the block stays in memory for several
     passes; None if it does not. `row_offsets` (n,) are added to the margins; None: all are 0.
@@ -42,6 +44,7 @@ class Block:
     fold: int = 0
     memo: dict[str, object] | None = None
     row_offsets: Array | None = None
+    held: bool = False
 
     @property
     def rows(self) -> int:
@@ -82,7 +85,9 @@ class Block:
         """Return some rows, of which this is the matrix."""
         weights = None if self.weights is None else self.weights[rows]
         row_offsets = None if self.row_offsets is None else self.row_offsets[rows]
-        return Block(matrix, self.labels[rows], weights, self.fold, row_offsets=row_offsets)
+        return Block(
+            matrix, self.labels[rows], weights, self.fold, row_offsets=row_offsets, held=self.held
+        )
 
     def with_matrix(self, matrix: Matrix) -> Block:
         """Return the same rows with another matrix (n, q) of features or other values."""
@@ -114,8 +119,8 @@ class Block:
     @staticmethod
     def from_buffer(buffer: Buffer) -> Block:
         """Read a block without a copy, as views of the buffer: the inverse of `to_bytes`."""
-        magic, sparse, rows, features, stored, weighted, fold, offset = (
-            int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=HEADER)
+        magic, sparse, rows, features, stored, weighted, fold, offset, held = (
+            int(item) for item in np.frombuffer(buffer, dtype=np.int64, count=9)
         )
         if magic != MAGIC:
             raise ValueError("these bytes are not a block: their header is wrong")
@@ -136,7 +141,7 @@ class Block:
             matrix = csr(data, columns, take(np.int64, rows + 1).astype(np.int32), features)
         else:
             matrix = take(np.float64, stored).reshape(rows, features)
-        return Block(matrix, labels, weights, fold, row_offsets=row_offsets)
+        return Block(matrix, labels, weights, fold, row_offsets=row_offsets, held=bool(held))
 
 
 def pieces_of(blocks: Sequence[Block]) -> list[memoryview]:
@@ -145,10 +150,10 @@ def pieces_of(blocks: Sequence[Block]) -> list[memoryview]:
         blocks = [stack_blocks(blocks)]
     first, weights, offsets = blocks[0], _weights_of(blocks), _offsets_of(blocks)
     header = np.zeros(HEADER, dtype=np.int64)
-    header[:] = (
+    header[:9] = (
         MAGIC, first.sparse, sum(block.rows for block in blocks), first.features,
         sum(block.stored for block in blocks), weights is not None, first.fold,
-        offsets is not None,
+        offsets is not None, first.held,
     )  # fmt: skip
     parts: list[list[npt.NDArray[np.generic]]] = [[header], [block.labels for block in blocks]]
     parts += [[each] for each in (weights, offsets) if each is not None]
@@ -219,10 +224,11 @@ def stack_rows(pieces: Sequence[Matrix]) -> Matrix:
 
 
 def stack_blocks(blocks: Sequence[Block]) -> Block:
-    """Return the rows of all blocks as one block, of the first block's fold."""
+    """Return the rows of all blocks as one block, of the first block's fold and use."""
     if len(blocks) == 1:
         return blocks[0]
     matrix = stack_rows([block.matrix for block in blocks])
     labels = np.concatenate([block.labels for block in blocks])
     weights, offsets = _weights_of(blocks), _offsets_of(blocks)
-    return Block(matrix, labels, weights, blocks[0].fold, row_offsets=offsets)
+    first = blocks[0]
+    return Block(matrix, labels, weights, first.fold, row_offsets=offsets, held=first.held)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["features", "label", "weight", "offset"]
+Role = Literal["features", "label", "weight", "offset", "held"]
 
 # Half a gigabyte of coefficients. With more, the labels or features are surely identifiers.
 MOST_COEFFICIENTS = 2**26
@@ -61,6 +61,7 @@ RULES: dict[str, tuple[Role, str, str]] = {
     "weight infinite": ("weight", "infinite weights", "make all weights finite"),
     "null offset": ("offset", "null or NaN", "drop or fill these rows, e.g. df.fillna(0.0)"),
     "offset infinite": ("offset", "infinite offsets", "make all offsets finite"),
+    "null held": ("held", "null", "set them to true (held out) or false (fitted)"),
 }
 
 
@@ -73,6 +74,7 @@ class ColumnNames:
     weight: str = ""
     each: Sequence[str] | None = None
     offset: str = ""
+    held: str = ""
 
     def subject(self, role: Role) -> str:
         """Return the beginning of a sentence about the column."""

@@ -20,7 +20,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from sparklr.params import LogisticRegressionParams, check_features, offset_name
+from sparklr.params import LogisticRegressionParams, check_features, held_name, offset_name
 from sparklr.rows.checks import ColumnNames
 from sparklr.spark.array_bytes import ARRAY_BYTES
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
@@ -28,7 +28,7 @@ from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A frame with features, label, perhaps weight, offset and fold, and facts from metadata."""
+    """A frame of features, label, perhaps weight, offset, held, fold, and facts from metadata."""
 
     frame: DataFrame
     names: ColumnNames
@@ -77,10 +77,13 @@ def training_rows(
     params: LogisticRegressionParams,
     fold: Column | None = None,
     extra: Mapping[str, Column] | None = None,
+    *,
+    fits: bool = False,
 ) -> TrainingRows:
     """Select the columns for a fit, or raise an error if one is missing or has a wrong type.
 
-    `extra` columns stand last, under these names.
+    `extra` columns stand last, under these names. Only an estimator `fits`, and tells held-out rows
+    from others.
     """
     features = find_features(dataset, params)
     label = find_column(dataset, params.getLabelCol(), "labelCol")
@@ -92,11 +95,15 @@ def training_rows(
     offset = find_offset(dataset, params)
     if offset is not None:
         columns["offset"] = offset.column.cast("double")
+    held = find_held(dataset, params) if fits else None
+    if held is not None:
+        columns["held"] = held.column.cast("double")
     if fold is not None:
         columns["fold"] = fold.cast("double")
     columns.update(extra or {})
     weighted, moved = weight.name if weight else "", offset.name if offset else ""
-    names = ColumnNames(features.name, label.name, weighted, features.each, moved)
+    judged = held.name if held else ""
+    names = ColumnNames(features.name, label.name, weighted, features.each, moved, judged)
     frame = _select(dataset, features, columns)
     classes = _label_classes(label.field)
     return TrainingRows(frame, names, features.width, classes, fold is not None)
@@ -144,6 +151,27 @@ def find_offset(dataset: DataFrame, params: LogisticRegressionParams) -> FoundCo
     offset = find_column(dataset, name, "offsetCol")
     _check_numeric(offset, "offsetCol")
     return offset
+
+
+def find_held(dataset: DataFrame, params: LogisticRegressionParams) -> FoundColumn | None:
+    """Return the column that tells held-out rows, or None if validationIndicatorCol is not set."""
+    name = held_name(params)
+    if name is None:
+        return None
+    held = find_column(dataset, name, "validationIndicatorCol")
+    if not isinstance(held.field.dataType, BooleanType):
+        raise InvalidTypeError(
+            f"Column '{held.name}' is of type {held.field.dataType.simpleString()}, but "
+            "validationIndicatorCol must be boolean: true in rows that are held out. Compare it, "
+            f"e.g. df.withColumn('{held.name}', F.col('{held.name}') == 1)."
+        )
+    return held
+
+
+def fitted_rows(dataset: DataFrame, params: LogisticRegressionParams) -> DataFrame:
+    """Return the rows of a frame that a fit with these Params learns from: those not held out."""
+    held = find_held(dataset, params)
+    return dataset if held is None else dataset.where(~held.column)
 
 
 def find_features(dataset: DataFrame, params: LogisticRegressionParams) -> Features:

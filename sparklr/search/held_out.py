@@ -30,7 +30,10 @@ def held_out_metrics(
 ) -> dict[Place, float]:
     """Return the evaluator's metric of each fit, on the fold that the fit leaves out."""
     stage("scoring held-out rows")
-    rows = {fold: moments.rows for fold, moments in shared.passes.folds.items()}
+    passes, rows = shared.passes, dict.fromkeys(shared.folds, 0)
+    for each in (passes.folds, passes.held):
+        for fold, moments in each.items():
+            rows[fold] += moments.rows
 
     def score_bytes(place: Place) -> int:
         return 8 * len(fits[place].intercepts) * rows[place[1]]
@@ -39,7 +42,7 @@ def held_out_metrics(
     scorers = {place: _scorer(shared, place, fit) for place, fit in fits.items()}
     for places in batches(list(fits), shared.budget, score_bytes):
         probes = [_probe(shared, scorers[place], place[1]) for place in places]
-        scored = shared.passes.read(HeldOutMargins(tuple(probes), rows))
+        scored = passes.read(HeldOutMargins(tuple(probes), rows))
         metrics |= _metrics(evaluator, scorers, places, probes, scored)
     return metrics
 

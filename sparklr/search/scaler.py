@@ -18,7 +18,7 @@ from pyspark.ml.feature import StandardScaler, StandardScalerModel
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
-from sparklr.params import RULES
+from sparklr.params import RULES, held_name
 
 
 def without_scaler(
@@ -35,8 +35,8 @@ def without_scaler(
         return None
     standardized = its.getStandardization() or scaler.getWithStd()
     weighted = its.isSet(its.weightCol) and bool(its.getWeightCol())
-    if weighted and standardized and not its.getStandardization():
-        return None  # our deviations would be weighted; the scaler's are not
+    if standardized and not its.getStandardization() and (weighted or held_name(its)):
+        return None  # our deviations are weighted, and without held-out rows; the scaler's are not
     return its.copy({its.featuresCol: scaler.getInputCol(), its.standardization: standardized})
 
 

@@ -47,7 +47,7 @@ def lbfgs(
         first = 1.0
         if curvature.empty and not curvature.dense:
             first = min(1.0, 1.0 / float(np.linalg.norm(step)))
-        accepted = yield from _weak_wolfe(point, here, step, slope, first)
+        accepted = yield from weak_wolfe(point, here, step, slope, first)
         if accepted is None and not curvature.empty:
             curvature.forget()  # the memory is misleading: try the preconditioner alone
             gained = np.inf
@@ -63,7 +63,7 @@ def lbfgs(
         history.append(here.value)
 
 
-def _weak_wolfe(
+def weak_wolfe(
     point: Array, here: Answer, step: Array, slope: float, length: float
 ) -> Generator[Query, Answer, tuple[Array, Answer] | None]:
     """Find a length with enough decrease (Armijo) and enough change of slope (Wolfe).
@@ -77,7 +77,7 @@ def _weak_wolfe(
         if length * abs(slope) <= ROUNDING * abs(here.value):
             return best
         trial = point + length * step
-        there = yield Query(trial, order=1)
+        there = yield Query(trial, order=1, at=point)
         if not there.finite or there.value > here.value + ARMIJO * length * slope:
             high = length
             rise = there.value - here.value - length * slope

@@ -16,6 +16,7 @@ import numpy as np
 from sparklr.arrays import Array
 from sparklr.solvers.box import Box
 from sparklr.solvers.curvature import BlockInverse, Preconditioner, identity
+from sparklr.solvers.descent import StepRule, bfgs, gd
 from sparklr.solvers.fallback import with_fallback
 from sparklr.solvers.lbfgs import lbfgs
 from sparklr.solvers.newton import newton, proximal_newton
@@ -23,7 +24,9 @@ from sparklr.solvers.owlqn import owlqn
 from sparklr.solvers.protocol import Order, Solver, Stop
 from sparklr.solvers.proximal_bfgs import proximal_bfgs
 
-MethodName: TypeAlias = Literal["newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn"]
+MethodName: TypeAlias = Literal[
+    "newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn", "gd", "bfgs"
+]
 SolverName: TypeAlias = Literal["auto", "sgd"] | MethodName
 
 # Stochastic gradient descent is no `Method`: its questions are of their own kind (`solvers/sgd`).
@@ -39,6 +42,8 @@ class Task:
     curvature: Array  # the Hessian's diagonal at the plain start, known without a query
     precondition: Preconditioner = identity
     last: Order = 1  # of a query that is foreseen to be the last
+    step_rule: StepRule = "bb"  # of gradient descent
+    rate: float = 1.0  # its fixed length of a step, or the first one
 
     @property
     def hessian(self) -> Array | None:
@@ -66,6 +71,8 @@ class Method:
     general : whether it can handle l1 terms and bounds
     square : whether it holds a matrix (n, n): the Hessian, or an estimate of it
     counterpart : the method of the same order with the opposite `general`
+    textbook : whether it is there for comparison and for its path: it starts where the user says,
+        knows nothing of a sample, and is never chosen by `auto`
     """
 
     name: MethodName
@@ -74,6 +81,7 @@ class Method:
     square: bool
     counterpart: MethodName
     make: Make
+    textbook: bool = False
 
 
 def _newton(task: Task, start: Array, stop: Stop) -> Solver:
@@ -109,12 +117,23 @@ def _owlqn(task: Task, start: Array, stop: Stop) -> Solver:
     return owlqn(start, task.l1, box=task.box, precondition=task.precondition, stop=stop)
 
 
+def _gd(task: Task, start: Array, stop: Stop) -> Solver:
+    return gd(start, rule=task.step_rule, rate=task.rate, stop=stop)
+
+
+def _bfgs(task: Task, start: Array, stop: Stop) -> Solver:
+    del task
+    return bfgs(start, stop=stop)
+
+
 _ALL = (
     Method("newton", 2, False, True, "proximal-newton", _newton),
     Method("l-bfgs", 1, False, False, "owl-qn", _lbfgs),
     Method("proximal-newton", 2, True, True, "newton", _proximal_newton),
     Method("proximal-bfgs", 1, True, True, "l-bfgs", _proximal_bfgs),
     Method("owl-qn", 1, True, False, "l-bfgs", _owlqn),
+    Method("gd", 1, False, False, "owl-qn", _gd, textbook=True),
+    Method("bfgs", 1, False, True, "proximal-bfgs", _bfgs, textbook=True),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
 SOLVERS = ("auto", *METHODS, SGD)
@@ -132,5 +151,6 @@ def method_for(order: Literal[1, 2], *, smooth: bool, square: bool = False) -> M
 
     Of the two of order 1 for problems that are not smooth, `square` is the one with a matrix.
     """
-    fitting = [its for its in _ALL if its.order == order and its.general != smooth]
+    known = [its for its in _ALL if not its.textbook]
+    fitting = [its for its in known if its.order == order and its.general != smooth]
     return next((its for its in fitting if its.square == square), fitting[0])

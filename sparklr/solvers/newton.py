@@ -309,7 +309,7 @@ def _try(
     if abs(slope) <= ROUNDING * abs(value):
         return None
     trial = local.box.land(local.point, step.move)
-    there = yield Query(trial, order=order)
+    there = yield Query(trial, order=order, at=local.point)
     total = there.value + float(local.l1 @ np.abs(trial))
     if there.finite and total <= value + ARMIJO * slope:
         return trial, there, total

@@ -126,7 +126,7 @@ def _search_orthant(
         expected = float(slope @ (trial - point))
         if abs(expected) <= ROUNDING * abs(value):
             return None
-        there = yield Query(trial, order=1)
+        there = yield Query(trial, order=1, at=point)
         total = there.value + float(l1 @ np.abs(trial))
         if there.finite and total <= value + ARMIJO * expected:
             return trial, there, total

@@ -12,7 +12,7 @@ must lie in.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, TypeAlias
 
@@ -25,19 +25,28 @@ Order: TypeAlias = Literal[0, 1, 2]
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A query for f at `point`, with its first `order` derivatives."""
+    """A query for f at `point`, with its first `order` derivatives.
+
+    at : the iterate that a trial starts from, the same object as long as it is the iterate; None if
+        `point` is an iterate itself
+    """
 
     point: Array
     order: Order
+    at: Array | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """f at the query's point, with gradient (n,) from order 1 and Hessian (n, n) from order 2."""
+    """f at the query's point, with gradient (n,) from order 1 and Hessian (n, n) from order 2.
+
+    held : the mean loss of held-out rows there, if there are such rows
+    """
 
     value: float
     gradient: Array | None = None
     hessian: Array | None = None
+    held: float | None = None
 
     def first(self) -> Array:
         """Return the gradient; the query must have order 1 or 2."""
@@ -66,8 +75,13 @@ class Reason(Enum):
     CONVERGED = "converged: the predicted further decrease is below the tolerance"
     PRECISION = "converged to rounding: no step shows a decrease that float64 can resolve"
     AT_INFINITY = "converged to a limit: some coefficients have no finite optimum"
+    HELD_OUT = "stopped early: no other iterate has a lower loss of the held-out rows"
     STEP_LIMIT = "stopped at maxIter before the tolerance was met: raise maxIter, or tol"
     NO_DECREASE = "stopped: no step along the search direction lowers the objective"
+    DIVERGED = (
+        "stopped: the steps are too long, and the objective rose above that of the start: set a "
+        "smaller learningRate"
+    )
     SINGULAR = "stopped: the Hessian is singular where the gradient is not zero, so no step exists"
     NOT_FINITE = "stopped: the objective or a derivative is not a finite number at the start"
 
@@ -82,16 +96,20 @@ class Solution:
 
     history : the objective, l1 included, at the start and after each step
     last : the answer at the point, with a Hessian, if it was asked for
+    held : the mean loss of held-out rows, in the places of `history`; empty if there are none
+    place : that of the point in the history; not the last if held-out rows chose it
     """
 
     point: Array
     history: tuple[float, ...]
     reason: Reason
     last: Answer | None = None
+    held: tuple[float, ...] = ()
+    place: int = -1
 
     @property
     def value(self) -> float:
-        return self.history[-1]
+        return self.history[self.place]
 
     @property
     def steps(self) -> int:

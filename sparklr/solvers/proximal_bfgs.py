@@ -12,6 +12,8 @@ needs many times as many steps on correlated features.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sparklr.arrays import Array
@@ -50,7 +52,7 @@ def _estimating(solver: Solver, hessian: Array) -> Solver:
             return solution
         if query.point is asked:  # it has the gradient there, and asks for the Hessian too
             continue
-        asked, here = query.point, (yield Query(query.point, order=1))
+        asked, here = query.point, (yield replace(query, order=1))
         if here.finite:
             step, change = asked - last[0], here.first() - last[1].first()
             hessian, last = updated(hessian, step, change), (asked, here)

@@ -12,7 +12,7 @@ rate is left, no row is held out any longer, so that the last epochs see all row
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -87,6 +87,8 @@ class Descent:
     rate : that rate
     seen : the answer at the point, of all rows; None if the descent was given up
     converged : whether no entry of the gradient exceeds the tolerance
+    held : the loss of rows that the user has held out, in the places of `history`, if there are any
+    place : that of the point in the history
     """
 
     point: Array
@@ -94,16 +96,34 @@ class Descent:
     rate: float
     seen: Seen | None
     converged: bool
+    held: tuple[float, ...] = ()
+    place: int = -1
 
 
 Descending: TypeAlias = Generator[Look | Epoch, Seen | Ended, Descent]
 
 
-def sgd(start: Array, rates: Array, epochs: int, tol: float, *, adagrad: bool) -> Descending:
+def sgd(
+    start: Array,
+    rates: Array,
+    epochs: int,
+    tol: float,
+    *,
+    adagrad: bool,
+    patience: int | None = None,
+) -> Descending:
     """Descend from a start (q, C) at the best of some ascending rates, in at most so many epochs.
 
-    If the objective ends above its start at every rate, the start is the end.
+    If the objective ends above its start at every rate, the start is the end. With `patience` the
+    user has held rows out: these judge the rates, and the best of all epochs is the end.
     """
+    descending = _descend(start, rates, epochs, tol, adagrad=adagrad)
+    if patience is None:
+        return (yield from descending)
+    return (yield from _stopped_early(descending, start.shape[1], patience))
+
+
+def _descend(start: Array, rates: Array, epochs: int, tol: float, *, adagrad: bool) -> Descending:
     points, squares = start, np.zeros((len(start), start.shape[1] * len(rates)))
     seen = yield from _look(points, len(rates) > 1 and epochs > 0)
     history = np.full((1, len(rates)), seen.values[0])
@@ -130,6 +150,80 @@ def sgd(start: Array, rates: Array, epochs: int, tol: float, *, adagrad: bool) -
     if not values[-1] <= values[0]:
         return Descent(start, values[:1], float(rates[0]), None, False)
     return Descent(points, values, float(rates[0]), seen, bool(seen.residuals[0] <= tol))
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """The objectives and held-out losses of one rate so far, and its best point by the latter."""
+
+    best: Array
+    history: tuple[float, ...]
+    held: tuple[float, ...]
+
+    @property
+    def place(self) -> int:
+        return int(np.argmin(np.where(np.isnan(self.held), np.inf, self.held)))
+
+    @property
+    def waited(self) -> int:
+        """How many epochs have followed the best one."""
+        return len(self.held) - 1 - self.place
+
+    def to(self, point: Array, value: float, held: float) -> _Path:
+        """Return the path with one more epoch."""
+        longer = _Path(point, (*self.history, value), (*self.held, held))
+        return longer if longer.waited == 0 else replace(longer, best=self.best)
+
+
+def _stopped_early(descending: Descending, margins: int, patience: int) -> Descending:
+    """Return the best of all epochs by held-out rows; once `patience` more are no better, end.
+
+    It does not end while rates are compared.
+    """
+    paths: dict[float, _Path] = {}
+    epoch: Epoch | None = None
+    moved = True  # a second look at the same points is no epoch
+    question = next(descending)
+    while True:
+        answer = yield question
+        if isinstance(question, Epoch):
+            epoch, moved = question, True
+        elif isinstance(answer, Seen) and moved:
+            paths, moved = _longer(paths, epoch, question.points, answer, margins), False
+            (rate, path), *others = paths.items()
+            if not others and path.waited >= patience:
+                descending.close()
+                return (yield from _best_of(path, rate, converged=False))
+        try:
+            question = descending.send(answer)
+        except StopIteration as finished:
+            found: Descent = finished.value
+            if found.seen is None:
+                return found
+            path = paths[found.rate] if found.rate in paths else paths[0.0]
+            return (yield from _best_of(path, found.rate, converged=found.converged))
+
+
+def _longer(
+    paths: dict[float, _Path], epoch: Epoch | None, points: Array, seen: Seen, margins: int
+) -> dict[float, _Path]:
+    """Return the paths by rate after one more look; that of all rates begins at rate 0."""
+    if epoch is None:
+        return {0.0: _Path(points, (float(seen.values[0]),), (float(seen.held[0]),))}
+    longer = {}
+    for at, rate in enumerate(map(float, epoch.rates)):
+        point = points[:, at * margins : (at + 1) * margins]
+        path = paths[0.0] if 0.0 in paths else paths[rate]
+        longer[rate] = path.to(point, float(seen.values[at]), float(seen.held[at]))
+    return longer
+
+
+def _best_of(
+    path: _Path, rate: float, *, converged: bool
+) -> Generator[Look | Epoch, Seen | Ended, Descent]:
+    seen = yield from _look(path.best, held_out=False)
+    converged = converged and path.waited == 0
+    return Descent(path.best, path.history, rate, seen, converged, path.held, path.place)
 
 
 def better_rates(seen: Seen, limit: float, *, last: bool) -> IntArray:

@@ -57,6 +57,10 @@ class CountedPasses:
     def folds(self) -> Mapping[int, Moments]:
         return self.inner.folds
 
+    @property
+    def held(self) -> Mapping[int, Moments]:
+        return self.inner.held
+
     def read(self, reading: Reading[Part]) -> Part:
         self.readings.append(len(reading.probes))  # type: ignore[attr-defined]
         return self.inner.read(reading)

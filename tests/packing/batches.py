@@ -50,13 +50,18 @@ def pack(batches: Sequence[Any], plan: PackPlan | None = None, partition: int = 
 
 
 def batch(
-    features: Any, labels: Any, weights: Any = None, offsets: Any = None, folds: Any = None
+    features: Any,
+    labels: Any,
+    weights: Any = None,
+    offsets: Any = None,
+    folds: Any = None,
+    held: Any = None,
 ) -> pa.RecordBatch:
     """A record batch; `features` an Arrow column, or a matrix that is to be an array column."""
     if isinstance(features, np.ndarray):
         features = pa.array(features.tolist(), pa.list_(pa.float64()))
     columns = {"features": features, "label": pa.array(labels, pa.float64(), from_pandas=False)}
-    more = {"weight": weights, "offset": offsets, "fold": folds}
+    more = {"weight": weights, "offset": offsets, "held": held, "fold": folds}
     for name, values in more.items():
         if values is not None:
             columns[name] = pa.array(values, pa.float64(), from_pandas=False)
@@ -131,4 +136,5 @@ BROKEN: dict[str, tuple[Any, int, str]] = {
     "weight infinite": (batch(vector_column([GOOD] * 2), [0, 1], [1, INF]), 1, "inf"),
     "null offset": (batch(vector_column([GOOD] * 2), [0, 1], None, [1, None]), 1, ""),
     "offset infinite": (batch(vector_column([GOOD] * 2), [0, 1], [1, 2], [-INF, 0]), 1, "-inf"),
+    "null held": (batch(vector_column([GOOD] * 2), [0, 1], held=[1, None]), 1, ""),
 }

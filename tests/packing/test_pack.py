@@ -192,3 +192,22 @@ def test_a_small_partition_comes_out_whole_all_the_same() -> None:
     rows = batch(np.arange(600.0).reshape(300, 2), np.arange(300) % 2.0)
     packed = pack([rows], PackPlan(block_bytes=1_000, names=False))
     assert_array_equal(dense(packed.whole.matrix), np.arange(600.0).reshape(300, 2))
+
+
+def test_held_out_rows_are_in_blocks_of_their_own_and_in_no_moments_or_sample() -> None:
+    matrix, labels = numbered(40)
+    weights, held = np.arange(40) % 5.0, np.arange(40) % 3 == 0
+    folds = np.arange(40) % 2
+    rows = batch(matrix, labels, weights, folds=folds, held=held.astype(float))
+    packed = pack(list(cut(rows, [7])), PackPlan(folded=True))
+    kept = weights > 0
+    for block in packed.blocks:
+        here = kept & (held == block.held) & (folds == block.fold)
+        assert_array_equal(block.matrix, matrix[here])
+    assert len(packed.blocks) == 4
+    summary = packed.summary
+    for flag, parts in ((False, summary.folds), (True, summary.held)):
+        for fold, its in parts.items():
+            assert its.rows == np.count_nonzero(kept & (held == flag) & (folds == fold))
+    numbers = summary.sample.matrix[:, 0].astype(int)
+    assert sorted(numbers) == np.flatnonzero(kept & ~held).tolist()

@@ -129,7 +129,8 @@ def test_the_wider_sample_of_many_rows_holds_the_sample(
         pack(list(cut(batch(*numbered(count, 2), None), [97])), plan, at).summary
         for at, count in enumerate((100, rows - 100))
     ]
-    _, sample, more = check_and_merge(parts, ColumnNames("features", "label"))
+    merged = check_and_merge(parts, ColumnNames("features", "label"))
+    sample, more = merged.sample, merged.wider_sample
     assert (sample.rows, more.rows) == (20, wider)
     assert {tuple(row) for row in sample.matrix} <= {tuple(row) for row in more.matrix}
     keys = np.concatenate([part.keys for part in parts])

@@ -31,6 +31,10 @@ OTHERS: dict[str, Any] = {
     "weightCol": "one",
     "offsetCol": "one",
     "classWeights": "balanced",
+    "validationIndicatorCol": "held",
+    "patience": 3,
+    "stepRule": "armijo",
+    "learningRate": 0.5,
     "maxIter": 7,
     "regParam": 0.25,
     "elasticNetParam": 0.5,
@@ -61,7 +65,6 @@ OTHERS: dict[str, Any] = {
     "probabilityStdCol": "deviation",
     "sampledProbabilityCol": "draw",
     "seed": 7,
-    "learningRate": 0.5,
     "schedule": "cosine",
     "batchSize": 8,
     "epochs": 2,
@@ -149,9 +152,10 @@ def test_the_rule_says_whether_a_param_affects_the_rows(spark: Any, name: str) -
         (1 - F.col("id") % 2).alias("answer"),
         F.lit(1.0).alias("one"),
         F.lit(2.0).alias("two"),
+        (F.col("id") == 3).alias("held"),
     )
     plain, other = LogisticRegressionEstimator(), with_other(name)
-    before, after = training_rows(frame, plain), training_rows(frame, other)
+    before, after = (training_rows(frame, its, fits=True) for its in (plain, other))
     same = before.frame.sameSemantics(after.frame)
     same = same and pack_settings(plain, before) == pack_settings(other, after)
     assert same != RULES[name].affects_rows

@@ -22,6 +22,10 @@ OURS_ONLY = {
     "sampledProbabilityCol",
     "seed",
     "biasReduction",
+    "learningRate",
+    "patience",
+    "stepRule",
+    "validationIndicatorCol",
     "classWeights",
     "featuresCols",
     "inference",
@@ -62,6 +66,10 @@ VALUES: dict[str, Any] = {
     "weightCol": "w",
     "offsetCol": "o",
     "classWeights": [1.0, 3.0],
+    "validationIndicatorCol": "v",
+    "patience": 3,
+    "stepRule": "armijo",
+    "learningRate": 0.5,
     "aggregationDepth": 3,
     "maxBlockSizeInMB": 2.0,
     "featuresCol": "f",
@@ -83,7 +91,6 @@ VALUES: dict[str, Any] = {
     "probabilityStdCol": "s",
     "sampledProbabilityCol": "d",
     "seed": 7,
-    "learningRate": 0.5,
     "schedule": "inverse-sqrt",
     "batchSize": 16,
     "epochs": 3,
@@ -137,7 +144,7 @@ def test_none_leaves_a_param_unset() -> None:
 
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
-    of_fits |= {"numDraws", "posterior", "posteriorTol", *SGD_PARAMS}
+    of_fits |= {"numDraws", "posterior", "posteriorTol", "stepRule", "learningRate", *SGD_PARAMS}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

@@ -43,6 +43,10 @@ class CountedPasses:
     def folds(self) -> Mapping[int, Moments]:
         return self.inner.folds
 
+    @property
+    def held(self) -> Mapping[int, Moments]:
+        return self.inner.held
+
     def read(self, reading: Reading[Part]) -> Part:
         self.asked.append(reading)
         return self.inner.read(reading)

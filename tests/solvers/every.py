@@ -10,6 +10,7 @@ import pytest
 
 from sparklr.arrays import Array
 from sparklr.solvers import Query, Solution, Solver, Stop, lbfgs, newton, owlqn, proximal_newton
+from sparklr.solvers.descent import bfgs
 from sparklr.solvers.proximal_bfgs import proximal_bfgs
 from tests.problems import SMOOTH, WITH_L1, Ask, Case, ask_quadratic, random_matrix, run
 
@@ -42,6 +43,7 @@ SMOOTH_SOLVERS: dict[str, Make] = {
     ),
     "lbfgs": lambda case, stop: lbfgs(case.start, stop=stop),
     "lbfgs diagonal": lambda case, stop: lbfgs(case.start, precondition=_diagonal(case), stop=stop),
+    "bfgs": lambda case, stop: bfgs(case.start, stop=stop),
     "lbfgs inverse": lambda case, stop: lbfgs(case.start, precondition=_inverse(case), stop=stop),
 }
 L1_SOLVERS: dict[str, Make] = {
