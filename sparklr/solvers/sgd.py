@@ -85,15 +85,17 @@ class Descent:
 
     history : the objective at the start and after each epoch, at the rate that was kept
     rate : that rate
-    seen : the answer at the point, of all rows; None if the descent was given up
+    seen : the answer at the point, of all rows
     converged : whether no entry of the gradient exceeds the tolerance
+    diverged : whether the objective rose at every rate, so that the start is the end
     """
 
     point: Array
     history: tuple[float, ...]
     rate: float
-    seen: Seen | None
+    seen: Seen
     converged: bool
+    diverged: bool = False
 
 
 Descending: TypeAlias = Generator[Look | Epoch, Seen | Ended, Descent]
@@ -128,7 +130,8 @@ def sgd(start: Array, rates: Array, epochs: int, tol: float, *, adagrad: bool) -
             break
     values = tuple(float(value) for value in history[:, 0])
     if not values[-1] <= values[0]:
-        return Descent(start, values[:1], float(rates[0]), None, False)
+        seen = yield from _look(start, held_out=False)
+        return Descent(start, values[:1], float(rates[0]), seen, False, diverged=True)
     return Descent(points, values, float(rates[0]), seen, bool(seen.residuals[0] <= tol))
 
 
