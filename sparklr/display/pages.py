@@ -64,10 +64,10 @@ def _rate_facts(report: FitReport) -> list[tuple[str, str]]:
     if rates is None or rates.kept is None:
         return []
     rule = "Adagrad's" if rates.rule == "adagrad" else "plain"
-    words = f"{number(rates.kept)}, {rule} steps"
+    words = f"{rates.kept:.3g}, {rule} steps"
     if len(rates.tried) > 1:
-        first, last = number(rates.tried[0]), number(rates.tried[-1])
-        words += f", the best of {len(rates.tried)} rates from {first} to {last}"
+        first, last = rates.tried[0], rates.tried[-1]
+        words += f", the best of {len(rates.tried)} rates from {first:.3g} to {last:.3g}"
     return [("learning rate", words)]
 
 

@@ -45,8 +45,8 @@ EPOCHS = (
     "tol, or see how far the optimum is in summary.certificate"
 )
 DIVERGED = (
-    "stopped at the start: the objective rose above it at every learning rate, down to "
-    "learningRate={rate:.3g}. Set a smaller learningRate"
+    "stopped at the start, because no epoch at learningRate={rate:.3g} or more led to a lower "
+    "objective: set a smaller learningRate"
 )
 
 
@@ -251,15 +251,13 @@ def _rates(walked: WalkedProblem, budget: int) -> Array:
 
 def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) -> tuple[Fit, int]:
     """Return the fit of a descent, and the number of readings for its Hessian."""
-    problem, last, readings = walked.problem, None, 0
-    (point,) = walked.to_problem(found.point)
-    if found.seen is not None:
-        (gradient,) = walked.gradients(found.seen.gradient)
-        last = Answer(float(found.seen.values[0]), gradient)
-        if problem.spec.inference:
-            query = Query(point, order=2)
-            (sums,), readings = read_round(passes, [problem.probe(query)], budget)
-            last = problem.answer(query, sums)
+    problem, readings = walked.problem, 0
+    (point,), (gradient,) = walked.to_problem(found.point), walked.gradients(found.seen.gradient)
+    last = Answer(float(found.seen.values[0]), gradient)
+    if problem.spec.inference:
+        query = Query(point, order=2)
+        (sums,), readings = read_round(passes, [problem.probe(query)], budget)
+        last = problem.answer(query, sums)
     reason = Reason.CONVERGED if found.converged else Reason.STEP_LIMIT
     if found.held and found.place < len(found.history) - 1:
         reason = Reason.HELD_OUT
@@ -268,6 +266,6 @@ def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) 
     text = CONVERGED if found.converged else EPOCHS
     if reason is Reason.HELD_OUT:
         text = reason.value
-    if found.seen is None:
+    if found.diverged:
         text = DIVERGED.format(rate=found.rate)
     return replace(fit, reason=text), readings

@@ -85,8 +85,9 @@ class Descent:
 
     history : the objective at the start and after each epoch, at the rate that was kept
     rate : that rate
-    seen : the answer at the point, of all rows; None if the descent was given up
+    seen : the answer at the point, of all rows
     converged : whether no entry of the gradient exceeds the tolerance
+    diverged : whether the objective rose at every rate, so that the start is the end
     held : the loss of rows that the user has held out, in the places of `history`, if there are any
     place : that of the point in the history
     """
@@ -94,8 +95,9 @@ class Descent:
     point: Array
     history: tuple[float, ...]
     rate: float
-    seen: Seen | None
+    seen: Seen
     converged: bool
+    diverged: bool = False
     held: tuple[float, ...] = ()
     place: int = -1
 
@@ -148,7 +150,8 @@ def _descend(start: Array, rates: Array, epochs: int, tol: float, *, adagrad: bo
             break
     values = tuple(float(value) for value in history[:, 0])
     if not values[-1] <= values[0]:
-        return Descent(start, values[:1], float(rates[0]), None, False)
+        seen = yield from _look(start, held_out=False)
+        return Descent(start, values[:1], float(rates[0]), seen, False, diverged=True)
     return Descent(points, values, float(rates[0]), seen, bool(seen.residuals[0] <= tol))
 
 
@@ -198,8 +201,8 @@ def _stopped_early(descending: Descending, margins: int, patience: int) -> Desce
             question = descending.send(answer)
         except StopIteration as finished:
             found: Descent = finished.value
-            if found.seen is None:
-                return found
+            if found.diverged:
+                return replace(found, held=(float(found.seen.held[0]),), place=0)
             path = paths[found.rate] if found.rate in paths else paths[0.0]
             return (yield from _best_of(path, found.rate, converged=found.converged))
 
@@ -223,7 +226,7 @@ def _best_of(
 ) -> Generator[Look | Epoch, Seen | Ended, Descent]:
     seen = yield from _look(path.best, held_out=False)
     converged = converged and path.waited == 0
-    return Descent(path.best, path.history, rate, seen, converged, path.held, path.place)
+    return Descent(path.best, path.history, rate, seen, converged, held=path.held, place=path.place)
 
 
 def better_rates(seen: Seen, limit: float, *, last: bool) -> IntArray:

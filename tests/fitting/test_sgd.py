@@ -215,7 +215,9 @@ def test_a_rate_that_is_too_large_leaves_the_start_and_says_so() -> None:
     fit = fit_one(replace(spec, solver="sgd", steps=steps), passes_of(rows))
     assert not fit.coefficients.any()
     assert not fit.converged
-    assert "learningRate=1e+05. Set a smaller learningRate" in fit.reason
+    assert "no epoch at learningRate=1e+05 or more led to a lower objective" in fit.reason
+    assert fit.certificate is not None
+    assert fit.certificate.kktResidual > 1e-6
 
 
 def test_fewer_rates_are_compared_where_memory_is_small() -> None:

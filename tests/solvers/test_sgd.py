@@ -111,7 +111,8 @@ def test_rates_that_diverge_are_dropped_although_their_held_out_loss_is_best() -
 def test_if_all_rates_diverge_the_start_is_the_end(factor: float) -> None:
     found, _ = run([0.1, 1.0], 5, left=lambda *_: factor)
     assert found.point == 2.0
-    assert found.seen is None
+    assert found.diverged
+    assert found.seen.values == 2.0
     assert found.history == (2.0,)
     assert found.rate == 0.1
     assert not found.converged
