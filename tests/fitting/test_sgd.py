@@ -260,3 +260,10 @@ def test_folds_left_out_have_their_own_fits() -> None:
     found, _ = fit_without_folds(members, replace(passes, folds=folds))
     alone = fit_one(replace(spec, solver="newton"), LocalPasses.of(blocks[1::2], rows.features))
     assert_allclose(found[0].history[-1], alone.history[-1], rtol=1e-8)
+
+
+def test_classes_have_mean_zero_although_adagrad_gives_each_a_rate_of_its_own() -> None:
+    rows, spec = CASES["three classes"]
+    steps = Steps(epochs=2, learningRate=0.3, adaptive="adagrad")
+    fit = fit_one(replace(spec, solver="sgd", steps=steps), passes_of(rows), 3)
+    assert_allclose(fit.coefficients.sum(axis=0), 0, atol=1e-12)
