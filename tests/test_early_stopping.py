@@ -34,9 +34,8 @@ def make_frame(spark: Any) -> Any:
 
 
 def estimator(**params: Any) -> LogisticRegressionEstimator:
-    return LogisticRegressionEstimator(
-        featuresCols=NAMES, validationIndicatorCol="held", patience=3, **params
-    )
+    given = {"validationIndicatorCol": "held", "patience": 3, **params}
+    return LogisticRegressionEstimator(featuresCols=NAMES, **given)
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -75,6 +74,13 @@ def test_the_summary_has_both_curves_and_measures_the_rows_of_the_fit(spark: Any
         ({"inference": "always"}, "inference='always' does not go with validationIndicatorCol"),
         ({"posterior": "laplace", "regParam": 0.1}, "does not go with validationIndicatorCol"),
         ({"biasReduction": "firth"}, "does not go with validationIndicatorCol"),
+        ({"validationIndicatorCol": ""}, "patience is for early stopping, which needs held-out"),
+        ({"stepRule": "armijo"}, "stepRule is for solver='gd', but the solver is 'auto'"),
+        ({"learningRate": 2.0, "solver": "bfgs"}, "learningRate is for solver='gd'"),
+        (
+            {"solver": "gd", "regParam": 0.1, "elasticNetParam": 0.5},
+            "solver='gd' needs a smooth penalty.*'owl-qn'",
+        ),
     ],
 )
 def test_what_needs_the_optimum_is_refused(spark: Any, change: Any, says: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Their rows are always the same, and so are their outputs, but for digits of rounding.
-WITH_OUTPUTS = {"inference", "mean_field"}
+WITH_OUTPUTS = {"inference", "mean_field", "gradient_path"}
 
 # What the cell tagged "parameters" is changed to, so that a notebook takes seconds.
 SMALLER: dict[str, dict[str, Any]] = {
@@ -22,6 +22,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "migrating": {"ROWS": 400, "FEATURES": 10, "TURNS": 1, "LONG": 30},
     "cluster": {"ROWS": 4_000, "FEATURES": 3, "PARTITIONS": 2},
     "mean_field": {"STEPS": 300},  # as it is: its outputs are compared
+    "gradient_path": {"DRAWS": 60},  # as it is: its outputs are compared
     "inference": {"FOLDER": str(ROOT / "tests" / "inference" / "data")},
     "grid_search": {"ROWS": 900, "FOLDS": 2, "PENALTIES": 5, "FEWER": 2},
 }

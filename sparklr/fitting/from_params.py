@@ -99,10 +99,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         steps=steps_of(params),
         patience=None if held_name(params) is None else params.getPatience(),
     )
-    if isinstance(params, EstimatorParams):
-        rate = params.getLearningRate()
-        rule = cast(StepRule, params.getStepRule().lower())
-        spec = replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
+    spec = _with_steps(spec, params)
     check_early_stopping(spec)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
@@ -132,6 +129,25 @@ def steps_of(params: LogisticRegressionParams) -> Steps:
         averaging=params.getAveraging(),
         seed=params.getSeed(),
     )
+
+
+def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
+    """Return the spec with the Params of gradient descent, or refuse those that are not used."""
+    if params.isSet(params.patience) and spec.patience is None:
+        raise InvalidValueError(
+            "patience is for early stopping, which needs held-out rows. Set "
+            "validationIndicatorCol to a boolean column, or clear patience."
+        )
+    if not isinstance(params, EstimatorParams):
+        return spec
+    for name, solvers in (("stepRule", ("gd",)), ("learningRate", ("gd", SGD))):
+        if params.isSet(name) and spec.solver not in solvers:
+            raise InvalidValueError(
+                f"{name} is for solver='{solvers[0]}', but the solver is '{spec.solver}'. Set "
+                f"solver='{solvers[0]}', or clear {name}."
+            )
+    rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
+    return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:

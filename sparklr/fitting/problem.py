@@ -19,7 +19,7 @@ from sparklr.fitting.spec import Spec
 from sparklr.objective.class_weights import class_factors, total_weight
 from sparklr.objective.information import Information
 from sparklr.objective.moments import Moments
-from sparklr.objective.penalties import Penalty
+from sparklr.objective.penalties import Penalty, gauge_of
 from sparklr.objective.scaling import NEAR, Scaling
 from sparklr.objective.sums import Probe, Sums
 from sparklr.rows.blocks import Block
@@ -85,7 +85,7 @@ class Problem:
             spec,
             scaling,
             penalty,
-            _gauge(scaling, penalty, box),
+            gauge_of(scaling, penalty, box),
             scaling.mean_squares(moments),
             moments.weight if weight is None else weight,
             histogram,
@@ -348,25 +348,3 @@ def _weight_of(seen: Moments, factors: Array | None) -> float:
     if factors is None:
         return seen.weight
     return float(seen.histogram(len(factors)) @ factors)
-
-
-def _gauge(scaling: Scaling, penalty: Penalty, box: Box | None) -> Array:
-    """Return the strength of the pull on the sum over classes, per coordinate of one margin.
-
-    Adding one number to all classes' coefficients of a feature changes no probability. Unpenalised,
-    this freedom makes the Hessian singular. So the gauge pulls the sum over classes to zero: where
-    Spark centres it, at no cost to the loss. With an L2 penalty the gauge does no harm, and helps
-    if the penalty is very weak. With an L1 term it is left out, because that term's minimum is
-    elsewhere.
-    """
-    margins = scaling.margins
-    gauge = np.zeros(scaling.shape[1])
-    if margins == 1:
-        return gauge
-    gauge[:] = 1.0 / margins
-    if not penalty.smooth:
-        gauge[: len(scaling.active)] = 0.0
-    if box is not None:  # a bounded coefficient cannot move with the others
-        bounded = np.isfinite(box.lower) | np.isfinite(box.upper)
-        gauge[bounded.reshape(scaling.shape).any(axis=0)] = 0.0
-    return gauge

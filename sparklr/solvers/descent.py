@@ -111,7 +111,7 @@ class Fixed(Lengths):
     def step(self, point: Array, here: Answer) -> Search:
         self._most = here.value if self._most == np.inf else self._most
         trial = point - self.length * here.first()
-        there = yield Query(trial, order=1)
+        there = yield Query(trial, order=1, at=point)
         return (trial, there) if there.finite and there.value <= self._most else None
 
 
@@ -189,7 +189,7 @@ class Accelerated(Lengths):
                 steepest = float(change @ change) / curved if curved > 0 else 0.0
                 fits = self.length * steepest <= 1
                 if fits or there.value <= here.value - ENOUGH * self.length * square:
-                    self.length = min(1.1 * self.length, 1 / steepest) if steepest else self.length
+                    self.length = min(2 * self.length, 1 / steepest) if steepest else self.length
                     self._slow, self._age = slow, float(age)
                     return trial, there
             self.length /= 2

@@ -10,6 +10,8 @@ or where the solver itself ends. Held-out rows are in no sum that the solver see
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sparklr.arrays import Array
@@ -41,8 +43,19 @@ class Iterates:
         if not self.held or found.held < min(self.held):
             self._best = point
         self._here, self._trials = point, []
-        self.history.append(found.value + float(self._l1 @ np.abs(point)))
+        self.history.append(self._total(point, found))
         self.held.append(found.held)
+
+    def end(self, history: Sequence[float]) -> None:
+        """Note the last step of the solver's history, which no query has told."""
+        if len(history) > len(self.history):
+            for point, there in self._trials:
+                if self._total(point, there) == history[-1]:
+                    self.move(point)
+                    return
+
+    def _total(self, point: Array, answer: Answer) -> float:
+        return answer.value + float(self._l1 @ np.abs(point))
 
     @property
     def waited(self) -> int:
@@ -71,7 +84,7 @@ def stopped_early(solver: Solver, l1: Array, patience: int) -> Solver:
             query = solver.send(answer)
         except StopIteration as finished:
             ended: Solution = finished.value
-            iterates.move(ended.point)
+            iterates.end(ended.history)
             return iterates.solution(ended.reason) if iterates.held else ended
         iterates.move(query.point if query.at is None else query.at)
         if iterates.waited >= patience:

@@ -55,9 +55,7 @@ def gradient_flow(start: Array, times: Sequence[float], rate: float, *, intercep
     longest, row, time, steps = rate, 0, 0.0, 0
     point, here = yield from _level(start, intercept)
     while len(found) < len(times) and steps < MOST_STEPS:
-        slope = here.first().copy()
-        if intercept:
-            slope[-1] = 0.0
+        slope = here.first()  # none along the intercept
         left = times[len(found)] - time
         length = min(longest, left)
         trial, there = yield from _level(point - length * slope, intercept)

@@ -86,6 +86,11 @@ def main() -> None:
 
     _infer(session, root)
 
+    frame = rows(session).withColumn("held", F.col("cluster") < 8)
+    model = fit(frame, validationIndicatorCol="held", patience=2, solver="l-bfgs")
+    curve = model.summary.validationHistory
+    say("stopped early", numbers=[*numbers(model), *curve], left=left(session, root))
+
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:
         model = fit(rows(session))

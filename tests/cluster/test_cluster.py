@@ -28,6 +28,7 @@ WORK = [
     "scores",
     "inference",
     "separated",
+    "stopped early",
     "on the driver",
 ]
 

@@ -137,3 +137,18 @@ def test_the_wider_sample_of_many_rows_holds_the_sample(
     every = np.concatenate([part.sample.matrix for part in parts])
     smallest = every[np.argsort(keys)[:wider]]
     assert sorted(map(tuple, more.matrix)) == sorted(map(tuple, smallest))
+
+
+def test_rows_of_one_kind_are_refused_where_some_are_to_be_held_out() -> None:
+    matrix, labels = numbered(20, 2)
+    names = ColumnNames("features", "label", held="v")
+    for value, says in (
+        (0.0, "'v' is false .* no row is held out"),
+        (1.0, "'v' is true .* fitted"),
+    ):
+        rows = batch(matrix, labels, held=np.full(20, value))
+        with pytest.raises(ValueError, match=says):
+            check_and_merge([pack([rows]).summary], names)
+    merged = check_and_merge([pack([batch(matrix, labels, held=labels == 2)]).summary], names)
+    assert merged.folds[0].labels.tolist() == [0, 1]
+    assert merged.held[0].labels.tolist() == [2]

@@ -251,6 +251,7 @@ WORDS = {
     "weight infinite": (WEIGHT, "infinite", "first: inf", "finite"),
     "null offset": (OFFSET, "1 row has null or NaN", "fillna(0.0)"),
     "offset infinite": (OFFSET, "infinite", "first: -inf", "finite"),
+    "null held": ("Column 'held'", "1 row has null", "true (held out) or false (fitted)"),
 }
 
 
@@ -258,7 +259,8 @@ WORDS = {
 def test_each_rule_is_told_in_words(rule: str) -> None:
     rows, _, _ = BROKEN[rule]
     summary = pack([rows], PackPlan(classes=3)).summary
-    said = summary.faults.sentence(ColumnNames("features", "label", "weight", offset="offset"))
+    names = ColumnNames("features", "label", "weight", offset="offset", held="held")
+    said = summary.faults.sentence(names)
     for word in WORDS[rule]:
         assert word in said
 

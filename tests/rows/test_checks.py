@@ -6,7 +6,7 @@ import pytest
 
 from sparklr.rows.checks import RULES, ColumnNames, RowFaults
 
-NAMES = ColumnNames("my features", "my label", "my weight", offset="my offset")
+NAMES = ColumnNames("my features", "my label", "my weight", offset="my offset", held="my held")
 
 
 def test_complaints_merge() -> None:
