@@ -46,7 +46,11 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("aggregationDepth", 1, "2 or more"),
     ("maxBlockSizeInMB", -1.0, "0 (automatic) or more"),
     ("family", "poisson", "auto, binomial, multinomial"),
-    ("solver", "adam", "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, sgd"),
+    (
+        "solver",
+        "adam",
+        "auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, gd, bfgs, sgd",
+    ),
     ("learningRate", 0.0, "'auto' or a number above 0"),
     ("learningRate", "fast", "'auto' or a number above 0"),
     ("schedule", "step", "constant, inverse, inverse-sqrt, exponential"),
