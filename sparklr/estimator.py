@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from threading import Lock
+from collections.abc import Iterator, Sequence
 from typing import Any, cast, overload
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from sparklr.display.progress import Progress
 from sparklr.fitting.from_params import Request, class_factors_of
+from sparklr.fitting.in_order import FitsInOrder
 from sparklr.fitting.outcome import Fit, FitReport
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.posterior import search_of
@@ -55,8 +55,9 @@ class LogisticRegressionEstimator(
     The Params are those of `pyspark.ml.classification.LogisticRegression`, with the same names,
     defaults and meaning, plus `featuresCols`, `initialModel`, `solver`, `inference`,
     `separation`, `biasReduction`, `offsetCol`, `classWeights`, `validationIndicatorCol`,
-    `patience`, `stepRule`, `learningRate`, `verbose`, `posterior` and the columns made of that, and
-    `decayFactor`, `halfLife` and `timeUnit` of `partialFit`. A fit minimises
+    `patience`, `stepRule`, `learningRate`, `verbose`, `posterior` and the columns made of that,
+    those of `solver="sgd"`, and `decayFactor`, `halfLife` and `timeUnit` of `partialFit`. A fit
+    minimises
 
         (1/W) sum_i w_i loss_i + regParam ((1 - a)/2 ||b||^2 + a ||b||_1),   a = elasticNetParam
 
@@ -136,6 +137,12 @@ class LogisticRegressionEstimator(
         probabilityStdCol: str = "",
         sampledProbabilityCol: str = "",
         seed: int = 0,
+        schedule: str = "constant",
+        batchSize: int = 64,
+        epochs: int = 10,
+        momentum: float = 0.0,
+        adaptive: str = "auto",
+        averaging: bool = False,
         verbose: bool | None = None,
     ) -> None:
         super().__init__()
@@ -190,6 +197,12 @@ class LogisticRegressionEstimator(
         probabilityStdCol: str = "",
         sampledProbabilityCol: str = "",
         seed: int = 0,
+        schedule: str = "constant",
+        batchSize: int = 64,
+        epochs: int = 10,
+        momentum: float = 0.0,
+        adaptive: str = "auto",
+        averaging: bool = False,
         verbose: bool | None = None,
     ) -> LogisticRegressionEstimator:
         """Set several Params by keyword."""
@@ -312,6 +325,7 @@ def model_of(
         separation=fit.separation,
         penalised=fit.penalised,
         means=moments.mean,
+        rates=fit.rates,
         held=fit.held,
         held_rows=facts.held_rows,
         chosen=fit.chosen,
@@ -337,25 +351,3 @@ def fit_each(
                 for at, its in alike.items():
                     models[at] = model_of(its, fits[at], shared.facts(at), frame_of(dataset))
     return [models[at] for at in range(len(estimators))]
-
-
-class FitsInOrder:
-    """An iterator of (index, model) that threads may share; the first call fits all models."""
-
-    def __init__(self, fit: Callable[[], Sequence[LogisticRegressionModel]], count: int) -> None:
-        self._fit, self._count, self._next = fit, count, 0
-        self._models: Sequence[LogisticRegressionModel] = ()
-        self._lock = Lock()
-
-    def __iter__(self) -> FitsInOrder:
-        return self
-
-    def __next__(self) -> tuple[int, LogisticRegressionModel]:
-        with self._lock:
-            if self._next == self._count:
-                raise StopIteration
-            if not self._models:
-                self._models = self._fit()
-            at = self._next
-            self._next += 1
-            return at, self._models[at]

@@ -100,6 +100,19 @@ def _title(numbers: ModelNumbers, params: FittedParams) -> str:
     return f"Logistic regression, {numbers.family}, of '{params.getLabelCol()}'"
 
 
+def _rate_facts(report: FitReport) -> list[tuple[str, str]]:
+    """Return the learning rate of stochastic gradient descent."""
+    rates = report.rates
+    if rates is None or rates.kept is None:
+        return []
+    rule = "Adagrad's" if rates.rule == "adagrad" else "plain"
+    words = f"{rates.kept:.3g}, {rule} steps"
+    if len(rates.tried) > 1:
+        first, last = rates.tried[0], rates.tried[-1]
+        words += f", the best of {len(rates.tried)} rates from {first:.3g} to {last:.3g}"
+    return [("learning rate", words)]
+
+
 def _fit_facts(
     numbers: ModelNumbers, params: FittedParams, report: FitReport
 ) -> list[tuple[str, str]]:
@@ -125,6 +138,7 @@ def _fit_facts(
         ("classes", _shares(report.label_weights)),
         *_model_facts(numbers, params, fitted),
         ("solver", f"{report.solver}, {work} over the rows"),
+        *_rate_facts(report),
         ("outcome", report.reason if ended else f"NOT CONVERGED: {report.reason}"),
         *judged,
     ]

@@ -23,7 +23,7 @@ from sparklr.fitting.preconditioner import FACTORED_SIZE, HESSIAN_LIMIT
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.solvers import Order, Preconditioner, Solver, Stop
-from sparklr.solvers.methods import Method, Task, method_for, method_of
+from sparklr.solvers.methods import SGD, Method, Task, method_for, method_of
 
 log = logging.getLogger("sparklr")
 
@@ -40,19 +40,22 @@ def check_solver(spec: Spec) -> None:
     """Refuse a solver that cannot handle the penalty or the bounds."""
     if spec.solver == "auto":
         return
-    method = method_of(spec.solver)
-    if method.general:
-        return
+    instead = "owl-qn"
+    if spec.solver != SGD:
+        method = method_of(spec.solver)
+        if method.general:
+            return
+        instead = method.counterpart
     if spec.regParam * spec.elasticNetParam > 0:
         raise ValueError(
             f"solver='{spec.solver}' needs a smooth penalty, but "
             f"elasticNetParam={spec.elasticNetParam:g} with regParam={spec.regParam:g} adds an "
-            f"L1 term. Use solver='{method.counterpart}' or 'auto', or set elasticNetParam=0."
+            f"L1 term. Use solver='{instead}' or 'auto', or set elasticNetParam=0."
         )
     if spec.bounds is not None:
         raise ValueError(
             f"solver='{spec.solver}' cannot keep coefficients within bounds. Use "
-            f"solver='{method.counterpart}' or 'auto', or clear the bounds."
+            f"solver='{instead}' or 'auto', or clear the bounds."
         )
 
 

@@ -16,18 +16,19 @@ from sparklr.fitting.choose_solver import check_solver
 from sparklr.fitting.held_out import check_early_stopping
 from sparklr.fitting.posterior import check_posterior
 from sparklr.fitting.preconditioner import HESSIAN_LIMIT
-from sparklr.fitting.spec import BiasReduction, Spec
+from sparklr.fitting.spec import BiasReduction, Spec, Steps
 from sparklr.objective.class_weights import ClassWeights, class_factors
 from sparklr.objective.families import BINOMIAL, Family, family_for, family_named
 from sparklr.objective.moments import Moments
 from sparklr.packing.source import NEAR_BYTES, PackSettings
 from sparklr.params import EstimatorParams, LogisticRegressionParams, held_name, offset_name
+from sparklr.params.sgd import SGD_PARAMS
 from sparklr.passes.threads import useful_threads
 from sparklr.posterior.of_information import Search
 from sparklr.rows.checks import MOST_COEFFICIENTS
 from sparklr.rows.columns import TrainingRows
 from sparklr.solvers.descent import StepRule
-from sparklr.solvers.methods import SolverName
+from sparklr.solvers.methods import SGD, SolverName
 from sparklr.spark import classic
 from sparklr.spark.errors import InvalidValueError
 from sparklr.spark.settings import local_bytes, may_map_files
@@ -95,6 +96,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         class_weights=class_weights_of(params),
         initial=initial,
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
+        steps=steps_of(params),
         patience=None if held_name(params) is None else params.getPatience(),
     )
     spec = _with_steps(spec, params)
@@ -103,6 +105,30 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
     return spec
+
+
+def steps_of(params: LogisticRegressionParams) -> Steps:
+    """Return the Params of solver="sgd", and refuse those that are set with another solver."""
+    solver = params.getSolver()
+    if not isinstance(params, EstimatorParams) or solver.lower() != SGD:
+        unused = [name for name in SGD_PARAMS if params.hasParam(name) and params.isSet(name)]
+        if unused:
+            raise InvalidValueError(
+                f"{unused[0]} is for solver='{SGD}', but the solver is '{solver}'. Set "
+                f"solver='{SGD}', or clear it."
+            )
+        return Steps()
+    rate = params.getLearningRate()
+    return Steps(
+        learningRate=rate if isinstance(rate, float) else "auto",
+        schedule=params.getSchedule().lower(),
+        batchSize=params.getBatchSize(),
+        epochs=params.getEpochs(),
+        momentum=params.getMomentum(),
+        adaptive=params.getAdaptive().lower(),
+        averaging=params.getAveraging(),
+        seed=params.getSeed(),
+    )
 
 
 def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
@@ -114,12 +140,12 @@ def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
         )
     if not isinstance(params, EstimatorParams):
         return spec
-    unused = [name for name in ("stepRule", "learningRate") if params.isSet(name)]
-    if spec.solver != "gd" and unused:
-        raise InvalidValueError(
-            f"{unused[0]} is for solver='gd', but the solver is '{spec.solver}'. Set solver='gd', "
-            f"or clear {unused[0]}."
-        )
+    for name, solvers in (("stepRule", ("gd",)), ("learningRate", ("gd", SGD))):
+        if params.isSet(name) and spec.solver not in solvers:
+            raise InvalidValueError(
+                f"{name} is for solver='{solvers[0]}', but the solver is '{spec.solver}'. Set "
+                f"solver='{solvers[0]}', or clear {name}."
+            )
     rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
     return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
 

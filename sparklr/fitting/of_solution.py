@@ -10,19 +10,16 @@ from sparklr.fitting.outcome import Fit
 from sparklr.fitting.problem import Problem
 from sparklr.objective.moments import Moments
 from sparklr.solvers import Preconditioner, Reason, Solution
-from sparklr.solvers.methods import Method
 
 
-def fit_of(
-    problem: Problem, method: Method, solution: Solution, kept: Preconditioner | None
-) -> Fit:
+def fit_of(problem: Problem, solver: str, solution: Solution, kept: Preconditioner | None) -> Fit:
     """Return the fit of a solution; `kept` is its preconditioner, if other fits may need it."""
     coefficients, intercepts = problem.coefficients(solution.point)
     return Fit(
         coefficients=coefficients,
         intercepts=intercepts,
         history=solution.history,
-        solver=method.name,
+        solver=solver,
         reason=solution.reason.value,
         converged=solution.reason.converged,
         loss=problem.loss(solution.point, solution.value),

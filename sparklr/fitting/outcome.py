@@ -38,6 +38,20 @@ class Penalised:
     null: float
 
 
+@dataclass(frozen=True)
+class RatesTried:
+    """The learning rates of stochastic gradient descent.
+
+    tried : those that were compared, ascending, or the only one
+    kept : the one that made the model; None if no step was made
+    rule : "adagrad", by which rates have no unit, or "plain"
+    """
+
+    tried: tuple[float, ...]
+    kept: float | None
+    rule: str
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """The result of a fit: coefficients (C, p), intercepts (C,), history, solver and reason."""
@@ -57,6 +71,7 @@ class Fit:
     separation: Separation | None = None  # if it was looked for
     penalised: Penalised | None = None  # with the information, by Firth's method
     posterior: PosteriorNumbers | None = None  # if it was asked for
+    rates: RatesTried | None = None  # of stochastic gradient descent
     precondition: Preconditioner | None = None  # kept for other fits with optima nearby
     held: tuple[float, ...] = ()  # the held-out loss in the places of `history`
     chosen: int | None = None  # the place of the fit in the history, if held-out rows chose it
@@ -109,6 +124,8 @@ class FitReport:
         The features' means; those of a model that an old version saved are not known.
     area_under_roc : float, optional
         The area under the ROC curve of the rows, if it was computed before the model was saved.
+    rates : RatesTried, optional
+        The learning rates, if the fit was made by stochastic gradient descent.
     held : tuple of float
         The mean loss of held-out rows, without penalty, in the places of `history`, if there are
         such rows.
@@ -138,6 +155,7 @@ class FitReport:
     penalised: Penalised | None = None
     means: Array | None = None
     area_under_roc: float | None = None
+    rates: RatesTried | None = None
     held: tuple[float, ...] = ()
     held_rows: int = 0
     chosen: int | None = None

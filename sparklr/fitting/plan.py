@@ -31,6 +31,7 @@ from sparklr.fitting.preconditioner import SampleCurvature, plain_precondition
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import run_solvers, stop_of, warm_started
 from sparklr.fitting.scores import ScoreProducts
+from sparklr.fitting.sgd import fit_sgd
 from sparklr.fitting.spec import Spec
 from sparklr.fitting.without_training import constant_label_fit, nothing_to_fit
 from sparklr.objective.moments import Moments, merge_all
@@ -40,7 +41,7 @@ from sparklr.passes.readings import batches
 from sparklr.passes.threads import one_blas_thread, useful_threads
 from sparklr.solvers import Preconditioner, Query, Solver, Stop
 from sparklr.solvers.early_stopping import stopped_early
-from sparklr.solvers.methods import Method, method_for
+from sparklr.solvers.methods import SGD, Method, method_for
 
 log = logging.getLogger("sparklr")
 
@@ -81,7 +82,7 @@ def fit_all(
     for wave in group.waves():
         starts = group.sample_starts(wave)
         group.run({key: group.from_sample(key, starts.get(key)) for key in wave})
-    group.run_firth()
+    group.run_others()
     return {key: group.fits[key] for key in specs}, group.readings
 
 
@@ -140,7 +141,7 @@ def fit_without_folds(
                 for key, warm in ((key, members[key].warm) for key in wave)
             }
         )
-    group.run_firth()
+    group.run_others()
     return {key: group.fits[key] for key in members}, group.readings
 
 
@@ -156,6 +157,7 @@ class _Members(Generic[Key]):
         self._threads = useful_threads(passes.slots)
         self._problems: dict[Key, Problem] = {}
         self._reduced: dict[Key, Problem] = {}  # with Firth's method
+        self._walked: dict[Key, Problem] = {}  # by stochastic gradient descent
         self._methods: dict[Key, Method] = {}
         self._conditions: dict[Key, Conditions] = {}
         self._of_rows: dict[int, Conditions] = {}
@@ -191,6 +193,10 @@ class _Members(Generic[Key]):
             return
         if problem.size == 0:
             self.fits[key] = nothing_to_fit(problem, self._start_value(problem))
+            return
+        if spec.solver == SGD:
+            self._walked[key] = pose(centred=True)
+            self._later += 1
             return
         # Fits on the same rows share what is known of the sample.
         conditions = self._of_rows.get(moments.rows)
@@ -233,7 +239,7 @@ class _Members(Generic[Key]):
         for key, solution in solutions.items():
             problem, method, watch = self._problems[key], self._methods[key], self._watches.get(key)
             kept = preconditions[key] if self._keeps(problem) else None
-            fit = fit_of(problem, method, solution, kept)
+            fit = fit_of(problem, method.name, solution, kept)
             fit = certified(fit, problem, solution, self._passes.moments, watch)
             known = fit.information is not None and problem.spec.regParam == 0
             if known and problem.factors is not None:
@@ -243,13 +249,14 @@ class _Members(Generic[Key]):
             self.fits[key] = fit
             log.info("%s: %d steps, %s", method.name, solution.steps, solution.reason.value)
 
-    def run_firth(self) -> None:
-        """Run the fits with Firth's method, whose queries are of their own kind."""
-        if self._reduced:
-            self._later -= len(self._reduced)
-            found = fit_firth(self._reduced, self._passes, self._budget, self._report)
-            self.fits |= found[0]
-            self.readings += found[1]
+    def run_others(self) -> None:
+        """Run the fits whose queries are of their own kind: Firth's method, and stochastic ones."""
+        for problems, fit in ((self._reduced, fit_firth), (self._walked, fit_sgd)):
+            if problems:
+                self._later -= len(problems)
+                found = fit(problems, self._passes, self._budget, self._report)
+                self.fits |= found[0]
+                self.readings += found[1]
 
     def _score_products(self, problem: Problem, point: Array) -> Array:
         """Read the rows once more for robust errors, the only ones with weights by class."""

@@ -15,6 +15,7 @@ from sparklr.passes.protocol import Passes
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_information import Mode, PosteriorKind, Search, find_posterior
 from sparklr.scoring.outputs import posterior_params
+from sparklr.solvers.methods import SGD
 from sparklr.spark.errors import InvalidValueError
 
 # A model keeps, saves and scores with a matrix of their number squared.
@@ -97,6 +98,11 @@ def _what_it_lacks(spec: Spec, choice: PosteriorKind) -> tuple[str, str]:
             f"does not go with biasReduction='{spec.biasReduction}', whose prior changes with the "
             "coefficients and is not normal",
             "Use regParam above 0 as the prior",
+        )
+    if spec.solver == SGD:
+        return (
+            f"needs the optimum, but solver='{SGD}' may end before it",
+            "Use solver='auto'",
         )
     if spec.regParam > 0 and spec.elasticNetParam > 0:
         return (

@@ -16,6 +16,20 @@ BiasReduction: TypeAlias = Literal["none", "firth"]
 
 
 @dataclass(frozen=True)
+class Steps:
+    """How stochastic gradient descent goes; the fields are named as the Params."""
+
+    learningRate: float | Literal["auto"] = "auto"
+    schedule: str = "constant"
+    batchSize: int = 64
+    epochs: int = 10
+    momentum: float = 0.0
+    adaptive: str = "auto"
+    averaging: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Spec:
     """What to fit, without Spark; the fields are named as the Params."""
 
@@ -27,6 +41,7 @@ class Spec:
     maxIter: int = 100
     tol: float = 1e-6
     solver: SolverName = "auto"
+    steps: Steps = Steps()
     stepRule: StepRule = "bb"
     learningRate: float = 1.0  # in units of 1 / L, for a bound L of the curvature
     bounds: Bounds | None = None

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.display import plots
+from sparklr.fitting.outcome import RatesTried
 from sparklr.inference.influence import largest, with_influence
 from sparklr.inference.training import CoefficientInference
 from sparklr.params import LogisticRegressionParams
@@ -37,6 +38,11 @@ class FitDiagnostics(CoefficientInference):
     def featureDeviations(self) -> list[float]:
         """The standard deviation of each feature among the rows of the fit."""
         return [float(its) for its in self._report.deviation]
+
+    @property
+    def learningRates(self) -> RatesTried | None:
+        """The rates that solver="sgd" has compared, and the one it kept; None for other solvers."""
+        return self._report.rates
 
     def influence(self, top: int | None = None) -> DataFrame:
         """Return the rows of the fit with figures of how much each of them moves it.

@@ -12,9 +12,9 @@ class FitFacts:
 
     @property
     def objectiveHistory(self) -> list[float]:
-        """The objective with penalty at the start and after each iteration.
+        """The objective with penalty at the start and after each iteration, or epoch of "sgd".
 
-        It never increases, but with solver="gd" and stepRule="bb" or "accelerated".
+        It never increases, but with solver="sgd", and with "gd" by stepRule="bb" or "accelerated".
         """
         return list(self._report.history)
 

@@ -15,6 +15,7 @@ from sparklr.params.declared import DeclaredParams
 from sparklr.params.descent import HasDescent
 from sparklr.params.inference import HasInference
 from sparklr.params.posterior import HasPosterior, HasPosteriorColumns
+from sparklr.params.sgd import HasSgd
 from sparklr.params.stream import HasStream, check_decay
 from sparklr.params.verbose import HasVerbose
 
@@ -104,7 +105,13 @@ class LogisticRegressionParams(DeclaredParams, HasBiasReduction, HasPosteriorCol
 
 
 class EstimatorParams(
-    LogisticRegressionParams, HasVerbose, HasInference, HasPosterior, HasStream, HasDescent
+    LogisticRegressionParams,
+    HasVerbose,
+    HasInference,
+    HasPosterior,
+    HasStream,
+    HasDescent,
+    HasSgd,
 ):
     """The Params of an estimator; a model has the values it was fitted with, but no setters."""
 

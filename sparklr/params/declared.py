@@ -38,6 +38,7 @@ from sparklr.params.rules import (
     AT_LEAST_ONE,
     AT_LEAST_TWO,
     AT_LEAST_ZERO,
+    BELOW_ONE,
     INSIDE_UNIT,
     NAMES,
     THRESHOLDS,
@@ -46,8 +47,10 @@ from sparklr.params.rules import (
     ParamRule,
     one_of,
 )
+from sparklr.params.sgd import ADAPTIVE
 from sparklr.params.stream import TIME_UNITS
 from sparklr.solvers.methods import SOLVERS
+from sparklr.solvers.schedules import SCHEDULES
 
 D = TypeVar("D", bound="DeclaredParams")
 
@@ -133,9 +136,9 @@ class DeclaredParams(
     solver: Param[str] = Param(
         _dummy(),
         "solver",
-        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, gd "
-        "or bfgs. newton, l-bfgs, gd and bfgs need a penalty without an L1 term; auto chooses by "
-        "penalty and cost, but never gd or bfgs, which are textbook methods.",
+        "The optimisation method: auto, newton, l-bfgs, proximal-newton, proximal-bfgs, owl-qn, "
+        "gd, bfgs or sgd. newton, l-bfgs, gd, bfgs and sgd need a penalty without an L1 term; auto "
+        "chooses by penalty and cost, but never gd, bfgs or sgd.",
         typeConverter=TypeConverters.toString,
     )
 
@@ -203,6 +206,12 @@ RULES: dict[str, ParamRule] = {
     "averaged": ParamRule(None, affects_rows=False, per_feature=False),
     "intervalLevel": ParamRule(INSIDE_UNIT, affects_rows=False, per_feature=False),
     "seed": ParamRule(None, affects_rows=False, per_feature=False),
+    "schedule": ParamRule(one_of(SCHEDULES), affects_rows=False, per_feature=False),
+    "batchSize": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
+    "epochs": ParamRule(AT_LEAST_ONE, affects_rows=False, per_feature=False),
+    "momentum": ParamRule(BELOW_ONE, affects_rows=False, per_feature=False),
+    "adaptive": ParamRule(one_of(ADAPTIVE), affects_rows=False, per_feature=False),
+    "averaging": ParamRule(None, affects_rows=False, per_feature=False),
     "rawPredictionCol": ParamRule(None, affects_rows=False, per_feature=False),
     "probabilityCol": ParamRule(None, affects_rows=False, per_feature=False),
     "predictionCol": ParamRule(None, affects_rows=False, per_feature=False),

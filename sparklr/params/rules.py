@@ -72,6 +72,7 @@ def _are_names(values: Any) -> bool:
 AT_LEAST_ZERO = Range(lambda value: bool(value >= 0), "0 or more")
 ABOVE_ZERO = Range(lambda value: bool(value > 0), "above 0")
 AT_LEAST_ONE = Range(lambda value: bool(value >= 1), "1 or more")
+BELOW_ONE = Range(lambda value: bool(0 <= value < 1), "0 or more, and below 1")
 INSIDE_UNIT = Range(lambda value: bool(0 < value < 1), "between 0 and 1, both excluded")
 AT_LEAST_TWO = Range(lambda value: bool(value >= 2), "2 or more")
 ZERO_IS_AUTOMATIC = Range(AT_LEAST_ZERO.holds, "0 (automatic) or more")

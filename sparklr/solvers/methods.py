@@ -27,7 +27,10 @@ from sparklr.solvers.proximal_bfgs import proximal_bfgs
 MethodName: TypeAlias = Literal[
     "newton", "l-bfgs", "proximal-newton", "proximal-bfgs", "owl-qn", "gd", "bfgs"
 ]
-SolverName: TypeAlias = Literal["auto"] | MethodName
+SolverName: TypeAlias = Literal["auto", "sgd"] | MethodName
+
+# Stochastic gradient descent is no `Method`: its questions are of their own kind (`solvers/sgd`).
+SGD: Literal["sgd"] = "sgd"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +136,7 @@ _ALL = (
     Method("bfgs", 1, False, True, "proximal-bfgs", _bfgs, textbook=True),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
-SOLVERS = ("auto", *METHODS)
+SOLVERS = ("auto", *METHODS, SGD)
 
 
 def method_of(name: str) -> Method:

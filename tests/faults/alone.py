@@ -56,9 +56,9 @@ def rows(spark: Any) -> Any:
     return spark.range(0, 600, 1, 2).select(x.alias("x"), y.alias("y"), label.alias("label"))
 
 
-def fit(frame: Any) -> Any:
+def fit(frame: Any, **params: Any) -> Any:
     estimator = LogisticRegressionEstimator(
-        featuresCols=["x", "y"], regParam=0.01, maxBlockSizeInMB=0.002
+        featuresCols=["x", "y"], regParam=0.01, maxBlockSizeInMB=0.002, **params
     )
     model = estimator.fit(frame)
     return np.append(model.coefficients.toArray(), model.intercept)

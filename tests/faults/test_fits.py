@@ -133,6 +133,27 @@ def test_files_harmed_twice_in_a_fit_change_no_coefficient(
 
 @jobs_or_in_depth_either
 @pytest.mark.usefixtures("_over_files")
+def test_files_lost_between_epochs_change_no_bit_of_a_stochastic_fit(
+    frame: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks then have other blocks than before, and read some of them apart."""
+    steps = {"solver": "sgd", "learningRate": 1.0, "epochs": 3, "batchSize": 16}
+    undisturbed = fit(frame, **steps)
+
+    def spoil(passes: SparkPasses, number: int) -> None:
+        files = sorted(file for one in passes.packing.folders or () for file in Path(one).iterdir())
+        if number == 2:
+            _delete_all(files)
+        elif number == 4:
+            _truncate_one(files)
+
+    seen = before_each_pass(monkeypatch, spoil)
+    assert (fit(frame, **steps) == undisturbed).all()
+    assert len(seen) == 7
+
+
+@jobs_or_in_depth_either
+@pytest.mark.usefixtures("_over_files")
 def test_what_spark_holds_is_dropped_between_passes(
     frame: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,7 +159,10 @@ def test_no_hessian_is_summed_where_few_of_many_features_vary() -> None:
             chosen(replace(problem, spec=replace(spec, solver="newton")), FEW)
 
 
-@pytest.mark.parametrize(("name", "instead"), [("newton", "proximal-newton"), ("l-bfgs", "owl-qn")])
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("newton", "proximal-newton"), ("l-bfgs", "owl-qn"), ("sgd", "owl-qn")],
+)
 def test_a_smooth_solver_is_refused_an_l1_term(name: SolverName, instead: str) -> None:
     """The message has the Param, the rule, the value and the remedy."""
     spec = Spec(BINOMIAL, regParam=0.125, elasticNetParam=0.25, solver=name)

@@ -10,6 +10,7 @@ from pyspark.ml.param import Param
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.params import discount_of
+from sparklr.params.sgd import SGD_PARAMS
 
 OURS_ONLY = {
     "averaged",
@@ -37,6 +38,7 @@ OURS_ONLY = {
     "solver",
     "timeUnit",
     "verbose",
+    *SGD_PARAMS,
 }
 
 
@@ -96,6 +98,12 @@ VALUES: dict[str, Any] = {
     "probabilityStdCol": "s",
     "sampledProbabilityCol": "d",
     "seed": 7,
+    "schedule": "inverse-sqrt",
+    "batchSize": 16,
+    "epochs": 3,
+    "momentum": 0.9,
+    "adaptive": "adagrad",
+    "averaging": True,
 }
 
 
@@ -161,7 +169,7 @@ def test_none_leaves_a_param_unset() -> None:
 def test_the_model_shares_the_params() -> None:
     of_fits = {"inference", "initialModel", "separation", "verbose"}
     of_fits |= {"numDraws", "posterior", "posteriorTol", "decayFactor", "halfLife", "timeUnit"}
-    of_fits |= {"stepRule", "learningRate"}
+    of_fits |= {"stepRule", "learningRate", *SGD_PARAMS}
     names = {p.name for p in LogisticRegressionEstimator().params} - of_fits
     model = LogisticRegressionModel.__mro__
     assert names <= {name for cls in model for name in vars(cls)}

@@ -61,6 +61,17 @@ SHARED: dict[str, Any] = {
 }
 
 
+SGD: dict[str, Any] = {
+    "learningRate": 1 / 3,
+    "schedule": "cosine",
+    "batchSize": 17,
+    "epochs": 3,
+    "momentum": 0.9,
+    "adaptive": "none",
+    "averaging": True,
+}
+
+
 @pytest.fixture(scope="module")
 def model() -> LogisticRegressionModel:
     names = SHARED["featuresCols"]
@@ -79,6 +90,7 @@ def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
         numDraws=65,
         decayFactor=1 / 3,
         timeUnit="points",
+        **SGD,
     )._set(**SHARED)
 
 
@@ -132,6 +144,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "separation",
         "timeUnit",
         "verbose",
+        *SGD,
     }
 
 

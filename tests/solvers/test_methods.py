@@ -76,6 +76,6 @@ def test_counterparts_are_of_one_order_and_of_both_kinds(method: Method) -> None
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"solver must be one of auto, newton, .* but got 'sgd'"):
-        method_of("sgd")
-    assert set(SOLVERS) == {"auto", *METHODS}
+    with pytest.raises(ValueError, match=r"solver must be one of auto, newton, .* but got 'sdca'"):
+        method_of("sdca")
+    assert set(SOLVERS) == {"auto", *METHODS, "sgd"}
