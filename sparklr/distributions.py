@@ -22,7 +22,13 @@ from sparklr.mean_field.params import MeanFieldFitParams, MeanFieldParams
 from sparklr.mean_field.scorer import Network, NetworkScorer
 from sparklr.mean_field.summary import MeanFieldTrainingSummary
 from sparklr.objective.moments import Moments
-from sparklr.params import check_features, check_thresholds, keyword_only, verbose_if_set
+from sparklr.params import (
+    check_features,
+    check_thresholds,
+    keyword_only,
+    keywords_of,
+    verbose_if_set,
+)
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, find_features, nameless, training_rows
@@ -102,37 +108,8 @@ class MeanFieldClassifier(
         super().__init__()
         self._set_together(self._input_kwargs)
 
-    @keyword_only
-    def setParams(
-        self,
-        *,
-        featuresCol: str = "features",
-        labelCol: str = "label",
-        predictionCol: str = "prediction",
-        probabilityCol: str = "probability",
-        rawPredictionCol: str = "rawPrediction",
-        regularizer: str = "entropy",
-        regParam: float = 0.003,
-        temperature: float = 0.002,
-        outputScale: float = 10.0,
-        numNeurons: int = 200,
-        numSnapshots: int = 4,
-        maxIter: int = 300,
-        stepSize: float = 0.7,
-        friction: float = 0.1,
-        pathPoints: int | None = None,
-        pathLength: float | None = None,
-        fitIntercept: bool = True,
-        standardization: bool = True,
-        threshold: float = 0.5,
-        thresholds: list[float] | None = None,
-        weightCol: str | None = None,
-        aggregationDepth: int = 2,
-        maxBlockSizeInMB: float = 0.0,
-        featuresCols: list[str] | None = None,
-        seed: int = 0,
-        verbose: bool | None = None,
-    ) -> MeanFieldClassifier:
+    @keywords_of(__init__)
+    def setParams(self, **_: object) -> MeanFieldClassifier:
         """Set several Params by keyword."""
         self._set_together(self._input_kwargs)
         return self

@@ -6,7 +6,7 @@ run in its JVM, which Spark Connect does not have.
 """
 
 from sparklr.params.accessors import EstimatorParams, LogisticRegressionParams
-from sparklr.params.checked import CheckedParams, check_map, keyword_only
+from sparklr.params.checked import CheckedParams, check_map, keyword_only, keywords_of
 from sparklr.params.checks import (
     as_threshold,
     check_features,
@@ -40,6 +40,7 @@ __all__ = [
     "discount_of",
     "held_name",
     "keyword_only",
+    "keywords_of",
     "offset_name",
     "row_params",
     "verbose_if_set",

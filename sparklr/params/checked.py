@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pyspark
 from pyspark.ml.param import Param, Params
@@ -17,6 +17,8 @@ from sparklr.spark.types import AnyParam, Keywords, ParamDict
 
 C = TypeVar("C", bound="CheckedParams")
 F = TypeVar("F", bound=Callable[..., Any])
+Q = ParamSpec("Q")
+S = TypeVar("S")
 
 
 class CheckedParams(Params):
@@ -101,6 +103,20 @@ def keyword_only(method: F) -> F:
         return checked(self, *args, **kwargs)
 
     return cast(F, wrapper)
+
+
+def keywords_of(
+    init: Callable[Concatenate[S, Q], None],
+) -> Callable[[Callable[..., S]], Callable[Concatenate[S, Q], S]]:
+    """Give a method the keywords of an `__init__`, so that their list stands once."""
+    known = inspect.signature(init)
+
+    def given(method: Callable[..., S]) -> Callable[Concatenate[S, Q], S]:
+        own = known.replace(return_annotation=method.__annotations__["return"])
+        method.__signature__ = own  # type: ignore[attr-defined]
+        return keyword_only(method)
+
+    return given
 
 
 def _no_param(owner: object, name: str, known: Iterable[str]) -> str:
