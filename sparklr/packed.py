@@ -28,17 +28,14 @@ def pack(
 ) -> PackedRows:
     """Read a frame once and keep its rows packed, for any number of fits.
 
-    A fit spends most of its time on packing rows. Packed rows take the place of the frame in `fit`,
-    `fitMultiple` and `evaluate` and in the validators of `sparklr.tuning`. Up to
-    `spark.sparklr.localMB` they are in the driver's memory, else in files on the workers' disks, of
-    which they leave a gigabyte free: the blocks beyond that are in Spark's storage.
+    Packing takes most of a fit's time. Packed rows take the frame's place in `fit`, `fitMultiple`,
+    `evaluate` and our validators. They are in the driver's memory, or in files of the workers.
 
     Parameters
     ----------
     dataset : DataFrame
         The rows.
-    featuresCol, featuresCols, labelCol, weightCol, offsetCol, validationIndicatorCol
-        The columns, as in the estimators that will fit the rows.
+    featuresCol, featuresCols, labelCol, weightCol, offsetCol, validationIndicatorCol, \
     aggregationDepth, maxBlockSizeInMB
         As in the estimators that will fit the rows.
     validator : CrossValidator or TrainValidationSplit, optional
@@ -60,9 +57,8 @@ def pack(
     PackedRows(60 rows, 2 features, 0.0 MB in memory)
     """
     columns = LogisticRegressionEstimator(featuresCol=featuresCol, labelCol=labelCol)
-    if featuresCols is not None:
-        columns.setFeaturesCols(list(featuresCols))
+    names = None if featuresCols is None else list(featuresCols)
+    columns.setParams(featuresCols=names, validationIndicatorCol=validationIndicatorCol or None)
     columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
-    columns.setParams(validationIndicatorCol=validationIndicatorCol or None)
     columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
     return PackedRows(dataset, columns, None if validator is None else validator.split(dataset))

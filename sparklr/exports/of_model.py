@@ -60,11 +60,11 @@ class Exports:
         columns : sequence of str, optional
             The column of each feature, in the order of the features; by default their names.
         quote : str
-            What stands around names: '"' as in standard SQL, '`' as in Spark and MySQL; with '' the
-            columns are expressions, which go into the text as they are.
+            What stands around names: '"' as in standard SQL, '`' as in Spark and MySQL; with ''
+            the columns are expressions.
         nulls : {"any", "used"}
-            What makes a score NULL: a NULL in any column, as in `transform`; or only in columns
-            whose coefficient is not zero, and then no other column is named.
+            A NULL in which columns makes a score NULL: in any, as in `transform`, or in those with
+            a coefficient, and then no other column is named.
 
         Returns
         -------
@@ -86,15 +86,9 @@ class Exports:
                 "The features of this model have no names, so toSql needs to be told the columns: "
                 f"toSql(columns=[...]), one for each of the {numbers.features} features."
             )
-        names = numbers.names if columns is None else columns
-        return sql_scores(
-            numbers,
-            self._scorer.thresholds,
-            cast("Sequence[str]", names),
-            offset=offset_name(params),
-            quote=quote,
-            nulls=nulls,
-        )
+        names = cast("Sequence[str]", numbers.names if columns is None else columns)
+        cuts, offset = self._scorer.thresholds, offset_name(params)
+        return sql_scores(numbers, cuts, names, offset=offset, quote=quote, nulls=nulls)
 
     def toOnnx(self, dtype: Literal["double", "float"] = "double") -> Any:
         """Return the model as a graph of ONNX, for runtimes without Spark and Python.

@@ -57,8 +57,8 @@ class Problem:
     ) -> Problem:
         """Return the problem of a spec on rows with these moments.
 
-        `moments` are those of all rows, or of all rows outside the fold `without`; in that case
-        `whole` are the moments of all rows. `held` are those of rows held out for early stopping.
+        `moments` are of all rows, or of those outside the fold `without`; then `whole` are of all
+        rows. `held` are those of rows held out for early stopping.
         """
         margins, bounds = spec.family.margins(classes), spec.bounds
         scaling = Scaling.of(
@@ -72,14 +72,12 @@ class Problem:
         penalty = Penalty.elastic_net(
             scaling, spec.regParam, spec.elasticNetParam, standardized=spec.standardization
         )
-        box = None
-        if bounds is not None:
-            box = Box(scaling.to_limits(bounds.lower), scaling.to_limits(bounds.upper))
+        limits = None if bounds is None else map(scaling.to_limits, (bounds.lower, bounds.upper))
+        box = None if limits is None else Box(*limits)
         histogram, weight, factors = moments.histogram(spec.family.classes(margins)), None, None
         if spec.class_weights is not None:
             factors = class_factors(spec.class_weights, histogram)
-            histogram = histogram * factors
-            weight = float(histogram.sum())
+            histogram, weight = histogram * factors, float(histogram @ factors)
         varies = moments.offset_minimum < moments.offset_maximum
         return Problem(
             spec,

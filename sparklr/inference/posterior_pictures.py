@@ -196,8 +196,8 @@ class PosteriorPictures:
     ) -> Axes:
         """Draw the probability of label 1 over a feature, with its interval, beyond the rows too.
 
-        Ticks are rows, at most 200 per label, with label 1 at the top. The interval widens where
-        there are none; what the model assumes of its form is assumed there as well.
+        Ticks are rows, at most 200 per label, with label 1 at the top. Where there are none the
+        interval widens, if the form that the model assumes holds there too.
 
         Parameters
         ----------
@@ -229,15 +229,17 @@ class PosteriorPictures:
         axis = np.linspace(ends[0] - beside, ends[1] + beside, POINTS)
         matrix = np.tile(means, (POINTS, 1))
         matrix[:, place] = axis
-        its = self._numbers
-        margins = MarginPosterior(its.mean, its.factor, level, True, 0).of_rows(matrix, None)
-        values = self._layout.values[0]
-        course = Course(
-            axis, expit(matrix @ values[:-1] + values[-1]), expit(margins.averaged_log_odds),
-            margins.interval, seen, positive, ends,
-        )  # fmt: skip
+        curves = self._curves(matrix, level)
+        course = Course(axis, *curves, seen, positive, ends)
         words = self._words_of_others(feature, given)
         return posterior_plots.plot_interval(plots.axes(ax), course, feature, level, words)
+
+    def _curves(self, matrix: Array, level: float) -> tuple[Array, Array, Array]:
+        """Return the probability of rows (k, p) at the optimum, averaged, and its interval."""
+        its, values = self._numbers, self._layout.values[0]
+        margins = MarginPosterior(its.mean, its.factor, level, True, 0).of_rows(matrix, None)
+        plug_in = expit(matrix @ values[:-1] + values[-1])
+        return plug_in, expit(margins.averaged_log_odds), margins.interval
 
     def _most_telling(self) -> tuple[Sequence[int], int]:
         """Return the features to draw, in their order, and how many are left out."""

@@ -24,12 +24,11 @@ from sparklr.objective.moments import Moments, moments_of, no_rows
 from sparklr.packing.block_files import BlockName, BlockStore
 from sparklr.packing.sample import RandomSample
 from sparklr.packing.summaries import PartitionSummary
+from sparklr.packing.waiting import WaitingRows
 from sparklr.rows.arrow import FeatureRows, read_numbers, split_features
 from sparklr.rows.blocks import Block, pieces_of, stack_blocks, stack_rows
 from sparklr.rows.checks import MOST_COEFFICIENTS, RowFaults
 
-# So many bytes of dense rows are summarised at a time: they are still in a core's cache.
-CACHED_BYTES = 2**20
 SUMMARY = -1  # the position of a partition's summary row
 
 Use: TypeAlias = tuple[bool, int]  # whether rows are held out, and their fold
@@ -148,43 +147,6 @@ def _by_use(rows: Block, held: Array | None, folds: Array | None) -> list[Block]
     ]
 
 
-class _Waiting:
-    """The rows of one fold that are not yet in a block: whole batches, summarised or not."""
-
-    def __init__(self) -> None:
-        self.summarised: list[Block] = []
-        self.size = 0  # of all rows, in bytes
-        self._new: list[Block] = []
-        self._new_size = 0
-
-    def add(self, rows: Block) -> None:
-        """Add the rows of a batch."""
-        size = (16 if rows.sparse else 8) * rows.stored + rows.rows * (
-            16 if rows.row_offsets is None else 24
-        )
-        self._new.append(rows)
-        self._new_size += size
-        self.size += size
-
-    def ripe(self, block_bytes: int) -> bool:
-        """Whether the new rows are enough to summarise them.
-
-        Dense rows are summarised while they are in a cache. With sparse rows each summary takes
-        time in proportion to the features, so these wait until they fill a block.
-        """
-        dense = not any(rows.sparse for rows in self._new)
-        return self._new_size >= (min(CACHED_BYTES, block_bytes) if dense else block_bytes)
-
-    def take_new(self) -> Block | None:
-        """Return the rows that are not yet summarised, as one block; they now count as such."""
-        if not self._new:
-            return None
-        block = stack_blocks(self._new)
-        self._new, self._new_size = [], 0
-        self.summarised.append(block)
-        return block
-
-
 class Packer:
     """Packs one partition's rows into blocks and computes their summary."""
 
@@ -195,7 +157,7 @@ class Packer:
         self._faults = RowFaults()
         self._moments: dict[Use, Moments] = {}
         self._seen = 0
-        self._waiting: dict[Use, _Waiting] = {}
+        self._waiting: dict[Use, WaitingRows] = {}
         seed = [20_001, partition]
         self._sample = RandomSample(seed, plan.sample_rows, plan.sample_bytes)
 
@@ -211,7 +173,7 @@ class Packer:
                 continue
             for those in rows:
                 use = those.held, those.fold
-                waiting = self._waiting.setdefault(use, _Waiting())
+                waiting = self._waiting.setdefault(use, WaitingRows())
                 waiting.add(those)
                 if waiting.ripe(self._plan.block_bytes):
                     self._summarise(waiting)
@@ -220,7 +182,7 @@ class Packer:
         for use in sorted(self._waiting):
             yield from self._flush(use)
 
-    def _summarise(self, waiting: _Waiting) -> None:
+    def _summarise(self, waiting: WaitingRows) -> None:
         new = waiting.take_new()
         if new is None:
             return

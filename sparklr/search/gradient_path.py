@@ -217,7 +217,6 @@ def gradient_path(
 
     Examples
     --------
-    >>> from sparklr.tuning import gradient_path
     >>> rows = [(float(i % 7 > 3), i % 7 + 0.1 * i, float(i % 3)) for i in range(60)]
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"])
@@ -230,15 +229,15 @@ def gradient_path(
     with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
         facts = shared.facts(0)
         spec = spec_of(shared.requests[0], facts.classes, facts.moments.features)
-        if spec.family.per_class:
-            raise InvalidValueError(
-                f"gradient_path is for two classes, but the model is {spec.family}."
-            )
         spec = replace(spec, regParam=0.0, solver="auto", patience=None, initial=None)
         return _path(shared, spec, facts, np.geomspace(1e-3 * most, most, points))
 
 
 def _path(shared: SharedFits, spec: Spec, facts: RowFacts, times: Array) -> GradientPath:
+    if spec.family.per_class:
+        raise InvalidValueError(
+            f"gradient_path is for two classes, but the model is {spec.family}."
+        )
     held = merge_all(shared.passes.held.values()) if shared.passes.held else None
     problem = Problem.of(spec, facts.moments, facts.classes, centred=True, held=held)
     walked, readings = _walk(shared, problem, times)

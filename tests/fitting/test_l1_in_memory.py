@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sparklr.fitting import plan
+from sparklr.fitting import members
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
@@ -53,7 +53,7 @@ def test_text_has_its_optimum_after_few_readings(
     fit = fit_one(spec, counted, classes)  # type: ignore[arg-type]
     assert fit.converged
     assert len(counted.readings) <= 6
-    monkeypatch.setattr(plan, "by_cheap_steps", lambda *_: False)
+    monkeypatch.setattr(members, "by_cheap_steps", lambda *_: False)
     slowly = fit_one(replace(spec, maxIter=5_000, tol=1e-9), passes, classes)
     assert slowly.converged
     assert fit.history[-1] == pytest.approx(slowly.history[-1], rel=1e-7)

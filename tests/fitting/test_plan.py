@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_info
 
 from sparklr.fitting import choose_solver as choice
-from sparklr.fitting import plan
+from sparklr.fitting import members
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.preconditioner import SampleCurvature
 from sparklr.fitting.problem import Problem
@@ -161,7 +161,7 @@ def test_fits_beyond_the_memory_of_the_driver_go_in_waves(monkeypatch: pytest.Mo
     at_once, _ = fit_all(specs, passes, 2)
     assert max(passes.readings) == len(specs)
     passes.readings.clear()
-    monkeypatch.setattr(plan, "STATE_BUDGETS", 1)
+    monkeypatch.setattr(members, "STATE_BUDGETS", 1)
     one = choice.state_bytes(Problem.of(specs[0], passes.moments, 2), METHODS["l-bfgs"])
     in_waves, readings = fit_all(specs, passes, 2, budget=5 * one)
     assert readings == len(passes.readings)

@@ -20,9 +20,8 @@ from tests.packing.batches import BROKEN, pack
 
 pytestmark = pytest.mark.connect
 
-ROWS = 6
+ROWS, NAN = 6, float("nan")
 LAST = ROWS - 1  # the row that is spoilt
-NAN = float("nan")
 
 
 @pytest.fixture(scope="module")
