@@ -52,13 +52,12 @@ def pack(
     >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
     >>> estimator = LogisticRegressionEstimator(featuresCols=["age", "dose"])
     >>> with pack(frame, featuresCols=["age", "dose"]) as packed:
-    ...     print(packed)
     ...     models = [estimator.setRegParam(penalty).fit(packed) for penalty in (0.01, 0.1)]
-    PackedRows(60 rows, 2 features, 0.0 MB in memory)
     """
     columns = LogisticRegressionEstimator(featuresCol=featuresCol, labelCol=labelCol)
-    names = None if featuresCols is None else list(featuresCols)
-    columns.setParams(featuresCols=names, validationIndicatorCol=validationIndicatorCol or None)
+    if featuresCols is not None:
+        columns.setFeaturesCols(list(featuresCols))
     columns.setParams(weightCol=weightCol or None, offsetCol=offsetCol or None)
+    columns.setParams(validationIndicatorCol=validationIndicatorCol or None)
     columns.setParams(aggregationDepth=aggregationDepth, maxBlockSizeInMB=maxBlockSizeInMB)
     return PackedRows(dataset, columns, None if validator is None else validator.split(dataset))

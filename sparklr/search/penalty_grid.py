@@ -64,7 +64,7 @@ def reg_param_grid(
     >>> print(maps)
     3 values of regParam: 0.3113, 0.03113, 0.003113
     >>> [int(estimator.fit(frame, one).coefficients.numNonzeros()) for one in maps[:2]]
-    [0, 2]
+    [0, 1]
     """
     _check(estimator, n, ratio)
     requests, unseen = {0: request_of(estimator)}, silent()

@@ -35,6 +35,8 @@ SHARED: dict[str, Any] = {
     "weightCol": "w",
     "offsetCol": "o",
     "classWeights": [0.1 + 0.2, 1e300],
+    "validationIndicatorCol": "held",
+    "patience": 7,
     "maxIter": 17,
     "regParam": 0.1 + 0.2,
     "elasticNetParam": 1 / 3,
@@ -61,7 +63,8 @@ SHARED: dict[str, Any] = {
 }
 
 
-SGD: dict[str, Any] = {
+STEPS: dict[str, Any] = {
+    "stepRule": "armijo",
     "learningRate": 1 / 3,
     "schedule": "cosine",
     "batchSize": 17,
@@ -90,7 +93,7 @@ def estimator(model: LogisticRegressionModel) -> LogisticRegressionEstimator:
         numDraws=65,
         decayFactor=1 / 3,
         timeUnit="points",
-        **SGD,
+        **STEPS,
     )._set(**SHARED)
 
 
@@ -144,7 +147,7 @@ def test_every_param_is_in_these_tests(model: Any, estimator: Any) -> None:
         "separation",
         "timeUnit",
         "verbose",
-        *SGD,
+        *STEPS,
     }
 
 
