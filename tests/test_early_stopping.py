@@ -14,7 +14,8 @@ from pyspark.ml.tuning import ParamGridBuilder
 from pyspark.sql import functions as F
 
 from sparklr import LogisticRegressionEstimator, pack
-from sparklr.tuning import CrossValidator
+from sparklr.tuning import CrossValidator, gradient_path
+from tests.frames import jobs_started
 
 pytestmark = pytest.mark.connect
 NAMES = [f"x{j}" for j in range(8)]
@@ -64,6 +65,7 @@ def test_the_summary_has_both_curves_and_measures_the_rows_of_the_fit(spark: Any
         model.inference(frame)
     with pack(frame, featuresCols=NAMES, weightCol="w", validationIndicatorCol="held") as packed:
         assert packed.count == 60
+        assert packed.sizeInMB == 90 * (8 + 2) * 8 / 2**20  # of all rows, with labels and weights
         again = estimator(weightCol="w").fit(packed)
     assert_allclose(again.coefficients.toArray(), model.coefficients.toArray(), rtol=1e-9)
 
@@ -84,8 +86,20 @@ def test_the_summary_has_both_curves_and_measures_the_rows_of_the_fit(spark: Any
     ],
 )
 def test_what_needs_the_optimum_is_refused(spark: Any, change: Any, says: str) -> None:
+    frame, jobs = make_frame(spark), jobs_started(spark)
     with pytest.raises(ValueError, match=says):
-        estimator(**change).fit(make_frame(spark))
+        estimator(**change).fit(frame)
+    assert jobs_started(spark) == jobs
+
+
+def test_held_out_rows_that_cannot_be_judged_are_refused(spark: Any) -> None:
+    frame = make_frame(spark)
+    with pytest.raises(ValueError, match=r"held out have the label 2, but .* up to 1"):
+        gradient_path(
+            frame.withColumn("label", F.when(frame.held, 2.0).otherwise(frame.label)),
+            LogisticRegressionEstimator(featuresCols=NAMES, validationIndicatorCol="held"),
+            points=1,
+        )
 
 
 def test_rows_of_one_kind_are_refused(spark: Any) -> None:

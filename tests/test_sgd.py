@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparklr import LogisticRegressionEstimator
+from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.fitting.cautions import ConvergenceWarning
 from tests.faults.alone import rows
 
@@ -38,6 +38,9 @@ def test_a_model_has_the_history_by_epoch_and_the_rates(frame: Any) -> None:
     assert summary.certificate.kktResidual < 1e-6
     page = str(summary)
     assert "plain steps, the best of 16 rates from 0.01 to 100" in page
+    loaded = LogisticRegressionModel.fromJson(model.toJson()).fitSummary
+    assert loaded.learningRates == rates
+    assert "plain steps, the best of 16 rates from 0.01 to 100" in str(loaded)
     assert best.summary.learningRates is None
 
 

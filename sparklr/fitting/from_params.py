@@ -100,7 +100,7 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         patience=None if held_name(params) is None else params.getPatience(),
     )
     spec = _with_steps(spec, params)
-    check_early_stopping(spec)
+    check_early_stopping(spec, request.inference)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
     check_posterior(spec, kind, params, margins, features)
@@ -179,20 +179,13 @@ def class_factors_of(
 def with_inference(spec: Spec, request: Request, size: int, *, alone: bool) -> Spec:
     """Return the spec, with inference if the Param asks for it; `size` counts the coefficients.
 
-    Such a fit without penalty and bounds looks for separation, if the other Param does.
-
-    So do those with a posterior, which begins with the Hessian and, without a penalty, does not
-    exist where the rows are separated. By default that is so for a fit without penalty and bounds
-    that is made alone: a search makes hundreds, and nobody reads their standard errors.
+    inference="auto" asks for it in a fit without penalty and bounds that is made alone: a search
+    makes hundreds of fits, and nobody reads their standard errors. A posterior begins with the
+    Hessian too. Without penalty and bounds, a fit with inference looks for separation, unless that
+    Param is "ignore"; with a posterior always, since none exists where the rows are separated.
     """
     wanted = request.inference == "always"
     plain = spec.regParam == 0 and spec.bounds is None and spec.patience is None
-    if wanted and spec.patience is not None:
-        raise InvalidValueError(
-            "inference='always' does not go with validationIndicatorCol: standard errors are those "
-            "of an optimum, and the iterate that held-out rows choose is none. Use "
-            "inference='auto' or 'never', or clear validationIndicatorCol."
-        )
     if request.inference == "auto":
         wanted = alone and plain and size <= MOST_INFERRED
     if wanted and size > HESSIAN_LIMIT:

@@ -7,10 +7,16 @@ from sparklr.objective.moments import Moments
 from sparklr.spark.errors import InvalidValueError
 
 
-def check_early_stopping(spec: Spec) -> None:
-    """Refuse what does not go with held-out rows."""
+def check_early_stopping(spec: Spec, inference: str) -> None:
+    """Refuse what does not go with held-out rows; `inference` is the value of that Param."""
     if spec.patience is None:
         return
+    if inference == "always":
+        raise InvalidValueError(
+            "inference='always' does not go with validationIndicatorCol: standard errors are those "
+            "of an optimum, and the iterate that held-out rows choose is none. Use "
+            "inference='auto' or 'never', or clear validationIndicatorCol."
+        )
     if spec.biasReduction != "none":
         raise InvalidValueError(
             f"biasReduction='{spec.biasReduction}' does not go with validationIndicatorCol: it is "

@@ -59,10 +59,11 @@ class PackedRows:
     @property
     def sizeInMB(self) -> float:
         """About how much memory or disk the packed rows take."""
-        moments = self._moments
-        dense, sparse = 8 * moments.rows * moments.features, 12 * moments.nonzeros
+        every = [self._moments, *self._open().held.values()]
+        rows, nonzeros = sum(its.rows for its in every), sum(its.nonzeros for its in every)
+        dense, sparse = 8 * rows * self.numFeatures, 12 * nonzeros
         each = 16 if offset_name(self._params) is None else 24
-        return (min(dense, sparse) + each * moments.rows) / MEGABYTE
+        return (min(dense, sparse) + each * rows) / MEGABYTE
 
     @property
     def inMemory(self) -> bool:

@@ -42,7 +42,12 @@ from sparklr.fitting.problem import Problem
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments, merge_all
-from sparklr.params import LogisticRegressionParams, check_params, row_params
+from sparklr.params import (
+    LogisticRegressionParams,
+    check_all_count_the_same,
+    check_params,
+    row_params,
+)
 from sparklr.passes.jobs import open_passes
 from sparklr.passes.protocol import Passes
 from sparklr.rows.columns import TrainingRows, nameless, training_rows
@@ -97,6 +102,7 @@ def open_shared_fits(
     frame = frame_of(dataset)
     for request in requests.values():
         check_params(request.params)
+        check_all_count_the_same(request.params)
         check_output_columns(frame, request.params)
         if fold is not None and request.params.getAveraged():
             raise InvalidValueError(
@@ -148,7 +154,7 @@ class SharedFits:
         """Fit every request on all rows, and find the posteriors that the requests ask for."""
         features = self.passes.moments.features
         classes = self._classes()
-        self._check_held(classes, None)
+        self.check_held(classes, None)
         specs: dict[int, Spec] = {}
         for at, its in self.requests.items():
             spec = spec_of(its, classes, features)
@@ -226,7 +232,7 @@ class SharedFits:
         for at, fold in places:
             rest, request = self._rest(fold), self.requests[at]
             classes = classes_of(request.params, self._rows, rest)
-            self._check_held(classes, fold)
+            self.check_held(classes, fold)
             spec = spec_of(request, classes, rest.features)
             warm = None if whole is None or not whole[at].converged else whole[at]
             if warm is not None and len(warm.intercepts) != spec.family.margins(classes):
@@ -254,7 +260,7 @@ class SharedFits:
             held_rows=sum(its.rows for at, its in self.passes.held.items() if at != fold),
         )
 
-    def _check_held(self, classes: int, without: int | None) -> None:
+    def check_held(self, classes: int, without: int | None) -> None:
         """Refuse held-out rows outside a fold, if there should be some, that cannot be judged."""
         names = self._rows.names
         if not names.held:

@@ -20,7 +20,15 @@ from sparklr.fitting.from_params import (
 )
 from sparklr.fitting.rounds import stop_of
 from sparklr.objective.moments import Moments
-from sparklr.params import EstimatorParams, check_decay, check_params, discount_of, offset_name
+from sparklr.params import (
+    EstimatorParams,
+    check_decay,
+    check_params,
+    discount_of,
+    held_name,
+    offset_name,
+)
+from sparklr.params.sgd import SGD_PARAMS
 from sparklr.passes.jobs import open_passes
 from sparklr.posterior.learning import Learned, learn
 from sparklr.posterior.stream import MOST_FULL, StreamState
@@ -34,6 +42,7 @@ BOUNDS = (
     "lowerBoundsOnIntercepts",
     "upperBoundsOnIntercepts",
 )
+OF_OTHER_SOLVERS = ("stepRule", "learningRate", "patience", *SGD_PARAMS)
 
 
 def learn_frame(
@@ -111,10 +120,16 @@ def _clashes_of_prior(params: EstimatorParams) -> list[tuple[bool, str]]:
 
 def _clashes_of_rows_and_results(params: EstimatorParams) -> list[tuple[bool, str]]:
     """Return whether Params ask for other rows, starts or results than a stream has, and why."""
-    offset, solver = offset_name(params), params.getSolver().lower()
-    posterior = params.getPosterior().lower()
+    offset, held = offset_name(params), held_name(params)
+    solver, posterior = params.getSolver().lower(), params.getPosterior().lower()
+    unused = next(filter(params.isSet, OF_OTHER_SOLVERS), None)
     return [
         (offset is not None, f"does not go with offsetCol='{offset}'. Clear it"),
+        (
+            held is not None,
+            f"does not go with validationIndicatorCol='{held}': it scores each row before it "
+            "learns it. Clear it, and leave rows that are not to be learned out of the batch",
+        ),
         (
             params.isSet(params.classWeights),
             "does not go with classWeights, which count rows more or less often than they occur. "
@@ -126,6 +141,7 @@ def _clashes_of_rows_and_results(params: EstimatorParams) -> list[tuple[bool, st
             "`model`",
         ),
         (solver != "auto", f"has a solver of its own. Set solver='auto', not '{solver}'"),
+        (unused is not None, f"has a solver of its own, which does not use {unused}. Clear it"),
         (
             posterior not in ("none", "laplace"),
             f"carries Laplace's posterior on. Set posterior='none' or 'laplace', not '{posterior}'",

@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sparklr.display import plots
-from sparklr.fitting.outcome import RatesTried
 from sparklr.inference.influence import largest, with_influence
 from sparklr.inference.training import CoefficientInference
 from sparklr.params import LogisticRegressionParams
@@ -38,11 +37,6 @@ class FitDiagnostics(CoefficientInference):
     def featureDeviations(self) -> list[float]:
         """The standard deviation of each feature among the rows of the fit."""
         return [float(its) for its in self._report.deviation]
-
-    @property
-    def learningRates(self) -> RatesTried | None:
-        """The rates that solver="sgd" has compared, and the one it kept; None for other solvers."""
-        return self._report.rates
 
     def influence(self, top: int | None = None) -> DataFrame:
         """Return the rows of the fit with figures of how much each of them moves it.
@@ -123,19 +117,6 @@ class FitDiagnostics(CoefficientInference):
             [str(its) for its in names[:NAMED]],
             words,
         )
-
-    @property
-    def validationHistory(self) -> list[float]:
-        """The mean loss of the held-out rows, without penalty, in the places of `objectiveHistory`.
-
-        Empty without `validationIndicatorCol`.
-        """
-        return list(self._report.held)
-
-    @property
-    def bestIteration(self) -> int | None:
-        """The iteration with the least loss of held-out rows, whose coefficients the model has."""
-        return self._report.chosen
 
     def plot_convergence(self, ax: Axes | None = None) -> Axes:
         """Draw the objective of each iteration and, with held-out rows, their loss.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparklr.fitting.outcome import FitReport
+from sparklr.fitting.outcome import FitReport, RatesTried
 
 
 class FitFacts:
@@ -17,6 +17,19 @@ class FitFacts:
         It never increases, but with solver="sgd", and with "gd" by stepRule="bb" or "accelerated".
         """
         return list(self._report.history)
+
+    @property
+    def validationHistory(self) -> list[float]:
+        """The mean loss of the held-out rows, without penalty, in the places of `objectiveHistory`.
+
+        Empty without `validationIndicatorCol`.
+        """
+        return list(self._report.held)
+
+    @property
+    def bestIteration(self) -> int | None:
+        """The iteration with the least loss of held-out rows, whose coefficients the model has."""
+        return self._report.chosen
 
     @property
     def totalIterations(self) -> int:
@@ -37,6 +50,11 @@ class FitFacts:
     def converged(self) -> bool:
         """Whether the tolerance was met."""
         return self._report.converged
+
+    @property
+    def learningRates(self) -> RatesTried | None:
+        """The rates that solver="sgd" has compared, and the one it kept; None for other solvers."""
+        return self._report.rates
 
     @property
     def passes(self) -> int:

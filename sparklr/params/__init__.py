@@ -17,7 +17,12 @@ from sparklr.params.declared import RULES, DeclaredParams, check_value, row_para
 from sparklr.params.early_stopping import held_name
 from sparklr.params.offset import offset_name
 from sparklr.params.rules import ParamRule, Range
-from sparklr.params.stream import HasStream, check_decay, discount_of
+from sparklr.params.stream import (
+    HasStream,
+    check_all_count_the_same,
+    check_decay,
+    discount_of,
+)
 from sparklr.params.verbose import HasVerbose, verbose_if_set
 
 __all__ = [
@@ -31,6 +36,7 @@ __all__ = [
     "ParamRule",
     "Range",
     "as_threshold",
+    "check_all_count_the_same",
     "check_decay",
     "check_features",
     "check_map",

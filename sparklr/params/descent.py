@@ -26,7 +26,7 @@ LEARNING_RATE = Range(_is_rate, f"'{AUTO}' or a number above 0")
 
 
 class HasDescent(Params):
-    """The Params of gradient descent; a model has the values of its fit."""
+    """The Params of gradient descent; a model does not have them."""
 
     stepRule: Param[str] = Param(
         Params._dummy(),

@@ -1,4 +1,4 @@
-"""The Params of stochastic gradient descent, `solver="sgd"`; a model has the values of its fit."""
+"""The Params of stochastic gradient descent, `solver="sgd"`; a model does not have them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TIME_UNITS = ("batches", "points")
 
 
 class HasStream(Params):
-    """The Params of `partialFit` and `updates`; `fit` learns from one frame, without them."""
+    """The Params of `partialFit` and `updates`; `fit` learns from one frame, and refuses them."""
 
     decayFactor: Param[float] = Param(
         Params._dummy(),
@@ -80,6 +80,16 @@ def check_decay(params: HasStream) -> None:
             f"halfLife={params.getHalfLife():g} and decayFactor="
             f"{params.getOrDefault(params.decayFactor):g} are both set. Clear one of the two."
         )
+
+
+def check_all_count_the_same(params: Params) -> None:
+    """Refuse the Params of streams in a fit, where no row is older than another."""
+    for name in ("decayFactor", "halfLife", "timeUnit"):
+        if params.hasParam(name) and params.isSet(name):
+            raise InvalidValueError(
+                f"{name} is for partialFit and updates, which learn from batches: in a fit all "
+                f"rows count the same. Clear {name}, or learn with partialFit."
+            )
 
 
 def discount_of(params: HasStream, rows: int) -> float:

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
-from sparklr.fitting.outcome import FitReport, Penalised
+from sparklr.fitting.outcome import FitReport, Penalised, RatesTried
 from sparklr.saving.damage import damage
 from sparklr.saving.values import (
     as_flag,
@@ -109,6 +109,7 @@ def fit_facts(fit: KeptFit, numbers: ModelNumbers) -> Json:
         "classFactors": None if report.factors is None else as_texts(report.factors),
         "penalised": _record(report.penalised),
         "areaUnderROC": None if area is None else as_text(area),
+        "rates": _rates_facts(report.rates),
         "held": as_texts(report.held),
         "heldRows": report.held_rows,
         "chosen": report.chosen,
@@ -131,7 +132,7 @@ def kept_fit(
     facts: Json, errors: Array | None, covariance: Array | None, numbers: ModelNumbers
 ) -> KeptFit:
     """Return what `fit_facts` was made from, with errors and covariances, for a model's numbers."""
-    means = facts.get("means")  # not known before format 4, like the area and held-out rows
+    means = facts.get("means")  # not known before format 4, like the area, rates and held-out rows
     chosen = facts.get("chosen")
     report = FitReport(
         history=tuple(as_numbers(facts["history"]).tolist()),
@@ -150,6 +151,7 @@ def kept_fit(
         separation=_separation(facts["separation"]),
         means=None if means is None else _of_feature(means, numbers),
         area_under_roc=as_number_or_none(facts.get("areaUnderROC")),
+        rates=_rates(facts.get("rates")),
         held=tuple(as_numbers(facts.get("held", [])).tolist()),
         held_rows=as_whole(facts.get("heldRows", 0)),
         chosen=None if chosen is None else as_whole(chosen),
@@ -196,6 +198,10 @@ def _check(fit: KeptFit, numbers: ModelNumbers) -> None:
         raise ValueError("there must be a weight per class")
     if report.factors is not None and len(report.factors) != numbers.classes:
         raise ValueError("there must be a factor per class")
+    if report.held and len(report.held) != len(report.history):
+        raise ValueError("there must be a held-out loss per iteration, or none")
+    if report.chosen is not None and not 0 <= report.chosen < len(report.held):
+        raise ValueError("the iteration that held-out rows chose must have a loss of theirs")
     if its is not None and len(its.errors) not in (margins * features, margins * (features + 1)):
         raise ValueError(f"{len(its.errors)} standard errors do not fit the coefficients")
     if found is not None and found.direction.shape != (margins, features + 1):
@@ -278,6 +284,19 @@ def _penalised(facts: Json | None) -> Penalised | None:
     if facts is None:
         return None
     return Penalised(**{name: as_number(value) for name, value in facts.items()})
+
+
+def _rates_facts(found: RatesTried | None) -> Json | None:
+    if found is None:
+        return None
+    return {"tried": as_texts(found.tried), "kept": found.kept, "rule": found.rule}
+
+
+def _rates(facts: Json | None) -> RatesTried | None:
+    if facts is None:
+        return None
+    tried, rule = tuple(as_numbers(facts["tried"]).tolist()), as_string(facts["rule"])
+    return RatesTried(tried, as_number_or_none(facts["kept"]), rule)
 
 
 def _separation(facts: Json | None) -> Separation | None:

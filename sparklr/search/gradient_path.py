@@ -228,6 +228,7 @@ def gradient_path(
     requests, unseen = {0: request_of(estimator)}, silent()
     with open_shared_fits(requests, dataset, stage=unseen.stage, watch=unseen.round) as shared:
         facts = shared.facts(0)
+        shared.check_held(facts.classes, None)
         spec = spec_of(shared.requests[0], facts.classes, facts.moments.features)
         spec = replace(spec, regParam=0.0, solver="auto", patience=None, initial=None)
         return _path(shared, spec, facts, np.geomspace(1e-3 * most, most, points))

@@ -19,6 +19,7 @@ from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.outcome import Fit
 from sparklr.objective.moments import Moments
 from sparklr.params import RULES, held_name
+from sparklr.solvers.methods import SGD
 
 
 def without_scaler(
@@ -31,7 +32,8 @@ def without_scaler(
     # Bounds and a warm start are for scaled features, and each fold has its own scales.
     if any(rule.per_feature and its.isSet(name) for name, rule in RULES.items()):
         return None
-    if scaler.getWithMean() and not its.getFitIntercept():
+    # Shifted sparse features are dense, and stochastic gradient descent goes another way then.
+    if scaler.getWithMean() and (not its.getFitIntercept() or its.getSolver().lower() == SGD):
         return None
     standardized = its.getStandardization() or scaler.getWithStd()
     weighted = its.isSet(its.weightCol) and bool(its.getWeightCol())

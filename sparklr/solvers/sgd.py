@@ -117,7 +117,7 @@ def sgd(
     """Descend from a start (q, C) at the best of some ascending rates, in at most so many epochs.
 
     If the objective ends above its start at every rate, the start is the end. With `patience` the
-    user has held rows out: these judge the rates, and the best of all epochs is the end.
+    user has held rows out: these judge the rates, and the best of all epochs is the end, even so.
     """
     descending = _descend(start, rates, epochs, tol, adagrad=adagrad)
     if patience is None:
@@ -201,9 +201,9 @@ def _stopped_early(descending: Descending, margins: int, patience: int) -> Desce
             question = descending.send(answer)
         except StopIteration as finished:
             found: Descent = finished.value
-            if found.diverged:
-                return replace(found, held=(float(found.seen.held[0]),), place=0)
             path = paths[found.rate] if found.rate in paths else paths[0.0]
+            if found.diverged and path.place == 0:
+                return replace(found, held=(float(found.seen.held[0]),), place=0)
             return (yield from _best_of(path, found.rate, converged=found.converged))
 
 

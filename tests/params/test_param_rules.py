@@ -193,6 +193,18 @@ def test_bounds_and_starts_are_in_units_of_features() -> None:
     }
 
 
+def test_a_scaler_that_shifts_is_kept_for_stochastic_gradient_descent() -> None:
+    """Its steps on sparse rows are not those on the dense rows that the scaler makes of them."""
+
+    class Shifting(Scaler):
+        def getWithMean(self) -> bool:
+            return True
+
+    scaler: Any = Shifting()
+    assert without_scaler(with_other("regParam"), scaler) is not None
+    assert without_scaler(LogisticRegressionEstimator(solver="SGD"), scaler) is None
+
+
 @every_param
 def test_a_scaler_is_done_without_unless_a_param_is_in_units_of_features(name: str) -> None:
     scaler: Any = Scaler()

@@ -11,6 +11,7 @@ from pyspark.ml.param import Param
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
 from sparklr.params import discount_of
 from sparklr.params.sgd import SGD_PARAMS
+from tests.errors import assert_plain
 
 OURS_ONLY = {
     "averaged",
@@ -147,6 +148,20 @@ def test_a_decay_counts_batches_or_rows(unit: str, discount: float) -> None:
     assert discount_of(estimator, 100) == discount
     half = 0.5 if unit == "points" else 0.5**0.01
     assert discount_of(estimator.setHalfLife(100.0), 100) == pytest.approx(half)
+
+
+@pytest.mark.parametrize("name", ["decayFactor", "halfLife", "timeUnit"])
+def test_a_fit_refuses_how_the_past_of_a_stream_counts(name: str) -> None:
+    estimator = LogisticRegressionEstimator(**{name: VALUES[name]})
+    nothing: Any = None
+    words = f"{name} is for partialFit and updates"
+    for fit in (
+        lambda: estimator.fit(nothing),
+        lambda: next(estimator.fitMultiple(nothing, [{}])),
+    ):
+        with pytest.raises(ValueError, match=words) as refused:
+            fit()
+        assert_plain(refused.value, (f"Clear {name}",))
 
 
 @pytest.mark.usefixtures("spark")  # Spark's own class needs a session behind it

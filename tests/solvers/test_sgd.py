@@ -118,6 +118,17 @@ def test_if_all_rates_diverge_the_start_is_the_end(factor: float) -> None:
     assert not found.converged
 
 
+def test_the_best_epoch_by_users_rows_is_the_end_although_the_last_ones_diverge() -> None:
+    def left(epoch: Epoch, _: float) -> float:
+        return 0.1 if epoch.number == 0 else 100.0
+
+    found, _ = run([1.0], 3, left=left, patience=5)
+    assert not found.diverged
+    assert not found.converged
+    assert (found.place, len(found.history)) == (1, 4)
+    assert_allclose(found.point, 0.2)
+
+
 def test_a_rate_that_rises_at_first_may_recover_if_it_is_the_only_one() -> None:
     def left(epoch: Epoch, _: float) -> float:
         return 2.0 if epoch.number == 0 else 0.1
