@@ -78,7 +78,7 @@ def test_the_summary_has_both_curves_and_measures_the_rows_of_the_fit(spark: Any
         ({"biasReduction": "firth"}, "does not go with validationIndicatorCol"),
         ({"validationIndicatorCol": ""}, "patience is for early stopping, which needs held-out"),
         ({"stepRule": "armijo"}, "stepRule is for solver='gd', but the solver is 'auto'"),
-        ({"learningRate": 2.0, "solver": "bfgs"}, "learningRate is for solver='gd'"),
+        ({"learningRate": 2.0, "solver": "bfgs"}, "learningRate is for solver='gd' or 'sgd', but"),
         (
             {"solver": "gd", "regParam": 0.1, "elasticNetParam": 0.5},
             "solver='gd' needs a smooth penalty.*'owl-qn'",

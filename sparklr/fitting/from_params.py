@@ -97,9 +97,9 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
         initial=initial,
         biasReduction=cast(BiasReduction, params.getBiasReduction().lower()),
         steps=steps_of(params),
-        patience=None if held_name(params) is None else params.getPatience(),
+        patience=patience_of(params),
     )
-    spec = _with_steps(spec, params)
+    spec = _with_descent(spec, params)
     check_early_stopping(spec, request.inference)
     check_bias_reduction(spec, margins, features, offset=offset_name(params))
     kind = None if request.posterior is None else request.posterior.kind
@@ -131,20 +131,28 @@ def steps_of(params: LogisticRegressionParams) -> Steps:
     )
 
 
-def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
-    """Return the spec with the Params of gradient descent, or refuse those that are not used."""
-    if params.isSet(params.patience) and spec.patience is None:
+def patience_of(params: LogisticRegressionParams) -> int | None:
+    """Return the value of patience, or None without held-out rows; then it must not be set."""
+    if held_name(params) is not None:
+        return params.getPatience()
+    if params.isSet(params.patience):
         raise InvalidValueError(
             "patience is for early stopping, which needs held-out rows. Set "
             "validationIndicatorCol to a boolean column, or clear patience."
         )
+    return None
+
+
+def _with_descent(spec: Spec, params: LogisticRegressionParams) -> Spec:
+    """Return the spec with the Params of gradient descent, or refuse those that are not used."""
     if not isinstance(params, EstimatorParams):
         return spec
     for name, solvers in (("stepRule", ("gd",)), ("learningRate", ("gd", SGD))):
         if params.isSet(name) and spec.solver not in solvers:
+            words = " or ".join(f"'{its}'" for its in solvers)
             raise InvalidValueError(
-                f"{name} is for solver='{solvers[0]}', but the solver is '{spec.solver}'. Set "
-                f"solver='{solvers[0]}', or clear {name}."
+                f"{name} is for solver={words}, but the solver is '{spec.solver}'. Set "
+                f"solver={words}, or clear {name}."
             )
     rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
     return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)

@@ -43,7 +43,7 @@ class RatesTried:
     """The learning rates of stochastic gradient descent.
 
     tried : those that were compared, ascending, or the only one
-    kept : the one that made the model; None if no step was made
+    kept : the one that made the model; None if the model is the start
     rule : "adagrad", by which rates have no unit, or "plain"
     """
 

@@ -41,7 +41,7 @@ ARRAYS = 4
 
 CONVERGED = "converged: no entry of the gradient exceeds tol"
 EPOCHS = (
-    "stopped after all epochs, before every entry of the gradient was within tol: raise epochs or "
+    "stopped after all epochs, before every entry of the gradient was within tol: raise {limit} or "
     "tol, or see how far the optimum is in summary.certificate"
 )
 DIVERGED = (
@@ -235,7 +235,7 @@ def _fit_one(walked: WalkedProblem, passes: Passes, budget: int, report: Report)
             break
     fit, readings = _fit_of(walked, found, passes, budget)
     log.info("sgd: %d epochs, %s", len(found.history) - 1, fit.reason)
-    rate = found.rate if len(found.history) > 1 else None
+    rate = found.rate if len(found.history) > 1 and found.place != 0 else None
     tried = RatesTried(tuple(map(float, rates)), rate, "adagrad" if walked.adagrad else "plain")
     return replace(fit, rates=tried), answers.readings + readings
 
@@ -263,7 +263,9 @@ def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) 
         reason = Reason.HELD_OUT
     solution = Solution(point, found.history, reason, last, found.held, found.place)
     fit = certified(fit_of(problem, "sgd", solution, None), problem, solution, passes.moments, None)
-    text = CONVERGED if found.converged else EPOCHS
+    steps, most = problem.spec.steps, problem.spec.maxIter
+    limit = "epochs" if steps.epochs <= most else "maxIter"
+    text = CONVERGED if found.converged else EPOCHS.format(limit=limit)
     if reason is Reason.HELD_OUT:
         text = reason.value
     if found.diverged:

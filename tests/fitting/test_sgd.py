@@ -202,7 +202,7 @@ def test_max_iter_limits_the_epochs_too() -> None:
     fit = fit_one(replace(spec, solver="sgd", maxIter=2), passes_of(rows))
     assert len(fit.history) == 3
     assert not fit.converged
-    assert "raise epochs" in fit.reason
+    assert "raise maxIter" in fit.reason
     start = fit_one(replace(spec, solver="sgd", maxIter=0), passes_of(rows))
     assert not start.coefficients.any()
     assert start.rates is not None

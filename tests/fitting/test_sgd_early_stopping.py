@@ -34,6 +34,14 @@ def test_the_model_is_the_epoch_with_the_least_held_out_loss(rate: Any) -> None:
     assert len(fit.held) - 1 - fit.chosen >= (3 if rate != "auto" else 1)
 
 
+def test_if_the_start_is_best_no_rate_made_the_model() -> None:
+    turned = replace(JUDGES, labels=1 - JUDGES.labels)
+    fit = fit_one(SPEC, passes_of(ROWS, turned))
+    assert (fit.chosen, len(fit.history)) == (0, 4)
+    assert fit.rates is not None
+    assert fit.rates.kept is None
+
+
 def test_it_ends_once_patience_more_epochs_are_no_better() -> None:
     passes = passes_of(ROWS, JUDGES)
     fits, readings = fit_all({0: SPEC}, passes, 2)
