@@ -299,11 +299,20 @@ def test_damaged_facts_of_a_fit_are_refused(key: str) -> None:
 def test_means_and_the_area_may_lack_but_not_be_damaged() -> None:
     """Before format 4 there were none."""
     text = json.loads(fitted("endometrial").toJson())
-    for key, damaged in (("means", [1.0]), ("areaUnderROC", "high"), ("rank", None)):
+    for key, damaged in (
+        ("means", [1.0]),
+        ("areaUnderROC", "high"),
+        ("rates", {"tried": [0.1], "kept": "best", "rule": "plain"}),
+        ("held", [0.5]),
+        ("chosen", 3),
+        ("rank", None),
+    ):
         changed = {**text, "fit": {**text["fit"], key: damaged}}
         with pytest.raises(ValueError, match="The JSON of this model is damaged"):
             LogisticRegressionModel.fromJson(json.dumps(changed))
-    del text["fit"]["means"], text["fit"]["areaUnderROC"]
+    for key in ("means", "areaUnderROC", "rates", "held", "chosen"):
+        del text["fit"][key]
     older = LogisticRegressionModel.fromJson(json.dumps({**text, "sparklrFormat": 3}))
     with pytest.raises(InvalidValueError, match="'featureMeans' is not known"):
         _ = older.fitSummary.featureMeans
+    assert older.fitSummary.learningRates is None
