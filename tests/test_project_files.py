@@ -184,14 +184,19 @@ def test_a_form_has_what_its_format_requires(path: Path) -> None:
     assert any(part["validations"]["required"] for part in asked)
 
 
+def test_a_form_links_to_files_that_are_there() -> None:
+    """From the page of a new issue, which is one folder below the repository's."""
+    linked = re.findall(r"\]\(\.\./blob/main/([^)#]+)", "".join(map(Path.read_text, FORMS)))
+    assert linked
+    assert all((ROOT / path).is_file() for path in linked)
+
+
 @pytest.mark.parametrize(
     "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 )
 def test_a_page_at_the_top_links_to_files_that_are_there(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     for path in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-        assert (ROOT / path).is_file(), path
-    for path in re.findall(r"\.\./blob/main/([^)#]+)", "".join(f.read_text() for f in FORMS)):
         assert (ROOT / path).is_file(), path
 
 
