@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,9 +69,16 @@ def test_a_model_that_names_its_columns_comes_back_from_mlflow(two: Any, store: 
 
 
 @pytest.mark.deep
-@pytest.mark.usefixtures("store")
-def test_the_python_of_the_page_about_mlflow_runs(spark: Any) -> None:
+def test_the_python_of_the_page_about_mlflow_runs(
+    spark: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(store)  # where the page draws its pictures
     assert run(ROOT / "docs" / "how-to" / "mlflow.md", spark)[-1][1] == "5"
+    (card,) = store.glob("runs/*/*/artifacts/card.md")
+    pictures = re.findall(r"\]\(<(.+)>\)", card.read_text(encoding="utf-8"))
+    assert len(pictures) == 4
+    assert all((card.parent / picture).is_file() for picture in pictures)
 
 
 def test_nothing_of_mlflow_is_left_behind() -> None:

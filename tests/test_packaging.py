@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -19,10 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A wheel and a source archive, built from this checkout by its own build backend."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    build(folder, "")
     (wheel,), (source,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, source
+
+
+def build(folder: Path, url: str, *options: str) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *options]
+    environment = {**os.environ, "SPARKLR_URL": url}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,10 @@ def wheel(archives: tuple[Path, Path]) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def metadata(wheel: zipfile.ZipFile) -> Message:
+    return metadata_of(wheel)
+
+
+def metadata_of(wheel: zipfile.ZipFile) -> Message:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     return message_from_string(wheel.read(name).decode("utf-8"))
 
@@ -63,6 +73,15 @@ def test_the_metadata_say_what_an_index_shows(metadata: Message) -> None:
     assert metadata["Keywords"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_release_links_to_where_its_source_is(metadata: Message, tmp_path: Path) -> None:
+    assert metadata.get_all("Project-URL") is None
+    build(tmp_path, "https://host/owner/sparklr", "-t", "wheel")
+    (path,) = tmp_path.glob("*.whl")
+    linked = metadata_of(zipfile.ZipFile(path))
+    assert "Source, https://host/owner/sparklr" in linked.get_all("Project-URL", [])
+    assert "](https://host/owner/sparklr/blob/v" in str(linked.get_payload())
 
 
 def test_every_python_that_may_install_it_is_a_classifier(metadata: Message) -> None:

@@ -107,7 +107,9 @@ def test_every_version_is_stated(name: str) -> None:
     assert image == "sparklr"
     assert f'version = "{tag}"' in project
     assert service["build"]["args"].items() <= arguments().items()
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", arguments()["PYTHON_IMAGE"])
+    assert re.fullmatch(
+        r"python:3\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", arguments()["PYTHON_IMAGE"]
+    )
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
 
 
