@@ -142,9 +142,10 @@ def _with_steps(spec: Spec, params: LogisticRegressionParams) -> Spec:
         return spec
     for name, solvers in (("stepRule", ("gd",)), ("learningRate", ("gd", SGD))):
         if params.isSet(name) and spec.solver not in solvers:
+            words = " or ".join(f"'{its}'" for its in solvers)
             raise InvalidValueError(
-                f"{name} is for solver='{solvers[0]}', but the solver is '{spec.solver}'. Set "
-                f"solver='{solvers[0]}', or clear {name}."
+                f"{name} is for solver={words}, but the solver is '{spec.solver}'. "
+                f"Set solver={words}, or clear {name}."
             )
     rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
     return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
