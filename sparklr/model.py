@@ -119,7 +119,18 @@ class LogisticRegressionModel(
 
     @classmethod
     def loadLatest(cls, path: str) -> LogisticRegressionModel:
-        """Return the newest model of a stream, from the folder of `updates`; needs no session."""
+        """Return the newest model of a stream; needs no session.
+
+        Parameters
+        ----------
+        path : str
+            The folder of `updates`.
+
+        Returns
+        -------
+        LogisticRegressionModel
+            The model after the newest batch, with its `posterior`.
+        """
         state, text = read_latest(path)
         model = cls.fromJson(text)
         model._posterior, model._stream = posterior_of_stream(state), state
@@ -146,7 +157,8 @@ class LogisticRegressionModel(
     def toJson(self) -> str:
         """Return the model as JSON text, readable without Spark.
 
-        It has numbers, Params, names and, of `estimates`, all but the covariances.
+        It has numbers, Params, names and `fitSummary` and, of `estimates`, all but the covariances.
+        It has no posterior, and of a stream only the coefficients.
         """
         return model_json(self, self._numbers, self._what_is_kept())
 
@@ -157,7 +169,7 @@ class LogisticRegressionModel(
 
     @property
     def hasSummary(self) -> bool:
-        """Whether there is a training summary; a loaded model has none, but has `estimates`."""
+        """Whether there is a training summary; a loaded model has none, but has `fitSummary`."""
         return self._summary is not None
 
     @property

@@ -33,9 +33,9 @@ class LearnsFromStreams:
     ) -> LogisticRegressionModel:
         """Return a new model that has learned from these rows, after all that `model` had learned.
 
-        The posterior of the last batch is the prior of this one, so no learning rate is needed and
-        each row is read once. `regParam` is the weight of the penalty per row, as in `fit`; with
-        `decayFactor` or `halfLife` the past counts less and less.
+        The posterior of the last batch is the prior of this one, so no learning rate is needed, nor
+        a row of an earlier batch. `regParam` is the weight of the penalty per row, as in `fit`;
+        with `decayFactor` or `halfLife` the past counts less and less.
 
         Parameters
         ----------

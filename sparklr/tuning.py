@@ -18,7 +18,7 @@ from sparklr.display.progress import Progress
 from sparklr.estimator import LogisticRegressionEstimator
 from sparklr.fitting.packed_rows import PackedRows, frame_of
 from sparklr.fitting.split import Split
-from sparklr.params import HasVerbose, keyword_only, verbose_if_set
+from sparklr.params import HasVerbose, keyword_only, keywords_of, verbose_if_set
 from sparklr.saving.damage import damage
 from sparklr.saving.files import OverwritingWriter, check_class, read_metadata, read_uid
 from sparklr.search import found
@@ -130,21 +130,8 @@ class CrossValidator(_ValidatorMixin, spark.CrossValidator):
         self._setDefault(selectionRule="best")
         self._set(**{name: value for name, value in given.items() if value is not None})
 
-    @keyword_only
-    def setParams(
-        self,
-        *,
-        estimator: AnyEstimator | None = None,
-        estimatorParamMaps: Sequence[ParamMap] | None = None,
-        evaluator: Evaluator | None = None,
-        numFolds: int = 3,
-        seed: int | None = None,
-        parallelism: int = 1,
-        collectSubModels: bool = False,
-        foldCol: str = "",
-        selectionRule: str = "best",
-        verbose: bool | None = None,
-    ) -> CrossValidator:
+    @keywords_of(__init__)
+    def setParams(self, **_: object) -> CrossValidator:
         """Set several Params by keyword."""
         given = self._input_kwargs
         self._set(**{name: value for name, value in given.items() if value is not None})
@@ -221,19 +208,8 @@ class TrainValidationSplit(_ValidatorMixin, spark.TrainValidationSplit):
         super().__init__()
         self._set(**{name: value for name, value in given.items() if value is not None})
 
-    @keyword_only
-    def setParams(
-        self,
-        *,
-        estimator: AnyEstimator | None = None,
-        estimatorParamMaps: Sequence[ParamMap] | None = None,
-        evaluator: Evaluator | None = None,
-        trainRatio: float = 0.75,
-        parallelism: int = 1,
-        collectSubModels: bool = False,
-        seed: int | None = None,
-        verbose: bool | None = None,
-    ) -> TrainValidationSplit:
+    @keywords_of(__init__)
+    def setParams(self, **_: object) -> TrainValidationSplit:
         """Set several Params by keyword."""
         given = self._input_kwargs
         self._set(**{name: value for name, value in given.items() if value is not None})

@@ -160,6 +160,20 @@ class Exports:
 
         Its `predict` returns the most probable class: thresholds are dropped. If the features have
         names, it knows them (`feature_names_in_`), and takes pandas frames.
+
+        Returns
+        -------
+        sklearn.linear_model.LogisticRegression
+            The model; `offsetCol` and models of a single label are refused.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
+        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
+        >>> rows = [[1.0, 0.5], [2.0, 0.0]]
+        >>> model.toSklearn().predict_proba(rows)[:, 1].round(3).tolist()
+        [0.438, 0.777]
         """
         refuse_offset("toSklearn", offset_name(cast(LogisticRegressionParams, self)))
         return sklearn_model(self._numbers)
@@ -167,7 +181,13 @@ class Exports:
     def toSpark(self) -> SparkModel:
         """Return a Spark model with the same numbers and Params, for tools that need one.
 
-        It takes a vector column. Params that Spark does not have are dropped, except `offsetCol`.
+        It takes a vector column. Params that Spark does not have are dropped, but a model with
+        `offsetCol` is refused. It needs a classic session.
+
+        Returns
+        -------
+        pyspark.ml.classification.LogisticRegressionModel
+            The model.
         """
         params = cast(LogisticRegressionParams, self)
         refuse_offset("toSpark", offset_name(params))

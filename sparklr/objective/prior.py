@@ -23,11 +23,6 @@ class GaussianPrior:
     precision: Array
 
     @staticmethod
-    def of_penalty(curvature: Array) -> GaussianPrior:
-        """Return the prior of an L2 penalty with this curvature (n,), by the sum of weights."""
-        return GaussianPrior(np.zeros(len(curvature)), curvature)
-
-    @staticmethod
     def of_pull(pull: Array, precision: Array) -> GaussianPrior:
         """Return the prior whose gradient at zero is -pull (n,): its mean is P^-1 pull."""
         if precision.ndim == 2:

@@ -163,8 +163,8 @@ class DeclaredParams(
 
 
 # The rules of the Params declared above, of Spark's mixins, and of the Params that only the
-# estimator has: `verbose`, `inference`, `separation`, `posterior`, those of streams, and
-# `initialModel`, whose converter needs the model class.
+# estimator has: `verbose`, `inference`, `separation`, `posterior`, those of streams and of gradient
+# descent, and `initialModel`, whose converter needs the model class.
 RULES: dict[str, ParamRule] = {
     "featuresCol": ParamRule(None, affects_rows=True, per_feature=False),
     "labelCol": ParamRule(None, affects_rows=True, per_feature=False),

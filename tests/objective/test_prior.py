@@ -28,12 +28,6 @@ def test_its_mean_gradient_and_curvature(prior: GaussianPrior) -> None:
     assert_allclose(hessian, square + 1)
 
 
-def test_a_penalty_is_a_prior_around_zero() -> None:
-    prior = GaussianPrior.of_penalty(DIAGONAL)
-    point = np.array([1.0, 5.0, -2.0])
-    assert_allclose(prior.mean_value(point, np.zeros((3, 0))), DIAGONAL @ point**2 / 2)
-
-
 @pytest.mark.parametrize("square", [np.array([0.5, 1.0, 2.0]), PRIORS[1].precision])
 def test_a_prior_of_a_pull_has_its_slope_at_zero(square: Array) -> None:
     pull = np.array([1.0, -2.0, 0.5])

@@ -1,4 +1,4 @@
-"""An output column is one entry of a table: a fourth is written by each way, where it is wanted."""
+"""An output column is one entry of a table: each way writes a new one, where it is wanted."""
 
 from __future__ import annotations
 
