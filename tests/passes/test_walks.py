@@ -117,7 +117,8 @@ def test_tasks_send_the_same_bits(which: int) -> None:
         pa.RecordBatch.from_pydict({
             "partition": pa.array([number], pa.int32()), "position": pa.array([0], pa.int32()),
             "run": pa.array([1], pa.int64()), "length": pa.array([1], pa.int64()),
-            "folder": pa.nulls(1, pa.string()), "payload": pa.array([block.to_bytes()], pa.binary()),
+            "folder": pa.nulls(1, pa.string()),
+            "payload": pa.array([block.to_bytes()], pa.binary()),
         })
         for number, block in enumerate(every)
     ]  # fmt: skip
