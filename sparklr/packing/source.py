@@ -83,9 +83,12 @@ class Source:
         """Whether the rows are known to be so few that the driver packs them.
 
         A job without Python takes half of the time of one with it, and starts no Python workers.
+        Its rows come as Arrow batches since Spark 4.0.
         """
         most = self.settings.most_bytes
-        return most is not None and most <= min(NEAR_BYTES, self.settings.local_bytes)
+        if most is None or not hasattr(self.private.frame, "toArrow"):
+            return False
+        return most <= min(NEAR_BYTES, self.settings.local_bytes)
 
     @property
     def frame(self) -> DataFrame:
