@@ -27,6 +27,9 @@ class Rows:
     def coalesce(self, most: int) -> Rows:
         return Rows(min(most, self.partitions))
 
+    def toArrow(self) -> None:
+        """As frames have it since Spark 4.0."""
+
 
 def source(monkeypatch: pytest.MonkeyPatch, held: int | None, **settings: Any) -> Source:
     """Rows of 20 partitions, of which Spark holds so many."""
@@ -78,6 +81,11 @@ def test_the_driver_packs_few_rows(
     found = source(monkeypatch, 8, slots=2, most_bytes=most_bytes, local_bytes=local_bytes)
     assert found.few is few
     assert found.tasks == (1 if few else 8)
+
+
+def test_before_spark_4_workers_pack_few_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Rows, "toArrow")
+    assert not source(monkeypatch, 8, slots=2, most_bytes=1_000, local_bytes=MEGABYTE).few
 
 
 @pytest.mark.parametrize(
