@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pyspark.ml.classification import ProbabilisticClassificationModel, ProbabilisticClassifier
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
@@ -38,7 +37,7 @@ from sparklr.scoring.frame import score_by_arrow
 from sparklr.scoring.in_memory import PredictsInMemory, read_rows
 from sparklr.scoring.outputs import check_output_columns, output_columns
 from sparklr.scoring.scorer import Scores
-from sparklr.spark.types import Keywords
+from sparklr.spark.types import Keywords, ParamDict
 
 __all__ = ["MeanFieldClassifier", "MeanFieldModel", "MeanFieldTrainingSummary"]
 
@@ -252,7 +251,7 @@ class MeanFieldModel(
         scored = score_by_arrow(dataset, features, self._scorer, wanted)
         return scored.with_columns(wanted, self.numClasses)
 
-    def copy(self, extra: Any = None) -> MeanFieldModel:
+    def copy(self, extra: ParamDict | None = None) -> MeanFieldModel:
         """Return a copy with the same summary, and the values of `extra`."""
         copied = super().copy(extra)
         copied._summary = self._summary

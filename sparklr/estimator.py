@@ -29,7 +29,7 @@ from sparklr.spark.types import Keywords, ParamDict
 from sparklr.streams import LearnsFromStreams
 
 
-def as_model(value: Any) -> LogisticRegressionModel:
+def as_model(value: object) -> LogisticRegressionModel:
     """Return a sparklr model from a sparklr model, a Spark model, or the text of `toJson`."""
     if isinstance(value, LogisticRegressionModel):
         return value

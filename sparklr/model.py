@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cached_property
-from typing import Any
 
 from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
@@ -39,7 +38,7 @@ from sparklr.scoring.outputs import OUTPUTS, check_output_columns, output_column
 from sparklr.scoring.scorer import Scorer, Scores
 from sparklr.spark.classic import SparkModelCache
 from sparklr.spark.matrices import by_row, dense_vector, stored_matrix
-from sparklr.spark.types import Keywords
+from sparklr.spark.types import Keywords, ParamDict
 from sparklr.summary import (
     BinaryLogisticRegressionSummary,
     BinaryLogisticRegressionTrainingSummary,
@@ -281,7 +280,7 @@ class LogisticRegressionModel(
             scored = score_by_twin(dataset, features, twin, scorer, needed)
         return scored if offset is None else moved(scored, offset.column, scorer)
 
-    def copy(self, extra: Any = None) -> LogisticRegressionModel:
+    def copy(self, extra: ParamDict | None = None) -> LogisticRegressionModel:
         """Return a copy with the same summary and estimates, and the values of `extra`."""
         copied = super().copy(extra)
         copied._summary, copied._cache = self._summary, self._cache

@@ -10,7 +10,7 @@ from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.sql import DataFrame, SparkSession
 
 from sparklr.exports.card import card_text, draw
-from sparklr.exports.onnx_graph import onnx_model
+from sparklr.exports.onnx_graph import Onnx, onnx_model
 from sparklr.exports.sklearn_model import sklearn_model
 from sparklr.exports.sql import Nulls, SqlScores, sql_scores
 from sparklr.fitting.packed_rows import PackedRows
@@ -90,7 +90,7 @@ class Exports:
         cuts, offset = self._scorer.thresholds, offset_name(params)
         return sql_scores(numbers, cuts, names, offset=offset, quote=quote, nulls=nulls)
 
-    def toOnnx(self, dtype: Literal["double", "float"] = "double") -> Any:
+    def toOnnx(self, dtype: Literal["double", "float"] = "double") -> Onnx:
         """Return the model as a graph of ONNX, for runtimes without Spark and Python.
 
         The input `features` has a row of features per row, and with `offsetCol` there is an input

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from sparklr.arrays import Array, is_sparse
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.matrices import stored_matrix
+
+Onnx: TypeAlias = Any  # of the package, which has no types: the module, and what it makes
 
 OPSET, IR_VERSION = 13, 7
 FEATURES, OFFSET = "features", "offset"
@@ -30,7 +32,7 @@ def onnx_model(
     offset: bool,
     double: bool,
     facts: dict[str, object],
-) -> Any:
+) -> Onnx:
     """Return the `onnx.ModelProto` of a model.
 
     offset : whether there is an input of offsets
@@ -67,10 +69,10 @@ def _check(numbers: ModelNumbers) -> None:
 class _Graph:
     """A graph as it grows: nodes and constants."""
 
-    onnx: Any
-    dtype: np.dtype[Any]
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
+    onnx: Onnx
+    dtype: np.dtype[np.floating]
+    nodes: list[Onnx] = field(default_factory=list)
+    constants: list[Onnx] = field(default_factory=list)
 
     def constant(self, name: str, values: object, *, whole: bool = False) -> str:
         array = np.asarray(values, dtype=np.int64 if whole else self.dtype)
@@ -81,7 +83,7 @@ class _Graph:
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
-    def model(self, inputs: dict[str, int], outputs: dict[str, int]) -> Any:
+    def model(self, inputs: dict[str, int], outputs: dict[str, int]) -> Onnx:
         helper, kinds = self.onnx.helper, self.onnx.TensorProto
         kind = kinds.DOUBLE if self.dtype == np.float64 else kinds.FLOAT
         graph = helper.make_graph(

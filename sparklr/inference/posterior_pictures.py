@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from scipy.special import expit
 from scipy.stats import gaussian_kde, norm
 
-from sparklr.arrays import Array, IntArray
+from sparklr.arrays import Array, BoolArray, IntArray
 from sparklr.display import plots, posterior_plots
 from sparklr.display.posterior_plots import Course, Drawn, Reliability
 from sparklr.fitting.packed_rows import PackedRows, frame_of
@@ -296,7 +296,9 @@ class PosteriorPictures:
         weight = params.getWeightCol() if params.isSet(params.weightCol) else ""
         return PredictionFrame(frame, params.getLabelCol(), PREDICTION, PLUG_IN, weight)
 
-    def _rows(self, frame: DataFrame, place: int) -> tuple[Array, tuple[float, float], Array, Any]:
+    def _rows(
+        self, frame: DataFrame, place: int
+    ) -> tuple[Array, tuple[float, float], Array, BoolArray]:
         """Return the features' means, a feature's range, and its values and labels in some rows."""
         params = cast(LogisticRegressionParams, self._model)
         found = find_features(frame, params)

@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import pyspark
 from pyspark.ml.param import Param, Params
@@ -16,7 +16,7 @@ from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 from sparklr.spark.types import AnyParam, Keywords, ParamDict
 
 C = TypeVar("C", bound="CheckedParams")
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 Q = ParamSpec("Q")
 S = TypeVar("S")
 
