@@ -18,6 +18,7 @@ import sparklr.inference.kept
 import sparklr.inference.posterior
 import sparklr.model
 import sparklr.packed
+import sparklr.search.gradient_path
 import sparklr.search.penalty_grid
 import sparklr.streams
 import sparklr.summary
@@ -68,7 +69,8 @@ def test_the_tests_that_a_page_names_are_there() -> None:
         sparklr.distributions, sparklr.estimator, sparklr.exports.of_model,
         sparklr.inference.inference,
         sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
-        sparklr.search.penalty_grid, sparklr.streams, sparklr.summary, sparklr.tuning,
+        sparklr.search.gradient_path, sparklr.search.penalty_grid,
+        sparklr.streams, sparklr.summary, sparklr.tuning,
     ],
     ids=lambda one: one.__name__,
 )  # fmt: skip

@@ -14,6 +14,12 @@ from sparklr.objective.bounds import Bounds
 from sparklr.params import LogisticRegressionParams
 from sparklr.spark.errors import InvalidValueError
 
+BOUNDS = (
+    "lowerBoundsOnCoefficients",
+    "upperBoundsOnCoefficients",
+    "lowerBoundsOnIntercepts",
+    "upperBoundsOnIntercepts",
+)
 SIZES = "(1, features) for binomial or (classes, features) for multinomial regression"
 
 

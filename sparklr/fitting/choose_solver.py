@@ -89,7 +89,8 @@ def make_solver(
     """Return a function that makes a solver of this method for a start."""
     last: Order = 2 if problem.spec.inference else 1
     spec, curvature = problem.spec, problem.start_curvature()
-    rate = spec.learningRate / problem.largest_curvature
+    given = spec.steps.learningRate  # in units of 1 / L, for a bound L of the curvature
+    rate = (1.0 if given == "auto" else given) / problem.largest_curvature
     task = Task(problem.penalty.l1, problem.box, curvature, precondition, last, spec.stepRule, rate)
     return partial(method.make, task)
 

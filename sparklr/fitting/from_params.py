@@ -7,7 +7,7 @@ the rest after the rows have been read.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast
 
 from sparklr.arrays import MEGABYTE, Array
 from sparklr.fitting.bias_reduction import check_bias_reduction
@@ -108,19 +108,21 @@ def _spec(request: Request, family: Family, margins: int | None, features: int |
 
 
 def steps_of(params: LogisticRegressionParams) -> Steps:
-    """Return the Params of solver="sgd", and refuse those that are set with another solver."""
-    solver = params.getSolver()
-    if not isinstance(params, EstimatorParams) or solver.lower() != SGD:
-        unused = [name for name in SGD_PARAMS if params.hasParam(name) and params.isSet(name)]
+    """Return the Params of steps; those of "sgd" alone are refused with another solver."""
+    if not isinstance(params, EstimatorParams):
+        return Steps()
+    solver, value = params.getSolver(), params.getLearningRate()
+    rate: float | Literal["auto"] = value if isinstance(value, float) else "auto"
+    if solver.lower() != SGD:
+        unused = [name for name in SGD_PARAMS if params.isSet(name)]
         if unused:
             raise InvalidValueError(
                 f"{unused[0]} is for solver='{SGD}', but the solver is '{solver}'. Set "
                 f"solver='{SGD}', or clear it."
             )
-        return Steps()
-    rate = params.getLearningRate()
+        return Steps(learningRate=rate)
     return Steps(
-        learningRate=rate if isinstance(rate, float) else "auto",
+        learningRate=rate,
         schedule=params.getSchedule().lower(),
         batchSize=params.getBatchSize(),
         epochs=params.getEpochs(),
@@ -154,8 +156,7 @@ def _with_descent(spec: Spec, params: LogisticRegressionParams) -> Spec:
                 f"{name} is for solver={words}, but the solver is '{spec.solver}'. Set "
                 f"solver={words}, or clear {name}."
             )
-    rate, rule = params.getLearningRate(), cast(StepRule, params.getStepRule().lower())
-    return replace(spec, stepRule=rule, learningRate=rate if isinstance(rate, float) else 1.0)
+    return replace(spec, stepRule=cast(StepRule, params.getStepRule().lower()))
 
 
 def check_offset(params: LogisticRegressionParams, family: Family) -> None:

@@ -40,23 +40,31 @@ def run_solvers(
 
     def answer(queries: Mapping[Key, Query]) -> Mapping[Key, Answer]:
         nonlocal readings
-        probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
-        judges = {key: problems[key].held_probe(q) for key, q in queries.items()}
-        held = {key: its for key, its in judges.items() if its is not None}
-        sums, count = read_round(passes, [*probes.values(), *held.values()], budget)
+        answers, count = answer_round(queries, problems, passes, budget)
         readings += count
-        answers = {
-            key: problems[key].answer(queries[key], its)
-            for key, its in zip(probes, sums[: len(probes)], strict=True)
-        }
-        for key, its in zip(held, sums[len(probes) :], strict=True):
-            answers[key] = problems[key].with_held(answers[key], its)
         if report is not None:
             each = [problems[key].standing(queries[key], its) for key, its in answers.items()]
             report(readings, len(each), *max(each, key=lambda its: its[1]))
         return answers
 
     return lockstep(solvers, answer), readings
+
+
+def answer_round(
+    queries: Mapping[Key, Query], problems: Mapping[Key, Problem], passes: Passes, budget: int
+) -> tuple[dict[Key, Answer], int]:
+    """Return the answers to queries, with the losses of held-out rows, and the readings made."""
+    probes: dict[Key, Probe] = {key: problems[key].probe(q) for key, q in queries.items()}
+    judges = {key: problems[key].held_probe(q) for key, q in queries.items()}
+    held = {key: its for key, its in judges.items() if its is not None}
+    sums, count = read_round(passes, [*probes.values(), *held.values()], budget)
+    answers = {
+        key: problems[key].answer(queries[key], its)
+        for key, its in zip(probes, sums[: len(probes)], strict=True)
+    }
+    for key, its in zip(held, sums[len(probes) :], strict=True):
+        answers[key] = problems[key].with_held(answers[key], its)
+    return answers, count
 
 
 def warm_started(

@@ -17,7 +17,10 @@ BiasReduction: TypeAlias = Literal["none", "firth"]
 
 @dataclass(frozen=True)
 class Steps:
-    """How stochastic gradient descent goes; the fields are named as the Params."""
+    """How gradient descent goes; all but the rate are for the stochastic one.
+
+    The fields are named as the Params.
+    """
 
     learningRate: float | Literal["auto"] = "auto"
     schedule: str = "constant"
@@ -43,7 +46,6 @@ class Spec:
     solver: SolverName = "auto"
     steps: Steps = Steps()
     stepRule: StepRule = "bb"
-    learningRate: float = 1.0  # in units of 1 / L, for a bound L of the curvature
     bounds: Bounds | None = None
     biasReduction: BiasReduction = "none"
     patience: int | None = None  # of early stopping; None if no rows are held out

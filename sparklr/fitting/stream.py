@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from pyspark.sql import DataFrame
 
+from sparklr.fitting.bounds_and_start import BOUNDS
 from sparklr.fitting.from_params import (
     Request,
     check_sizes,
@@ -36,12 +37,6 @@ from sparklr.rows.columns import TrainingRows, training_rows
 from sparklr.scoring.outputs import check_output_columns, posterior_params
 from sparklr.spark.errors import InvalidValueError
 
-BOUNDS = (
-    "lowerBoundsOnCoefficients",
-    "upperBoundsOnCoefficients",
-    "lowerBoundsOnIntercepts",
-    "upperBoundsOnIntercepts",
-)
 OF_OTHER_SOLVERS = ("stepRule", "learningRate", "patience", *SGD_PARAMS)
 
 

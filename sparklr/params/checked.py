@@ -113,6 +113,7 @@ def keywords_of(
 
     def given(method: Callable[..., S]) -> Callable[Concatenate[S, Q], S]:
         own = known.replace(return_annotation=method.__annotations__["return"])
+        # What `inspect.signature` shows; types do not know the attribute of a function.
         method.__signature__ = own  # type: ignore[attr-defined]
         return keyword_only(method)
 

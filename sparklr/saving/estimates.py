@@ -18,6 +18,7 @@ from sparklr.arrays import Array
 from sparklr.fitting.certificate import Certificate
 from sparklr.fitting.outcome import FitReport, Penalised, RatesTried
 from sparklr.saving.damage import damage
+from sparklr.saving.folders import read_folder
 from sparklr.saving.values import (
     as_flag,
     as_number,
@@ -30,8 +31,6 @@ from sparklr.saving.values import (
 )
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.separation.search import Separation
-from sparklr.spark.collect import collect_arrow
-from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json
 
 MOST_COVARIANCES = 2_000  # coefficients; their covariances then take 16 MB
@@ -230,13 +229,7 @@ def write_errors(its: KeptErrors, path: str, session: SparkSession) -> None:
 def read_errors(path: str, session: SparkSession) -> tuple[Array, Array | None]:
     """Return the standard errors and, if they were kept, the covariances of a saved model."""
     where = f"{path}/estimates"
-    try:
-        table = collect_arrow(session.read.schema(ROWS).parquet(where))
-    except REFUSALS as reason:
-        raise ValueError(
-            f"'{where}' cannot be read: {first_line(reason).rstrip('.')}. If it is accessible and "
-            "you have permission to read it, it is damaged: save the model again."
-        ) from None
+    table = read_folder(where, ROWS, session)
     with damage(f"The standard errors in '{where}' are damaged: "):
         rows = sorted(
             zip(*(table[name].to_pylist() for name in table.column_names), strict=True),

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from sparklr.arrays import Array
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.saving.damage import damage
+from sparklr.saving.folders import read_folder
 from sparklr.saving.values import (
     as_flag,
     as_number,
@@ -23,8 +24,6 @@ from sparklr.saving.values import (
     as_whole,
 )
 from sparklr.scoring.numbers import ModelNumbers
-from sparklr.spark.collect import collect_arrow
-from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json
 
 ROWS = "place int, mean double, factor array<double>, draws array<double>"
@@ -67,13 +66,7 @@ def read_posterior(
 ) -> PosteriorNumbers:
     """Return what `write_posterior` and `posterior_facts` were given, for a model's numbers."""
     where = f"{path}/posterior"
-    try:
-        table = collect_arrow(session.read.schema(ROWS).parquet(where))
-    except REFUSALS as reason:
-        raise ValueError(
-            f"'{where}' cannot be read: {first_line(reason).rstrip('.')}. If it is accessible and "
-            "you have permission to read it, it is damaged: save the model again."
-        ) from None
+    table = read_folder(where, ROWS, session)
     with damage(f"The posterior in '{where}' is damaged: "):
         rows = sorted(
             zip(*(table[name].to_pylist() for name in table.column_names), strict=True),

@@ -19,6 +19,7 @@ from sparklr.arrays import Array
 from sparklr.objective.families import family_named
 from sparklr.posterior.stream import StreamState
 from sparklr.saving.damage import damage
+from sparklr.saving.folders import read_folder
 from sparklr.saving.values import (
     as_flag,
     as_number,
@@ -27,8 +28,6 @@ from sparklr.saving.values import (
     as_whole,
     read_names,
 )
-from sparklr.spark.collect import collect_arrow
-from sparklr.spark.refusals import REFUSALS, first_line
 from sparklr.spark.types import Json
 
 ARRAYS = ("centre", "deviation", "mean", "precision")
@@ -115,13 +114,7 @@ def write_stream(content: bytes, path: str, session: SparkSession) -> None:
 def read_stream(checksum: str, path: str, session: SparkSession) -> StreamState:
     """Return the state that `write_stream` wrote; the metadata have its checksum."""
     where = f"{path}/stream"
-    try:
-        table = collect_arrow(session.read.schema("state binary").parquet(where))
-    except REFUSALS as reason:
-        raise ValueError(
-            f"'{where}' cannot be read: {first_line(reason).rstrip('.')}. If it is accessible and "
-            "you have permission to read it, it is damaged: save the model again."
-        ) from None
+    table = read_folder(where, "state binary", session)
     rows = table["state"].to_pylist()
     if len(rows) != 1 or rows[0] is None:
         raise ValueError(f"'{where}' does not have one row: it is damaged. Save the model again.")

@@ -14,16 +14,18 @@ from sparklr.display import plots
 from sparklr.display.progress import silent
 from sparklr.display.tables import Page, Table, number
 from sparklr.estimator import LogisticRegressionEstimator, request_of
+from sparklr.fitting.bounds_and_start import BOUNDS
 from sparklr.fitting.from_params import spec_of
 from sparklr.fitting.packed_rows import PackedRows
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.problem import Problem
+from sparklr.fitting.rounds import answer_round
 from sparklr.fitting.shared import RowFacts, SharedFits, open_shared_fits
 from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import merge_all
 from sparklr.passes.protocol import read_round
 from sparklr.rows.columns import nameless
-from sparklr.solvers import Answer, Query
+from sparklr.solvers import Query
 from sparklr.solvers.flow import BOUND, Waypoint, gradient_flow
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
@@ -273,20 +275,13 @@ def _walk(shared: SharedFits, problem: Problem, times: Array) -> tuple[list[Wayp
     )
     query, readings = next(walk), 0
     while True:
-        readings += 1
+        answers, count = answer_round({0: query}, {0: problem}, shared.passes, shared.budget)
+        readings += count
         try:
-            query = walk.send(_ask(shared, problem, query))
+            query = walk.send(answers[0])
         except StopIteration as finished:
             found: list[Waypoint] = finished.value
             return found, readings
-
-
-def _ask(shared: SharedFits, problem: Problem, query: Query) -> Answer:
-    judge = problem.held_probe(query)
-    probes = [problem.probe(query), *([] if judge is None else [judge])]
-    sums, _ = read_round(shared.passes, probes, shared.budget)
-    answer = problem.answer(query, sums[0])
-    return answer if judge is None else problem.with_held(answer, sums[1])
 
 
 def _held_losses(shared: SharedFits, problem: Problem, points: Sequence[Array]) -> Array:
@@ -312,12 +307,14 @@ def _check(estimator: LogisticRegressionEstimator, most: float, points: int) -> 
         )
     for name in _UNFIT:
         if estimator.isSet(name) and (
-            name in _BOUNDS or estimator.getOrDefault(name) != _UNFIT[name]
+            name in BOUNDS or estimator.getOrDefault(name) != _UNFIT[name]
         ):
             raise InvalidValueError(f"gradient_path is for L2 penalties alone. Clear {name}.")
 
 
-_BOUNDS: Mapping[str, None] = dict.fromkeys(
-    f"{side}BoundsOn{of}" for side in ("lower", "upper") for of in ("Coefficients", "Intercepts")
-)
-_UNFIT: Mapping[str, object] = {**_BOUNDS, "elasticNetParam": 0.0, "biasReduction": "none"}
+# The Params that have no place here, with the values at which they do nothing.
+_UNFIT: Mapping[str, object] = {
+    **dict.fromkeys(BOUNDS),
+    "elasticNetParam": 0.0,
+    "biasReduction": "none",
+}

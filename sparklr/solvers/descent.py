@@ -19,6 +19,7 @@ path of gradient descent is a penalty by itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Literal, TypeAlias
@@ -86,7 +87,7 @@ def _curvature(point: Array, here: Answer, trial: Array, there: Answer) -> float
     return float(move @ change) / float(move @ move)
 
 
-class Lengths:
+class Lengths(ABC):
     """How long each step of gradient descent is."""
 
     stuck = Reason.NO_DECREASE
@@ -94,9 +95,9 @@ class Lengths:
     def __init__(self, rate: float) -> None:
         self.length = rate
 
+    @abstractmethod
     def step(self, point: Array, here: Answer) -> Search:
         """Return the next iterate with its answer; None if there is none."""
-        raise NotImplementedError
 
 
 class Fixed(Lengths):
