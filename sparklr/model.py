@@ -11,6 +11,7 @@ from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
+from sparklr.batches.facts import StreamFacts
 from sparklr.exports.of_model import Exports
 from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
@@ -23,7 +24,6 @@ from sparklr.objective.families import MULTINOMIAL, family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_stream import posterior_of_stream
-from sparklr.posterior.stream import StreamState
 from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
 from sparklr.saving.json_text import json_model, model_json
@@ -99,7 +99,7 @@ class LogisticRegressionModel(
         self._summary: LogisticRegressionTrainingSummary | None = None
         self._kept: KeptFit | None = None
         self._posterior: PosteriorNumbers | None = None
-        self._stream: StreamState | None = None
+        self._stream: StreamFacts | None = None
 
     @classmethod
     def _of(
@@ -107,7 +107,7 @@ class LogisticRegressionModel(
         numbers: ModelNumbers,
         kept: KeptFit | None = None,
         posterior: PosteriorNumbers | None = None,
-        stream: StreamState | None = None,
+        stream: StreamFacts | None = None,
     ) -> LogisticRegressionModel:
         """Return a model of these numbers, with feature names, and of a fit or a stream."""
         many = numbers.family.per_class
@@ -311,7 +311,7 @@ class LogisticRegressionModel(
 
 
 def stream_model(
-    state: StreamState, estimator: LogisticRegressionParams, *, posterior: bool = True
+    state: StreamFacts, estimator: LogisticRegressionParams, *, posterior: bool = True
 ) -> LogisticRegressionModel:
     """Return the model of what a stream has taught, with the estimator's Params."""
     found = posterior_of_stream(state) if posterior else None

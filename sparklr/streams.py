@@ -7,13 +7,14 @@ from typing import cast
 
 from pyspark.sql import DataFrame
 
+from sparklr.batches.facts import StreamFacts
 from sparklr.display.progress import Progress
 from sparklr.fitting.cautions import warn_of_batch
-from sparklr.fitting.stream import check_stream, learn_frame
+from sparklr.fitting.stream import learn_frame
+from sparklr.fitting.stream_params import check_stream
 from sparklr.inference.stream_of_model import learned_by
 from sparklr.model import LogisticRegressionModel, stream_model
 from sparklr.params import EstimatorParams, verbose_if_set
-from sparklr.posterior.stream import StreamState
 from sparklr.rows.columns import check_frame
 from sparklr.saving.stream import state_bytes
 from sparklr.saving.stream_folder import StreamFolder, local_path
@@ -127,7 +128,7 @@ class Updates:
         folder.forget(self._keep)
 
 
-def _learn(params: EstimatorParams, frame: DataFrame, known: StreamState | None) -> StreamState:
+def _learn(params: EstimatorParams, frame: DataFrame, known: StreamFacts | None) -> StreamFacts:
     """Return what is known after a batch."""
     with Progress(verbose_if_set(params), "sparklr: batch") as progress:
         found = learn_frame(params, frame, known, progress.stage)

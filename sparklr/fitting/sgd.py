@@ -21,23 +21,19 @@ from typing import TypeVar
 import numpy as np
 
 from sparklr.arrays import Array, IntArray, is_sparse
+from sparklr.fitting.course import Answers, Course, rates_within
 from sparklr.fitting.of_solution import certified, fit_of
 from sparklr.fitting.outcome import Fit, RatesTried
 from sparklr.fitting.problem import Problem
 from sparklr.fitting.rounds import Report
 from sparklr.objective.ground import Ground
-from sparklr.objective.walks import Base, Pace
 from sparklr.passes.protocol import Passes, read_round
-from sparklr.passes.walks import Survey, Walks
 from sparklr.solvers import Answer, Query, Reason, Solution
-from sparklr.solvers.sgd import RATES, Descent, Ended, Epoch, Look, Seen, rate_grid, sgd
+from sparklr.solvers.sgd import Descent, sgd
 
 log = logging.getLogger("sparklr")
 
 Key = TypeVar("Key", bound=Hashable)
-
-# About so many arrays of all points are in memory at once.
-ARRAYS = 4
 
 CONVERGED = "converged: no entry of the gradient exceeds tol"
 EPOCHS = (
@@ -116,78 +112,32 @@ class WalkedProblem:
         """Return g (q, C) of a point of the problem."""
         return self._spread(point.reshape(self.problem.scaling.shape).T / self.unit)
 
-    def to_problem(self, points: Array) -> list[Array]:
-        """Return the problem's points for g (q, K C)."""
-        return [its.ravel() for its in self._by_rate(points[self.places] * self.unit)]
+    def to_problem(self, point: Array) -> Array:
+        """Return the problem's point for g (q, C)."""
+        return np.asarray((point[self.places] * self.unit).T.ravel())
 
-    def gradients(self, gradient: Array) -> list[Array]:
-        """Return gradients by the problem's coordinates for those by g (q, K C)."""
-        return [its.ravel() for its in self._by_rate(gradient[self.places] / self.unit)]
+    def gradient(self, gradient: Array) -> Array:
+        """Return the problem's gradient for one by g (q, C)."""
+        return np.asarray((gradient[self.places] / self.unit).T.ravel())
 
-    def centred(self, points: Array) -> Array:
-        """Return the same models with mean zero over their classes, which only lowers penalties."""
-        margins = self.ground.margins
-        if margins == 1:
-            return points
-        each = points.reshape(len(points), -1, margins)
-        centred: Array = each - each.mean(axis=2, keepdims=True)
-        return centred.reshape(points.shape)
+    @property
+    def course(self) -> Course:
+        """The objective of the walks."""
+        return Course(
+            self.ground,
+            self.problem.spec.steps,
+            self.problem.weight,
+            self.l2,
+            self._spread(1 / self.unit)[:, 0],
+            self.adagrad,
+            self.rate_unit,
+            epochs_of(self.problem),
+        )
 
     def _spread(self, values: Array) -> Array:
         spread = np.zeros((self.ground.size, values.shape[1]))
         spread[self.places] = values
         return spread
-
-    def _by_rate(self, values: Array) -> Array:
-        """Return values (q', K C) as (K, C, q')."""
-        return np.moveaxis(values.reshape(len(values), -1, self.ground.margins), 0, 2)
-
-
-class Answers:
-    """Answers the questions of one descent by readings of the rows."""
-
-    def __init__(self, walked: WalkedProblem, passes: Passes, report: Report | None) -> None:
-        self._walked, self._passes, self._report = walked, passes, report
-        self.readings = 0
-
-    def look(self, look: Look) -> Seen:
-        """Read the objective at some points."""
-        walked = self._walked
-        ground = replace(walked.ground, held_out=look.held_out)
-        survey = Survey(ground, look.points, walked.problem.weight)
-        found = survey.split(self._read(survey))
-        gradient = found.gradient + walked.l2[:, None] * look.points
-        penalties = [walked.problem.penalty.value(its) for its in walked.to_problem(look.points)]
-        values = found.losses + np.array(penalties)
-        residuals = [float(np.abs(its).max(initial=0)) for its in walked.gradients(gradient)]
-        if self._report is not None:
-            best = int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
-            self._report(self.readings, 1, float(values[best]), residuals[best])
-        return Seen(values, found.held, gradient, np.array(residuals))
-
-    def walk(self, epoch: Epoch) -> Ended:
-        """Read where the walks of an epoch end."""
-        walked, steps = self._walked, self._walked.problem.spec.steps
-        pace = Pace(
-            rates=epoch.rates * walked.rate_unit,
-            schedule=steps.schedule,
-            epoch=epoch.number,
-            epochs=epochs_of(walked.problem),
-            batch=steps.batchSize,
-            momentum=steps.momentum,
-            adagrad=walked.adagrad,
-            corrected=epoch.corrected,
-            averaged=steps.averaging,
-        )
-        ground = replace(walked.ground, held_out=epoch.held_out)
-        base = Base(epoch.points, epoch.gradient, epoch.squares, walked.l2)
-        walks = Walks(ground, pace, base, walked.problem.weight)
-        points, squares = walks.split(self._read(walks))
-        return Ended(walked.centred(points), squares)
-
-    def _read(self, reading: Survey | Walks) -> Array:
-        self.readings += 1
-        return self._passes.read(reading)
 
 
 def epochs_of(problem: Problem) -> int:
@@ -215,24 +165,17 @@ def fit_sgd(
 
 def _fit_one(walked: WalkedProblem, passes: Passes, budget: int, report: Report) -> tuple[Fit, int]:
     problem, rates = walked.problem, _rates(walked, budget)
-    answers = Answers(walked, passes, report)
-    start = walked.centred(walked.to_walk(problem.start()))
+    course = walked.course
+    answers = Answers(course, passes, report)
     descending = sgd(
-        start,
+        course.centred(walked.to_walk(problem.start())),
         rates,
         epochs_of(problem),
         problem.spec.tol,
         adagrad=walked.adagrad,
         patience=problem.spec.patience,
     )
-    question = next(descending)
-    while True:
-        reply = answers.look(question) if isinstance(question, Look) else answers.walk(question)
-        try:
-            question = descending.send(reply)
-        except StopIteration as finished:
-            found: Descent = finished.value
-            break
+    found = answers.run(descending)
     fit, readings = _fit_of(walked, found, passes, budget)
     log.info("sgd: %d epochs, %s", len(found.history) - 1, fit.reason)
     rate = found.rate if len(found.history) > 1 and found.place != 0 else None
@@ -245,14 +188,13 @@ def _rates(walked: WalkedProblem, budget: int) -> Array:
     rate = walked.problem.spec.steps.learningRate
     if rate != "auto":
         return np.array([rate])
-    each = 8 * ARRAYS * walked.ground.size * walked.ground.margins
-    return rate_grid(walked.adagrad, int(np.clip(budget // each, 2, RATES)))
+    return rates_within(budget, walked.ground.size * walked.ground.margins, walked.adagrad)
 
 
 def _fit_of(walked: WalkedProblem, found: Descent, passes: Passes, budget: int) -> tuple[Fit, int]:
     """Return the fit of a descent, and the number of readings for its Hessian."""
     problem, readings = walked.problem, 0
-    (point,), (gradient,) = walked.to_problem(found.point), walked.gradients(found.seen.gradient)
+    point, gradient = walked.to_problem(found.point), walked.gradient(found.seen.gradient)
     last = Answer(float(found.seen.values[0]), gradient)
     if problem.spec.inference:
         query = Query(point, order=2)

@@ -7,6 +7,8 @@ from typing import cast
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.batches.facts import StreamFacts
+from sparklr.batches.normal import MOST_FULL
 from sparklr.fitting.posterior import no_posterior_for
 from sparklr.inference.covariances import FittedModel
 from sparklr.inference.diagnostics import FitDiagnostics
@@ -27,10 +29,16 @@ class PosteriorOfModel:
     _posterior: PosteriorNumbers | None
     _summary: TableOfFit | None
     _kept: KeptFit | None
+    _stream: StreamFacts | None
 
     @property
     def posterior(self) -> Posterior:
         """The distribution of the coefficients, if the model was fitted with one."""
+        if self._posterior is None and self._stream is not None:
+            raise InvalidValueError(
+                "This model has no posterior: it has learned from a stream without one. Learn at "
+                f"most {MOST_FULL:,} coefficients, with solver='auto'."
+            )
         if self._posterior is None:
             raise InvalidValueError(
                 "This model has no posterior: it was not fitted with one, or comes from JSON, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparklr.posterior.stream import StreamState
+from sparklr.batches.facts import StreamFacts
 from sparklr.scoring.numbers import ModelNumbers
 from sparklr.spark.errors import InvalidValueError
 
@@ -10,7 +10,7 @@ from sparklr.spark.errors import InvalidValueError
 class StreamOfModel:
     """How well the model has predicted the batches that it learned from."""
 
-    _stream: StreamState | None
+    _stream: StreamFacts | None
 
     @property
     def progressiveLoss(self) -> float:
@@ -43,13 +43,13 @@ NOT_OF_A_STREAM = (
 )
 
 
-def numbers_of_stream(state: StreamState) -> ModelNumbers:
+def numbers_of_stream(state: StreamFacts) -> ModelNumbers:
     """Return the numbers of a model that has learned from a stream."""
     found, names = state.coefficients(), state.names
     return ModelNumbers.of(*found, state.classes, family=state.family, names=names)
 
 
-def learned_by(model: StreamOfModel) -> StreamState:
+def learned_by(model: StreamOfModel) -> StreamFacts:
     """Return what a model has learned from a stream."""
     if model._stream is None:
         raise InvalidValueError(NOT_OF_A_STREAM)

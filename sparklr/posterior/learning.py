@@ -7,35 +7,26 @@ one reading of the Hessian's diagonal at the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.batches.facts import Learned
+from sparklr.batches.normal import NormalState
 from sparklr.objective.scaling import Scaling
 from sparklr.passes.diagonals import DiagonalSums
 from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.threads import one_blas_thread
 from sparklr.posterior.log_posterior import LogPosterior
-from sparklr.posterior.stream import StreamState
 from sparklr.solvers import Answer, Query, Solution, Solver, Stop, lbfgs, newton
 
 BUDGET = 1 << 62  # of one reading: its sums are those of one probe
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """The state after a batch, the readings that it took, and why its solver stopped."""
-
-    state: StreamState
-    readings: int
-    converged: bool
-    reason: str
-
-
 @one_blas_thread()
 def learn(
-    state: StreamState, passes: Passes, *, regParam: float, discount: float, stop: Stop
+    state: NormalState, passes: Passes, *, regParam: float, discount: float, stop: Stop
 ) -> Learned:
     """Return what is known after the rows of a batch.
 
@@ -62,13 +53,13 @@ def learn(
     return Learned(state, reader.readings, why.converged, why.value)
 
 
-def _seen_from(state: StreamState, passes: Passes) -> Scaling:
+def _seen_from(state: NormalState, passes: Passes) -> Scaling:
     """Return the scaling for readings, which subtract an origin of their own."""
     origin = passes.moments.origin
     return state.scaling if origin is None else replace(state.scaling, origin=origin)
 
 
-def _curvature(state: StreamState, scaling: Scaling, passes: Passes) -> Array:
+def _curvature(state: NormalState, scaling: Scaling, passes: Passes) -> Array:
     """Return about the diagonal of the losses' Hessian, (n,): that of rows with equal chances."""
     moments = passes.moments
     shares = moments.histogram(state.classes) / moments.weight

@@ -6,18 +6,19 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from sparklr.arrays import Array
+from sparklr.batches.facts import StreamFacts
+from sparklr.batches.normal import NormalState
 from sparklr.posterior.numbers import PosteriorNumbers
-from sparklr.posterior.stream import StreamState
 
 WHERE = "the optimum of the last batch with those before as its prior, and the curvature there"
 
 
-def posterior_of_stream(state: StreamState) -> PosteriorNumbers | None:
-    """Return the posterior of a state; None if it has deviations alone.
+def posterior_of_stream(state: StreamFacts) -> PosteriorNumbers | None:
+    """Return the posterior of a state; None if it has deviations alone, or a point.
 
     Features that have always been at their centre are not determined.
     """
-    if not state.full:
+    if not isinstance(state, NormalState) or not state.full:
         return None
     scaling = state.scaling
     coefficients, intercepts = state.coefficients()

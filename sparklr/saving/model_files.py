@@ -12,9 +12,9 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, IntegerType, UserDefinedType
 
+from sparklr.batches.facts import StreamFacts
 from sparklr.objective.families import family_of_flag
 from sparklr.posterior.numbers import PosteriorNumbers
-from sparklr.posterior.stream import StreamState
 from sparklr.saving.damage import damage
 from sparklr.saving.estimates import (
     KeptFit,
@@ -59,7 +59,7 @@ class ModelWriter(OverwritingWriter):
         numbers: ModelNumbers,
         fit: KeptFit | None = None,
         posterior: PosteriorNumbers | None = None,
-        stream: StreamState | None = None,
+        stream: StreamFacts | None = None,
     ) -> None:
         super().__init__()
         self._instance, self._numbers = instance, numbers
@@ -101,7 +101,7 @@ class ModelReader(MLReader[T]):
         self,
         kind: type[T],
         make: Callable[
-            [ModelNumbers, KeptFit | None, PosteriorNumbers | None, StreamState | None], T
+            [ModelNumbers, KeptFit | None, PosteriorNumbers | None, StreamFacts | None], T
         ],
     ) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class ModelReader(MLReader[T]):
         )
 
 
-def _check_stream(stream: StreamState, numbers: ModelNumbers, path: str) -> None:
+def _check_stream(stream: StreamFacts, numbers: ModelNumbers, path: str) -> None:
     """Refuse what another model has learned."""
     same = (stream.family, stream.classes) == (numbers.family, numbers.classes)
     pairs = zip(stream.coefficients(), numbers.arrays, strict=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sparklr.posterior.stream import StreamState
+from sparklr.batches.facts import StreamFacts
 from sparklr.saving.damage import damage
 from sparklr.saving.stream import checksum_of, read_state
 from sparklr.saving.values import as_string, as_whole
@@ -78,7 +78,7 @@ class StreamFolder:
             found = json.loads(text)
             return Mark(as_whole(found["batch"]), as_string(found["sha256"]))
 
-    def read(self, mark: Mark) -> tuple[StreamState, dict[str, str]]:
+    def read(self, mark: Mark) -> tuple[StreamFacts, dict[str, str]]:
         """Return the state of a batch, and the texts beside it."""
         file = self._root / mark.file
         try:
@@ -120,7 +120,7 @@ class StreamFolder:
             shutil.rmtree(self._root / f"{PREFIX}{batch}", ignore_errors=True)
 
 
-def read_latest(path: str) -> tuple[StreamState, str]:
+def read_latest(path: str) -> tuple[StreamFacts, str]:
     """Return the newest state in the folder of a stream, and its model as JSON text."""
     folder = StreamFolder(local_path(path))
     mark = folder.latest()

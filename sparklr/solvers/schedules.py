@@ -34,6 +34,8 @@ _SCHEDULES: Mapping[str, Schedule] = {
     "piecewise": lambda e, every: PIECE ** np.floor(3 * e / every),
 }
 SCHEDULES = tuple(_SCHEDULES)
+# Those that need not know how many epochs there will be.
+ENDLESS = ("constant", "inverse", "inverse-sqrt")
 
 
 def factors(name: str, epoch: int, epochs: int, steps: int) -> Array:

@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from workload import (
     Heard,
     at_pass,
+    descend,
     fit,
     folders,
     left,
@@ -159,12 +160,14 @@ def outcome(harm: Harm, name: str, action: Callable[[], Any]) -> None:
         heard.close()
 
 
-def struck(harm: Harm, strike: Callable[[], None], *passes: int) -> Callable[[], Any]:
+def struck(
+    harm: Harm, strike: Callable[[], None], *passes: int, by: Callable[[DataFrame], Any] = fit
+) -> Callable[[], Any]:
     """A fit that is struck before these passes."""
 
     def action() -> Any:
         with at_pass(lambda _: strike(), *passes) as seen:
-            model = fit(rows(harm.session))
+            model = by(rows(harm.session))
         assert len(seen) >= max(passes)
         return model
 
@@ -207,6 +210,10 @@ def common(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield (
         "a Python worker killed in a pass",
         struck(harm, lambda: harm.kill_in_pass(harm.python_workers()), 2),
+    )
+    yield (  # the fourth pass has the walks of the second epoch
+        "an executor killed in a walk",
+        struck(harm, lambda: harm.kill_in_pass(harm.executors()[:1]), 4, by=descend),
     )
     yield "files deleted", struck(harm, on_all_files(Path.unlink), 2)
     yield "files truncated", struck(harm, on_all_files(truncate), 2)

@@ -15,6 +15,7 @@ from workload import (
     FEATURES,
     MANY,
     at_pass,
+    descend,
     fit,
     folders,
     left,
@@ -91,6 +92,9 @@ def main() -> None:
     model = fit(frame, validationIndicatorCol="held", patience=2, solver="l-bfgs")
     curve = model.summary.validationHistory
     say("stopped early", numbers=[*numbers(model), *curve], left=left(session, root))
+
+    model = descend(rows(session))
+    say("sgd", numbers=numbers(model), left=left(session, root))
 
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:

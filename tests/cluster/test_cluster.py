@@ -33,6 +33,7 @@ WORK = [
     "gaussian",
     "sampled",
     "stopped early",
+    "sgd",
     "on the driver",
 ]
 

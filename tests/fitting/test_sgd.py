@@ -10,9 +10,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
+from sparklr.fitting.course import Answers
 from sparklr.fitting.plan import WithoutFold, fit_all, fit_without_folds
 from sparklr.fitting.problem import Problem
-from sparklr.fitting.sgd import Answers, WalkedProblem
+from sparklr.fitting.sgd import WalkedProblem
 from sparklr.fitting.spec import Spec, Steps
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
 from sparklr.passes.local import LocalPasses
@@ -131,7 +132,7 @@ def _descend(
     problem: Problem, passes: LocalPasses, rate: float, epochs: int, corrected: bool
 ) -> float:
     walked = WalkedProblem.of(problem, passes)
-    answers = Answers(walked, passes, None)
+    answers = Answers(walked.course, passes)
     start = walked.to_walk(problem.start())
     solver = sgd(start, np.array([rate]), epochs, 0.0, adagrad=walked.adagrad)
     question: Look | Epoch = next(solver)

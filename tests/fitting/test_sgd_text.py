@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from benchmarks.packaged import PACKAGES, docstrings
+from sparklr.arrays import Array
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.spec import Spec, Steps
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
@@ -25,7 +26,12 @@ def in_blocks(rows: Block, blocks: int = 2) -> LocalPasses:
 
 
 def loss(fit: Fit, rows: Block) -> float:
-    margins = rows.matrix @ fit.coefficients.T + fit.intercepts
+    return loss_of((fit.coefficients, fit.intercepts), rows)
+
+
+def loss_of(numbers: tuple[Array, Array], rows: Block) -> float:
+    coefficients, intercepts = numbers
+    margins = rows.matrix @ coefficients.T + intercepts
     if margins.shape[1] == 1:
         margins = np.column_stack((np.zeros(len(margins)), margins))
     own = margins[np.arange(rows.rows), rows.labels.astype(int)]

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from sparklr.arrays import Array
+from sparklr.batches.normal import INTERCEPT_PRECISION, NormalState
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
@@ -19,7 +20,6 @@ from sparklr.objective.families import BINOMIAL, MULTINOMIAL, Family
 from sparklr.passes.local import LocalPasses
 from sparklr.posterior.learning import learn
 from sparklr.posterior.of_stream import posterior_of_stream
-from sparklr.posterior.stream import INTERCEPT_PRECISION, StreamState
 from sparklr.rows.blocks import Block
 from sparklr.solvers import Stop
 from tests.problems import make_rows
@@ -36,14 +36,14 @@ def stream(
     discount: float = 1.0,
     standardized: bool = True,
     intercept: bool = True,
-) -> StreamState:
+) -> NormalState:
     """What is known after all these batches."""
     state = None
     for block in batches:
         passes = LocalPasses.of([block], block.features)
         if state is None:
-            state = StreamState.before(
-                passes.moments, family=family, classes=classes,
+            state = NormalState.before(
+                passes.moments, family=family, classes=classes, names=None,
                 intercept=intercept, standardized=standardized,
             )  # fmt: skip
         found = learn(state, passes, regParam=regParam, discount=discount, stop=STOP)
@@ -215,7 +215,7 @@ class TestDeviationsAlone:
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sparklr.posterior.stream.MOST_FULL", 3)
+        monkeypatch.setattr("sparklr.batches.normal.MOST_FULL", 3)
 
     @pytest.mark.parametrize("classes", [2, 3])
     @pytest.mark.parametrize("far", [0.0, 3.0, 1e3])
@@ -235,7 +235,7 @@ class TestDeviationsAlone:
         assert posterior_of_stream(of_dense) is None
         assert_allclose(of_sparse.mean, of_dense.mean, atol=1e-6)
         assert_allclose(of_sparse.precision, of_dense.precision, rtol=1e-6)
-        monkeypatch.setattr("sparklr.posterior.stream.MOST_FULL", 100)
+        monkeypatch.setattr("sparklr.batches.normal.MOST_FULL", 100)
         full = stream([dense], **known)
         for its, expected in zip(of_dense.coefficients(), full.coefficients(), strict=True):
             assert_allclose(its, expected, rtol=1e-4, atol=1e-4)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sparklr import LogisticRegressionModel
+from sparklr.batches.descent import DescentState
+from sparklr.batches.facts import StreamFacts
 from sparklr.inference.stream_of_model import numbers_of_stream
-from sparklr.posterior.stream import StreamState
 from sparklr.saving import stream_folder
 from sparklr.saving.stream import checksum_of, read_state, state_bytes
 from sparklr.saving.stream_folder import Mark, StreamFolder, local_path
+from tests.batches.test_descent import learn_all, spec_of
 from tests.errors import assert_plain
 from tests.posterior.test_stream import stream
 from tests.problems import make_rows
@@ -33,8 +38,8 @@ def content_of(batch: int) -> bytes:
     return state_bytes(replace(STATE, batches=batch), model=TEXT)
 
 
-def same(found: StreamState, state: StreamState) -> bool:
-    for one in fields(StreamState):
+def same(found: StreamFacts, state: StreamFacts) -> bool:
+    for one in fields(state):
         assert_array_equal(getattr(found, one.name), getattr(state, one.name))
     return True
 
@@ -53,6 +58,32 @@ def learned(path: Path) -> int:
     model = LogisticRegressionModel.loadLatest(str(path / "stream"))
     assert model.coefficients.toArray().tolist() == STATE.coefficients()[0][0].tolist()
     return model.batchesLearned
+
+
+def test_a_descent_comes_back_to_the_bit() -> None:
+    state = replace(learn_all([make_rows(1, 60, 3)], spec_of()).state, names=("a", "b.c", "ü"))
+    content = state_bytes(state, model=TEXT)
+    assert content == state_bytes(state, model=TEXT)
+    found, texts = read_state(content, checksum_of(content), "'it'")
+    assert type(found) is type(state)
+    assert same(found, state)
+    assert texts == {"model": TEXT}
+
+
+def test_a_state_of_arrays_that_do_not_belong_together_is_refused() -> None:
+    descent = learn_all([make_rows(1, 60, 3)], spec_of()).state
+    assert isinstance(descent, DescentState)
+    for state in (
+        replace(descent, squares=descent.squares[1:]),
+        replace(descent, reach=descent.reach[1:]),
+        replace(descent, scores=descent.scores[1:]),
+        replace(STATE, mean=STATE.mean[1:]),
+        replace(STATE, precision=STATE.precision[1:]),
+    ):
+        content = state_bytes(state)
+        with pytest.raises(ValueError, match="'it' is damaged: ValueError: its") as refused:
+            read_state(content, checksum_of(content), "'it'")
+        assert_plain(refused.value, ())
 
 
 def test_a_state_comes_back_to_the_bit(folder: StreamFolder, tmp_path: Path) -> None:
@@ -103,6 +134,37 @@ def test_whoever_is_killed_leaves_the_old_state_or_the_new_one(
     if killed:
         folder.commit(5, content_of(5), folder.latest())
     assert learned(tmp_path) == 5
+
+
+COMMITS = """
+import sys
+from sparklr.saving.stream_folder import StreamFolder
+from tests.saving.test_stream_folder import content_of
+folder = StreamFolder(sys.argv[1])
+for batch in range(5, 10_000):
+    folder.commit(batch, content_of(batch), folder.latest())
+    folder.forget(3)
+    print(batch, flush=True)
+"""
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("after", [1, 7, 40])
+def test_a_process_that_is_killed_leaves_a_whole_state(
+    folder: StreamFolder, tmp_path: Path, after: int
+) -> None:
+    """By a signal that no process can catch, in the middle of its writing."""
+    command = [sys.executable, "-c", COMMITS, str(tmp_path / "stream")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        kept = [int(process.stdout.readline()) for _ in range(after)][-1]
+        process.kill()
+        kept = max([kept, *map(int, process.stdout.read().split())])
+    assert process.returncode == -signal.SIGKILL
+    assert learned(tmp_path) in (kept, kept + 1)
+    batch = learned(tmp_path) + 1
+    folder.commit(batch, content_of(batch), folder.latest())
+    assert learned(tmp_path) == batch
 
 
 def test_of_two_writers_one_is_told(folder: StreamFolder, tmp_path: Path) -> None:

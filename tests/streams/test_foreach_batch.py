@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pyspark.ml.linalg import Vectors
 from scipy.special import expit
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.streams import Updates
 from tests.errors import assert_plain
 
@@ -118,11 +120,25 @@ def test_a_model_that_learned_is_saved_and_goes_on(spark: Any, tmp_path: Path) -
         ("does not go with classWeights", {"classWeights": "balanced"}),
         ("does not go with biasReduction", {"biasReduction": "firth"}),
         ("does not go with validationIndicatorCol='a'", {"validationIndicatorCol": "a"}),
-        ("has a solver of its own", {"solver": "l-bfgs"}),
+        (
+            "has a solver of its own. Set solver='auto', or 'sgd', not 'l-bfgs'",
+            {"solver": "l-bfgs"},
+        ),
         ("does not use learningRate", {"learningRate": 0.1}),
         ("does not use epochs", {"epochs": 3}),
         ("carries Laplace's posterior on", {"posterior": "sampled"}),
         ("not standard errors", {"inference": "always"}),
+        ("has no L1 part, but elasticNetParam=0.5", {"solver": "sgd", "elasticNetParam": 0.5}),
+        ("one epoch of each batch, so epochs is not used", {"solver": "sgd", "epochs": 3}),
+        ("schedule='cosine' depends on it", {"solver": "sgd", "schedule": "cosine"}),
+        (
+            "nothing that decayFactor=0.5 could discount",
+            {"solver": "sgd", "decayFactor": 0.5, "adaptive": "none"},
+        ),
+        ("does not use stepRule", {"solver": "sgd", "stepRule": "bb"}),
+        ("which posterior='laplace' needs", {"solver": "sgd", "posterior": "laplace"}),
+        ("which averaged=True needs", {"solver": "sgd", "averaged": True}),
+        ("does not go with offsetCol='a'", {"solver": "sgd", "offsetCol": "a"}),
     ],
 )
 def test_what_does_not_go_with_a_stream_is_refused(why: str, params: dict[str, Any]) -> None:
@@ -130,6 +146,58 @@ def test_what_does_not_go_with_a_stream_is_refused(why: str, params: dict[str, A
     with pytest.raises(ValueError, match=why) as refused:
         estimator(**params).updates("/nowhere")
     assert_plain(refused.value, ())
+
+
+def words(spark: Any, seed: int, rows: int = 120) -> Any:
+    """Sparse rows of a few hundred words in one partition, some with an effect on the label."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(rows):
+        found = np.unique((300 * random.random(12) ** 2).astype(int))
+        label = float((found < 20).sum() > 1 + random.logistic())
+        made.append((label, Vectors.sparse(300, found.tolist(), [1.0] * len(found))))
+    return spark.createDataFrame(made, ["label", "features"]).coalesce(1)
+
+
+def test_a_descent_goes_on_in_a_folder_a_file_and_in_memory(spark: Any, tmp_path: Path) -> None:
+    """With the same bits; nothing but the solver is another than of a posterior."""
+    wide = LogisticRegressionEstimator(solver="sgd", regParam=1e-3, seed=2)
+    where, saved = str(tmp_path / "state"), str(tmp_path / "model")
+    updates = pickle.loads(pickle.dumps(wide.updates(where)))
+    model = None
+    for number in range(3):
+        frame = words(spark, number)
+        updates(frame, number)
+        if model is not None:
+            model.write().overwrite().save(saved)
+            model = LogisticRegressionModel.load(saved)
+        model = wide.partialFit(frame, model)
+    assert model is not None
+    latest = LogisticRegressionModel.loadLatest(where)
+    assert latest.coefficients == model.coefficients
+    assert (latest.batchesLearned, latest.rowsLearned) == (3, 360)
+    assert latest.progressiveLoss == model.progressiveLoss < np.log(2)
+    with pytest.raises(ValueError, match="has learned from a stream without one") as refused:
+        _ = latest.posterior
+    assert_plain(refused.value, ("solver='auto'",))
+    with pytest.raises(ValueError, match="the model has learned with solver='sgd'") as refused:
+        estimator(featuresCols=None).partialFit(frame, model)
+    assert_plain(refused.value, ())
+
+
+def test_a_rate_that_is_too_large_is_told_and_changes_nothing(spark: Any) -> None:
+    wide = LogisticRegressionEstimator(solver="sgd", regParam=1e-3, adaptive="none")
+    model = wide.partialFit(words(spark, 1))
+    with pytest.raises(ValueError, match="has learned with adaptive='none'") as refused:
+        wide.copy().setAdaptive("adagrad").partialFit(words(spark, 2), model)
+    assert_plain(refused.value, ())
+    with pytest.raises(ValueError, match="nothing that decayFactor") as refused:
+        wide.copy().setAdaptive("auto").setDecayFactor(0.5).partialFit(words(spark, 2), model)
+    assert_plain(refused.value, ())
+    with pytest.warns(ConvergenceWarning, match="set a smaller learningRate"):
+        after = wide.copy().setLearningRate(1e6).partialFit(words(spark, 2), model)
+    assert after.coefficients == model.coefficients
+    assert after.batchesLearned == 2
 
 
 def test_only_a_model_of_a_stream_goes_on(two: Any) -> None:

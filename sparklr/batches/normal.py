@@ -14,19 +14,18 @@ of one fit of all rows so far, times their weight: `regParam` means the same for
 rows are cut into batches. P_0 keeps the intercept, which has no penalty, finite on batches of one
 label.
 
-Units never change, so nothing that was learned is ever converted. A feature's centre is its mean in
-the first batch, and its deviation that of the first batch where it is not at its centre. Until then
-it is zero in these units, and tells nothing.
+Until a feature is not at its centre for the first time, it is zero in the units of the stream, and
+tells nothing.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparklr.arrays import Array
+from sparklr.batches.facts import StreamFacts
 from sparklr.objective.families import Family
 from sparklr.objective.moments import Moments
 from sparklr.objective.prior import GaussianPrior
@@ -39,51 +38,32 @@ INTERCEPT_PRECISION = 0.01
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StreamState:
+class NormalState(StreamFacts):
     """What was learned of n = C q coefficients, in units that do not change.
 
-    centre, deviation : (p,); the deviation is zero as long as a feature has been at its centre
     mean : (n,)
     precision : (n, n), or the diagonal (n,) of more than `MOST_FULL` coefficients
     penalty : the share of the precision that each feature has by regParam
-    batches, rows, weight : of all that was learned, without discount
-    scored, score : the weight of the rows that were scored before they were learned, and the sum
-        of their losses
-    last_loss : the mean loss of the last batch before it was learned; NaN for the first
     """
 
-    family: Family
-    classes: int
-    names: tuple[str, ...] | None
-    intercept: bool
-    standardized: bool
-    centre: Array
-    deviation: Array
     mean: Array
     precision: Array
     penalty: float = 0.0
-    batches: int = 0
-    rows: int = 0
-    weight: float = 0.0
-    scored: float = 0.0
-    score: float = 0.0
-    last_loss: float = math.nan
 
     @staticmethod
     def before(
         moments: Moments,
-        *,
         family: Family,
         classes: int,
-        names: tuple[str, ...] | None = None,
+        names: tuple[str, ...] | None,
         intercept: bool,
         standardized: bool,
-    ) -> StreamState:
+    ) -> NormalState:
         """Return the state before the first batch, which has these moments."""
         margins = family.margins(classes)
         scaling = Scaling.of(moments, margins, intercept=intercept)
         size = margins * (moments.features + intercept)
-        state = StreamState(
+        state = NormalState(
             family=family,
             classes=classes,
             names=names,
@@ -97,10 +77,18 @@ class StreamState:
         first = INTERCEPT_PRECISION * (1 - state.of_features)
         return replace(state, precision=np.diag(first) if size <= MOST_FULL else first)
 
+    def check(self) -> None:
+        """Refuse arrays of other sizes."""
+        size = self.margins * (self.features + self.intercept)
+        if self.deviation.shape != (self.features,) or self.mean.shape != (size,):
+            raise ValueError("its arrays do not belong together")
+        if self.precision.shape not in ((size,), (size, size)):
+            raise ValueError("its precision has another size")
+
     @property
-    def features(self) -> int:
-        """The number of features."""
-        return len(self.centre)
+    def finite(self) -> bool:
+        """Whether all that was learned is a number."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.precision).all())
 
     @property
     def full(self) -> bool:
@@ -108,19 +96,9 @@ class StreamState:
         return self.precision.ndim == 2
 
     @property
-    def margins(self) -> int:
-        """The number of margins C."""
-        return self.family.margins(self.classes)
-
-    @property
     def of_features(self) -> Array:
         """1 for coordinates of features and 0 for intercepts, (n,)."""
         return np.tile(np.append(np.ones(self.features), [0.0] * self.intercept), self.margins)
-
-    @property
-    def loss(self) -> float:
-        """The mean loss of all rows that were scored before they were learned; NaN if none was."""
-        return self.score / self.scored if self.scored > 0 else math.nan
 
     @property
     def scaling(self) -> Scaling:
@@ -135,12 +113,6 @@ class StreamState:
             centre=self.centre,
             origin=np.zeros(self.features),
         )
-
-    def met(self, moments: Moments) -> StreamState:
-        """Return the state with the units of the features that vary first in this batch."""
-        spread = np.sqrt(moments.variance)
-        away = np.where(spread > 0, spread, np.abs(moments.mean - self.centre))
-        return replace(self, deviation=np.where(self.deviation > 0, self.deviation, away))
 
     def prior(self, discount: float, penalty: float) -> GaussianPrior:
         """Return the prior of the next batch.
@@ -157,27 +129,10 @@ class StreamState:
 
     def learned(
         self, mean: Array, precision: Array, moments: Moments, *, discount: float, penalty: float
-    ) -> StreamState:
+    ) -> NormalState:
         """Return the state after a batch with these moments."""
-        return replace(
-            self,
-            mean=mean,
-            precision=precision,
-            penalty=discount * self.penalty + penalty,
-            batches=self.batches + 1,
-            rows=self.rows + moments.rows,
-            weight=self.weight + moments.weight,
-        )
-
-    def scored_by(self, loss: float, weight: float) -> StreamState:
-        """Return the state with the summed loss of a batch before it is learned.
-
-        The first batch does not count: nothing was learned before it.
-        """
-        if self.batches == 0:
-            return self
-        score, scored = self.score + loss, self.scored + weight
-        return replace(self, score=score, scored=scored, last_loss=loss / weight)
+        penalty += discount * self.penalty
+        return replace(self.counted(moments), mean=mean, precision=precision, penalty=penalty)
 
     def coefficients(self) -> tuple[Array, Array]:
         """Return coefficients (C, p) and intercepts (C,) in the user's units, as in Spark."""

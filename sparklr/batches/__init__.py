@@ -1,0 +1,1 @@
+"""What the batches of a stream have taught: the states that `partialFit` carries on."""
