@@ -201,29 +201,38 @@ def _dense_spread(matrix: Array, weights: Array) -> tuple[Array, Array, Array, A
 
 
 def _sparse_spread(matrix: sp.csr_matrix, weights: Array) -> tuple[Array, Array, Array, Array, int]:
-    rows, features = matrix.shape
+    """Sum over the stored values; columns that most rows store are summed as dense ones.
+
+    Elsewhere spread = sum_i w_i x_i^2 - (sum_i w_i x_i)^2 / W, which keeps its digits: it is at
+    least a half of the first sum, since a half of the weight is on zeros.
+    """
+    features = matrix.shape[1]
     total = weights.sum()
-    each = np.repeat(weights, np.diff(matrix.indptr))
     columns, data = matrix.indices, matrix.data
-
-    def by_column(values: Array) -> Array:
-        return _totals(columns, values, features)
-
     stored = np.bincount(columns, minlength=features)
-    mean = by_column(each * data) / total
-    # A column without implicit zeros is taken relative to a stored value: a constant is exact.
-    anchor = np.zeros(features)
-    anchor[columns] = data
-    anchor[stored < rows] = 0.0
-    if anchor.any():
-        full = stored == rows
-        mean[full] = (anchor + by_column(each * (data - anchor[columns])) / total)[full]
-    # Exactly zero for a full column: a rounding error times a large squared mean would be larger
-    # than the spread.
-    implicit = np.where(stored < rows, np.maximum(total - by_column(each), 0.0), 0.0)
-    spread = by_column(each * (data - mean[columns]) ** 2) + implicit * mean**2
+    on_stored, weighed = stored.astype(np.float64), data
+    if not (weights == 1.0).all():
+        each = np.repeat(weights, np.diff(matrix.indptr))
+        on_stored, weighed = _totals(columns, each, features), each * data
+    sums = _totals(columns, weighed, features)
+    mean = sums / total
+    spread = np.maximum(_totals(columns, weighed * data, features) - sums * mean, 0.0)
+    often = np.flatnonzero(on_stored > total / 2)
+    if len(often):
+        mean[often], spread[often] = _dense_spread(matrix[:, often].toarray(), weights)[:2]
+    minimum, maximum = _sparse_extremes(matrix, stored)
+    return mean, spread, minimum, maximum, nonzeros(data)
+
+
+def _sparse_extremes(matrix: sp.csr_matrix, stored: IntArray) -> tuple[Array, Array]:
+    """Return each column's least and largest value; zero is one where not all rows store one."""
+    rows, columns, data = matrix.shape[0], matrix.indices, matrix.data
     minimum = np.where(stored < rows, 0.0, np.inf)
     maximum = np.where(stored < rows, 0.0, -np.inf)
-    np.minimum.at(minimum, columns, data)
-    np.maximum.at(maximum, columns, data)
-    return mean, spread, minimum, maximum, nonzeros(data)
+    # Whatever is not stored is a zero already: of counts, only the largest must be looked for.
+    full = bool((stored == rows).any())
+    if full or data.min(initial=0.0) < 0:
+        np.minimum.at(minimum, columns, data)
+    if full or data.max(initial=0.0) > 0:
+        np.maximum.at(maximum, columns, data)
+    return minimum, maximum

@@ -181,6 +181,9 @@ def common(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
     def one_executor() -> None:
         harm.kill(harm.executors()[:1])
 
+    def in_pass() -> None:
+        harm.kill_in_pass(harm.executors()[:1])
+
     def grid() -> Any:
         with at_pass(lambda _: one_executor(), 3):
             return search(session).bestModel
@@ -200,10 +203,7 @@ def common(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
         return lambda: harm.files(how)
 
     yield "an executor killed between passes", struck(harm, one_executor, 2)
-    yield (
-        "an executor killed in a pass",
-        struck(harm, lambda: harm.kill_in_pass(harm.executors()[:1]), 2),
-    )
+    yield "an executor killed in a pass", struck(harm, in_pass, 2)
     yield "all executors killed", struck(harm, lambda: harm.kill(harm.executors()), 2)
     yield "an executor killed twice", struck(harm, lambda: (harm.ready(), one_executor()), 2, 3)
     yield "an executor killed in a grid", grid
@@ -211,10 +211,7 @@ def common(harm: Harm) -> Iterator[tuple[str, Callable[[], Any]]]:
         "a Python worker killed in a pass",
         struck(harm, lambda: harm.kill_in_pass(harm.python_workers()), 2),
     )
-    yield (  # the fourth pass has the walks of the second epoch
-        "an executor killed in a walk",
-        struck(harm, lambda: harm.kill_in_pass(harm.executors()[:1]), 4, by=descend),
-    )
+    yield "an executor killed in a walk", struck(harm, in_pass, 4, by=descend)  # of its 2nd epoch
     yield "files deleted", struck(harm, on_all_files(Path.unlink), 2)
     yield "files truncated", struck(harm, on_all_files(truncate), 2)
     yield (

@@ -88,13 +88,7 @@ def main() -> None:
     _infer(session, root)
     _posteriors(session, root)
 
-    frame = rows(session).withColumn("held", F.col("cluster") < 8)
-    model = fit(frame, validationIndicatorCol="held", patience=2, solver="l-bfgs")
-    curve = model.summary.validationHistory
-    say("stopped early", numbers=[*numbers(model), *curve], left=left(session, root))
-
-    model = descend(rows(session))
-    say("sgd", numbers=numbers(model), left=left(session, root))
+    _first_order(session, root)
 
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:
@@ -102,6 +96,17 @@ def main() -> None:
     say("on the driver", numbers=numbers(model), passes=len(passes), left=left(session, root))
     session.stop()
     say("after", left=folders(root))
+
+
+def _first_order(session: SparkSession, root: str) -> None:
+    """Early stopping on held-out rows, and stochastic gradient descent."""
+    frame = rows(session).withColumn("held", F.col("cluster") < 8)
+    model = fit(frame, validationIndicatorCol="held", patience=2, solver="l-bfgs")
+    curve = model.summary.validationHistory
+    say("stopped early", numbers=[*numbers(model), *curve], left=left(session, root))
+
+    model = descend(rows(session))
+    say("sgd", numbers=numbers(model), left=left(session, root))
 
 
 def _infer(session: SparkSession, root: str) -> None:
