@@ -260,7 +260,9 @@ class LogisticRegressionModel(
         wanted = output_columns(self)
         if not wanted:
             return dataset
-        return self._score(dataset, wanted).with_columns(wanted, self.numClasses)
+        many = self._numbers.family.per_class
+        scored = self._score(dataset, wanted)
+        return scored.with_columns(wanted, self.numClasses, per_class=many)
 
     def _score(self, dataset: DataFrame, wanted: Collection[str]) -> Scored:
         """Score in the fastest way for the frame's session; both ways give the same result."""
@@ -269,13 +271,14 @@ class LogisticRegressionModel(
         check_width(features, self.numFeatures)
         offset = find_offset(dataset, self)
         check_offset(self, scorer.family)
-        check_posterior_columns(self, scorer.family, offset_name(self))
+        check_posterior_columns(self, offset_name(self))
         needed = wanted if offset is None else (RAW,)
         twin = None
         if scorer.posterior is None:
             twin = self._cache.copy_in(dataset.sparkSession)
         if twin is None:
-            scored = score_by_arrow(dataset, features, scorer, needed)
+            many = scorer.family.per_class
+            scored = score_by_arrow(dataset, features, scorer, needed, per_class=many)
         else:
             scored = score_by_twin(dataset, features, twin, scorer, needed)
         return scored if offset is None else moved(scored, offset.column, scorer)

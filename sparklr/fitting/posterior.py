@@ -9,7 +9,6 @@ from typing import cast
 
 from sparklr.fitting.outcome import Fit
 from sparklr.fitting.spec import Spec
-from sparklr.objective.families import Family
 from sparklr.params import EstimatorParams, LogisticRegressionParams, offset_name
 from sparklr.passes.protocol import Passes
 from sparklr.posterior.numbers import PosteriorNumbers
@@ -47,7 +46,7 @@ def check_posterior(
     features: int | None,
 ) -> None:
     """Refuse what does not go with a posterior; sizes are None if not known yet."""
-    check_posterior_columns(params, spec.family, offset_name(params))
+    check_posterior_columns(params, offset_name(params))
     if choice is None:
         return
     why, remedy = _what_it_lacks(spec, choice)
@@ -62,15 +61,11 @@ def check_posterior(
         )
 
 
-def check_posterior_columns(
-    params: LogisticRegressionParams, family: Family, offset: str | None
-) -> None:
+def check_posterior_columns(params: LogisticRegressionParams, offset: str | None) -> None:
     """Refuse columns of the posterior where they cannot be made."""
     asked = posterior_params(params)
     if not asked:
         return
-    if family.per_class:
-        raise InvalidValueError(no_posterior_for(asked[0], family))
     if offset is not None:
         raise InvalidValueError(
             f"{asked[0]} does not go with offsetCol='{offset}': columns of the posterior are made "
@@ -78,13 +73,8 @@ def check_posterior_columns(
         )
 
 
-def no_posterior_for(asked: str, family: Family) -> str:
+def no_posterior_for(asked: str) -> str:
     """Return the sentence that refuses a Param where there is no posterior for it."""
-    if family.per_class:
-        return (
-            f"{asked} is for binomial models, but this model is {family}. Clear it, and make "
-            "probabilities of draws: model.sample(seed) is a model with one of them."
-        )
     return (
         f"{asked} needs a posterior, but this model has none. Clear it, or fit with "
         "posterior='gaussian' or 'laplace'."

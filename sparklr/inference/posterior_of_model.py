@@ -18,6 +18,7 @@ from sparklr.inference.posterior_pictures import ScoringModel
 from sparklr.params import LogisticRegressionParams
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.saving.estimates import KeptFit
+from sparklr.scoring.class_posterior import DRAWS, ClassPosterior
 from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.outputs import posterior_params
 from sparklr.spark.errors import InvalidValueError
@@ -52,19 +53,19 @@ class PosteriorOfModel:
             return np.array(cast(FitDiagnostics, self._summary).featureDeviations)
         return None if self._kept is None else self._kept.report.deviation
 
-    def _margin_posterior(self) -> MarginPosterior | None:
+    def _margin_posterior(self) -> MarginPosterior | ClassPosterior | None:
         """Return what outputs of the posterior are made of, or None if none is wanted."""
         params, numbers = cast(LogisticRegressionParams, self), self._posterior
         asked = posterior_params(params)
         if not asked:
             return None
-        family = cast(FittedModel, self).numbers.family
-        if numbers is None or family.per_class:
-            raise InvalidValueError(no_posterior_for(asked[0], family))
-        return MarginPosterior(
-            numbers.mean,
-            numbers.factor,
-            level=params.getIntervalLevel(),
-            averaged=params.getAveraged(),
-            seed=params.getSeed(),
-        )
+        if numbers is None:
+            raise InvalidValueError(no_posterior_for(asked[0]))
+        level, averaged, seed = params.getIntervalLevel(), params.getAveraged(), params.getSeed()
+        model = cast(FittedModel, self).numbers
+        if model.family.per_class:
+            draws = numbers.spread(DRAWS, seed).reshape(
+                DRAWS, model.family.margins(model.classes), -1
+            )
+            return ClassPosterior(draws, level, averaged, seed)
+        return MarginPosterior(numbers.mean, numbers.factor, level, averaged, seed)

@@ -239,7 +239,7 @@ class PosteriorPictures:
         its, values = self._numbers, self._layout.values[0]
         margins = MarginPosterior(its.mean, its.factor, level, True, 0).of_rows(matrix, None)
         plug_in = expit(matrix @ values[:-1] + values[-1])
-        return plug_in, expit(margins.averaged_log_odds), margins.interval
+        return plug_in, expit(margins.averaged_margins[:, 0]), margins.interval
 
     def _most_telling(self) -> tuple[Sequence[int], int]:
         """Return the features to draw, in their order, and how many are left out."""

@@ -57,6 +57,19 @@ class PosteriorNumbers:
         square[unknown] = square[:, unknown] = np.nan
         return square
 
+    def spread(self, count: int, seed: int) -> Array:
+        """Return an even number of draws (count, m) that are spread more evenly than random ones.
+
+        Of a sampled posterior, its own in equal intervals; else pairs m + e, m - e.
+        """
+        if self.draws is not None:
+            return np.asarray(self.draws[np.linspace(0, len(self.draws) - 1, count).astype(int)])
+        noise = np.random.default_rng(seed % 2**63).standard_normal(
+            (count // 2, self.factor.shape[1])
+        )
+        steps = noise @ self.factor.T
+        return np.concatenate((self.mean + steps, self.mean - steps))
+
     def drawn(self, count: int, seed: int) -> Array:
         """Return draws (count, m): of a sampled posterior, some of its own at random."""
         rng = np.random.default_rng(seed % 2**63)

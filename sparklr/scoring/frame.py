@@ -24,6 +24,7 @@ from sparklr.arrays import Array, Matrix
 from sparklr.objective.families import Family
 from sparklr.params import LogisticRegressionParams
 from sparklr.rows.columns import Features
+from sparklr.scoring.class_posterior import ClassPosterior
 from sparklr.scoring.margin_posterior import MarginPosterior
 from sparklr.scoring.outputs import OUTPUTS, SQL_TYPES, Kind
 from sparklr.scoring.scorer import Scorer, Scores
@@ -43,10 +44,12 @@ class Scored:
     helpers: tuple[str, ...]
     outputs: dict[str, Column]
 
-    def with_columns(self, wanted: Mapping[str, str], classes: int) -> DataFrame:
+    def with_columns(
+        self, wanted: Mapping[str, str], classes: int, *, per_class: bool = False
+    ) -> DataFrame:
         """Return the user's columns and the wanted outputs, by Param, under their names."""
         outputs = [
-            self.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(classes))
+            self.outputs[param].alias(name, metadata=OUTPUTS[param].metadata(classes, per_class))
             for param, name in wanted.items()
         ]
         return self.frame.select("*", *outputs).drop(*self.helpers)
@@ -59,7 +62,7 @@ def scorer_of(
     *,
     classes: int,
     family: Family,
-    posterior: MarginPosterior | None = None,
+    posterior: MarginPosterior | ClassPosterior | None = None,
 ) -> Scorer:
     """Return a scorer with these numbers and with the thresholds of the Params."""
     if not family.per_class:
@@ -70,7 +73,7 @@ def scorer_of(
             f"thresholds={list(thresholds)} has {len(thresholds)} values, but the model has "
             f"{classes} classes. Give one threshold per class."
         )
-    return Scorer(coefficients, intercepts, family, thresholds)
+    return Scorer(coefficients, intercepts, family, thresholds, posterior)
 
 
 class ScoresColumns(Protocol):
@@ -82,12 +85,17 @@ class ScoresColumns(Protocol):
 
 
 def score_by_arrow(
-    dataset: DataFrame, features: Features, scorer: ScoresColumns, wanted: Collection[str]
+    dataset: DataFrame,
+    features: Features,
+    scorer: ScoresColumns,
+    wanted: Collection[str],
+    *,
+    per_class: bool = False,
 ) -> Scored:
     """Score with a Python function on Arrow batches, which works everywhere."""
     made = {its: OUTPUTS[its] for its in OUTPUTS if its in wanted or its == ALWAYS_KNOWN}
     makers = {name: its.of_scores for name, its in made.items()}  # workers need no more
-    kinds = {name: its.kind for name, its in made.items()}
+    kinds = {name: its.kind_of(per_class=per_class) for name, its in made.items()}
     scored, scores = with_numbers(
         dataset, features, partial(scorer.score_column, outputs=makers), kinds
     )
@@ -96,7 +104,7 @@ def score_by_arrow(
     outputs = {
         param: known
         if param == ALWAYS_KNOWN
-        else F.when(known.isNotNull(), _from_python(columns[param], made[param].kind))
+        else F.when(known.isNotNull(), _from_python(columns[param], kinds[param]))
         for param in wanted
     }
     return Scored(scored, (scores,), outputs)

@@ -55,8 +55,8 @@ class Margins:
     deviations: Array
 
     @property
-    def averaged_log_odds(self) -> Array:
-        """The log odds (n,) of the mean probability, exact near 0 and 1 too."""
+    def averaged_margins(self) -> Array:
+        """The log odds (n, 1) of the mean probability, exact near 0 and 1 too."""
         known = np.isfinite(self.means) & np.isfinite(self.deviations)
         means, deviations = self.means[known], self.deviations[known]
         # The smaller of the two probabilities, which keeps its digits.
@@ -64,7 +64,7 @@ class Margins:
         result = np.full_like(self.means, np.nan)
         with np.errstate(divide="ignore"):
             result[known] = np.sign(means) * (np.log1p(-small) - np.log(small))
-        return result
+        return result[:, None]
 
     @property
     def interval(self) -> Array:

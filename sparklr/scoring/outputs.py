@@ -24,34 +24,39 @@ class Output:
     """A column that `transform` adds; null where features are null, whatever the functions return.
 
     kind : the type of a row's value
-    metadata : the column's metadata, for a number of classes
+    metadata : the column's metadata, for a number of classes, and whether each has a margin
     of_scores : the values, from scores of n rows in memory: (n, k) for vectors, (n,) for doubles
     of_spark : the column, from the columns of Spark's own model by Param (`MADE_BY_SPARK`); None
         for what is made of the posterior, which Spark's model does not have
     """
 
     kind: Kind
-    metadata: Callable[[int], dict[str, object]]
+    metadata: Callable[[int, bool], dict[str, object]]
     of_scores: Callable[[Scores], Array]
     of_spark: Callable[[Mapping[str, Column]], Column] | None
+    by_class: bool = False  # whether it is a vector, a value per class, where each has a margin
+
+    def kind_of(self, *, per_class: bool) -> Kind:
+        """Return the type of a row's value in a model where each class has a margin, or not."""
+        return "vector" if per_class and self.by_class else self.kind
 
 
-def _numbers_of_classes(classes: int) -> dict[str, object]:
+def _numbers_of_classes(classes: int, per_class: bool) -> dict[str, object]:
+    del per_class
     return {"ml_attr": {"num_attrs": classes}}
 
 
-def _label(classes: int) -> dict[str, object]:
+def _label(classes: int, per_class: bool) -> dict[str, object]:
+    del per_class
     return {"ml_attr": {"type": "nominal", "num_vals": classes}}
 
 
-def _ends(classes: int) -> dict[str, object]:
-    del classes
-    return {"ml_attr": {"num_attrs": 2}}
+def _ends(classes: int, per_class: bool) -> dict[str, object]:
+    return {"ml_attr": {"num_attrs": 2 * classes if per_class else 2}}
 
 
-def _number(classes: int) -> dict[str, object]:
-    del classes
-    return {}
+def _chance(classes: int, per_class: bool) -> dict[str, object]:
+    return {"ml_attr": {"num_attrs": classes}} if per_class else {}
 
 
 # By the Param that names the column, in the order in which the columns are added.
@@ -66,8 +71,12 @@ OUTPUTS: dict[str, Output] = {
         "double", _label, attrgetter("prediction"), itemgetter("predictionCol")
     ),
     "probabilityIntervalCol": Output("vector", _ends, attrgetter("margins.interval"), None),
-    "probabilityStdCol": Output("double", _number, attrgetter("margins.chance_deviations"), None),
-    "sampledProbabilityCol": Output("double", _number, attrgetter("margins.sampled"), None),
+    "probabilityStdCol": Output(
+        "double", _chance, attrgetter("margins.chance_deviations"), None, by_class=True
+    ),
+    "sampledProbabilityCol": Output(
+        "double", _chance, attrgetter("margins.sampled"), None, by_class=True
+    ),
 }
 
 

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from sparklr.arrays import Array, Matrix, is_sparse
 from sparklr.objective.families import Family
 from sparklr.rows.arrow import read_features
+from sparklr.scoring.class_posterior import ClassMargins, ClassPosterior
 from sparklr.scoring.margin_posterior import MarginPosterior, Margins
 
 
@@ -36,7 +37,7 @@ class Scorer:
     intercepts: Array
     family: Family
     thresholds: tuple[float, ...] | None = None
-    posterior: MarginPosterior | None = None  # if an output is made of it
+    posterior: MarginPosterior | ClassPosterior | None = None  # if an output is made of it
 
     @property
     def features(self) -> int:
@@ -70,7 +71,7 @@ class Scorer:
             margins = self.posterior.of_rows(matrix, offsets)
         if not self.posterior.averaged:
             return Scores(self, self.raw(matrix, offsets), margins)
-        return Scores(self, self.family.raw(margins.averaged_log_odds[:, None]), margins)
+        return Scores(self, self.family.raw(margins.averaged_margins), margins)
 
     def score_column(
         self, column: pa.Array, outputs: Mapping[str, Callable[[Scores], Array]]
@@ -120,11 +121,13 @@ class FromRaw(Protocol):
 class Scores:
     """A model's raw predictions (n, classes) of n rows; other scores are computed on first use."""
 
-    def __init__(self, scorer: FromRaw, raw: Array, margins: Margins | None = None) -> None:
+    def __init__(
+        self, scorer: FromRaw, raw: Array, margins: Margins | ClassMargins | None = None
+    ) -> None:
         self._scorer, self.raw, self._margins = scorer, raw, margins
 
     @property
-    def margins(self) -> Margins:
+    def margins(self) -> Margins | ClassMargins:
         """The distributions of the rows' margins; the scorer must have a posterior."""
         if self._margins is None:
             raise LookupError("these scores have no posterior: their scorer has none")

@@ -15,6 +15,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from sparklr import LogisticRegressionEstimator, LogisticRegressionModel
+from sparklr.arrays import Array
 from sparklr.fitting.cautions import ConvergenceWarning
 from sparklr.objective.normal_margins import chance_moments
 from tests.errors import assert_plain
@@ -192,8 +193,34 @@ def test_a_sampled_posterior_has_draws_in_files_too(frame: Any, tmp_path: Path) 
     loaded = LogisticRegressionModel.load(str(tmp_path / "model"))
     assert_array_equal(loaded.posterior.draws(9), posterior.draws(9))
     assert_array_equal(loaded.posterior.interval(0.5), posterior.interval(0.5))
-    with pytest.raises(ValueError, match="is for binomial models, but this model is multinomial"):
-        loaded._set(probabilityStdCol="s").transform(three)
+    assert_array_equal(*(_columns_of_classes(its, three)["s"] for its in (sampled, loaded)))
+
+
+def _columns_of_classes(model: LogisticRegressionModel, three: Any) -> dict[str, Array]:
+    asked = model.copy()._set(
+        averaged=True, probabilityStdCol="s", probabilityIntervalCol="i", sampledProbabilityCol="d"
+    )
+    scored = asked.transform(three)
+    sizes = {its: scored.schema[its].metadata["ml_attr"]["num_attrs"] for its in "sid"}
+    assert sizes == {"s": 3, "i": 6, "d": 3}
+    rows = scored.toPandas()
+    return {its: np.stack([one.toArray() for one in rows[its]]) for its in ("probability", *"sid")}
+
+
+def test_columns_of_several_classes_are_of_draws(frame: Any) -> None:
+    three = frame.selectExpr(*NAMES, "pmod(cast(a * 100 as int), 3) as label")
+    model = estimator(posterior="laplace").fit(three)
+    made = _columns_of_classes(model, three)
+    drawn = np.stack(
+        [model.sample(seed).predictProbability(three.toPandas()[NAMES]) for seed in range(200)]
+    )
+    assert_allclose(made["probability"], drawn.mean(axis=0), atol=0.05)
+    assert_allclose(made["s"], drawn.std(axis=0), rtol=0.4, atol=0.01)
+    assert_allclose(made["d"].sum(axis=1), 1)
+    assert (made["i"][:, ::2] < made["probability"]).all()
+    assert (made["probability"] < made["i"][:, 1::2]).all()
+    asked = model.copy()._set(averaged=True)
+    assert_allclose(asked.predictProbability(three.toPandas()[NAMES]), made["probability"])
 
 
 # Each before the rows are packed, but for the last.

@@ -69,12 +69,12 @@ def more(monkeypatch: pytest.MonkeyPatch) -> None:
         chances = vector_to_array(columns["probabilityCol"])
         return array_to_vector(F.transform(chances, lambda p: -F.log(p)))
 
-    entry = Output("double", lambda classes: {"most": f"log {classes}"}, entropy, spark_entropy)
+    entry = Output("double", lambda classes, _: {"most": f"log {classes}"}, entropy, spark_entropy)
     monkeypatch.setitem(OUTPUTS, "entropyCol", entry)
     monkeypatch.setitem(
         OUTPUTS,
         "surpriseCol",
-        Output("vector", lambda _: {}, lambda its: -np.log(its.probability), spark_surprise),
+        Output("vector", lambda *_: {}, lambda its: -np.log(its.probability), spark_surprise),
     )
 
 
