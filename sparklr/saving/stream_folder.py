@@ -16,7 +16,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -103,13 +106,14 @@ class StreamFolder:
         file = self._root / mark.file
         file.parent.mkdir(parents=True, exist_ok=True)
         _replace(file, content)
-        if self.latest() != after:
-            raise RuntimeError(
-                f"Another program has written to '{self._root}' in the meantime, so batch {batch} "
-                "is not kept. Give each stream a folder of its own."
-            )
         text = json.dumps({"batch": batch, "sha256": mark.checksum})
-        _replace(self._root / "latest", text.encode())
+        with _alone(self._root):  # or two programs could both look, and then both write
+            if self.latest() != after:
+                raise RuntimeError(
+                    f"Another program has written to '{self._root}' in the meantime, so batch "
+                    f"{batch} is not kept. Give each stream a folder of its own."
+                )
+            _replace(self._root / "latest", text.encode())
 
     def forget(self, keep: int) -> None:
         """Remove the folders of all batches but the newest `keep` that count."""
@@ -132,6 +136,23 @@ def read_latest(path: str) -> tuple[StreamFacts, str]:
     state, texts = folder.read(mark)
     with damage(f"'{path}/{mark.file}' is damaged: "):
         return state, texts["model"]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other programs out, where the file system has locks; a lock ends with its process."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _replace(file: Path, content: bytes) -> None:

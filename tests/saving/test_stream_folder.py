@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
@@ -102,11 +106,8 @@ class KilledError(BaseException):
     """Nothing after it runs, as after a signal."""
 
 
-@pytest.mark.parametrize("moment", range(1, 7))
-def test_whoever_is_killed_leaves_the_old_state_or_the_new_one(
-    folder: StreamFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
-) -> None:
-    """At each write, flush to the disk and rename; then the batch is learned again."""
+def killed_in_commit(folder: StreamFolder, batch: int, moment: int) -> bool:
+    """Commit, unless the process ends at this write, flush to the disk or rename, from 1 to 5."""
     steps = 0
 
     def dying(do: Any) -> Any:
@@ -119,16 +120,24 @@ def test_whoever_is_killed_leaves_the_old_state_or_the_new_one(
 
         return step
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", dying(os.fsync))
         patch.setattr(Path, "replace", dying(Path.replace))
         patch.setattr(Path, "mkdir", dying(Path.mkdir))
         patch.setattr(Path, "unlink", lambda *_, **__: None)
         try:
-            folder.commit(5, content_of(5), folder.latest())
-            killed = False
+            folder.commit(batch, content_of(batch), folder.latest())
         except KilledError:
-            killed = True
+            return True
+    return False
+
+
+@pytest.mark.parametrize("moment", range(1, 7))
+def test_whoever_is_killed_leaves_the_old_state_or_the_new_one(
+    folder: StreamFolder, tmp_path: Path, moment: int
+) -> None:
+    """At each write, flush to the disk and rename; then the batch is learned again."""
+    killed = killed_in_commit(folder, 5, moment)
     assert killed == (moment <= 5)
     assert learned(tmp_path) == (4 if killed else 5)
     if killed:
@@ -177,6 +186,84 @@ def test_of_two_writers_one_is_told(folder: StreamFolder, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="so batch 6 is not kept"):
         folder.commit(6, other, before)
     assert learned(tmp_path) == 5
+
+
+def test_two_writers_at_the_same_moment_do_not_both_succeed(
+    folder: StreamFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both look at `latest` before either replaces it, unless the second has to wait."""
+    before, look, both = folder.latest(), StreamFolder.latest, Barrier(2)
+
+    def together(its: StreamFolder) -> Mark | None:
+        found = look(its)
+        with suppress(BrokenBarrierError):
+            both.wait(timeout=0.2)
+        return found
+
+    def write(batch: int) -> bool:
+        try:
+            folder.commit(batch, content_of(batch), before)
+        except RuntimeError:
+            return False
+        return True
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(StreamFolder, "latest", together)
+        kept = list(pool.map(write, (5, 6)))
+    assert sorted(kept) == [False, True]
+    assert learned(tmp_path) == (5 if kept[0] else 6)
+
+
+STEPS = ["learn", "killed", "behind", "forget", "cut", "restored", "no pointer"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 5)), max_size=12))
+def test_whatever_happens_in_whatever_order_no_state_is_wrong(steps: list[tuple[str, int]]) -> None:
+    """After each step the folder has the last state that was kept, or says what is damaged."""
+    with tempfile.TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # the disk itself does not fail here
+        folder = StreamFolder(f"{path}/stream")
+        folder.commit(1, content_of(1), None)
+        marks, pointer = [folder.latest()], Path(path, "stream", "latest")
+        batch = 1
+        for what, moment in steps:
+            whole = pointer.exists() and _is_whole(Path(path))
+            newest = Path(path, "stream", Mark(batch, checksum_of(content_of(batch))).file)
+            if what == "cut" and newest.exists():
+                newest.write_bytes(newest.read_bytes()[: -100 * moment])
+            elif what == "no pointer":
+                pointer.unlink(missing_ok=True)
+            elif what == "restored" or not whole:  # as the errors say
+                newest.write_bytes(content_of(batch))
+                pointer.write_text(
+                    json.dumps({"batch": batch, "sha256": checksum_of(content_of(batch))})
+                )
+            elif what == "learn":
+                folder.commit(batch + 1, content_of(batch + 1), folder.latest())
+                batch += 1
+                marks.append(folder.latest())
+            elif what == "killed":
+                assert killed_in_commit(folder, batch + 1, moment)
+            elif what == "behind" and len(marks) > 1:
+                with pytest.raises(RuntimeError, match="Another program has written"):
+                    folder.commit(batch + 1, content_of(batch + 1), marks[-2])
+            elif what == "forget":
+                folder.forget(moment)
+            damaged = what in ("cut", "no pointer")
+            assert _is_whole(Path(path)) == (not damaged)
+            if not damaged:
+                assert learned(Path(path)) == batch
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether there is a state; else the reason is a sentence."""
+    try:
+        learned(path)
+    except (ValueError, FileNotFoundError) as reason:
+        assert_plain(reason, ())
+        return False
+    return True
 
 
 @given(data=st.data())
