@@ -69,6 +69,9 @@ def _descend(start: Array, steps: Lengths, stop: Stop) -> Solver:
                 unseen = promised <= 1e3 * ROUNDING * abs(here.value)
                 reason = Reason.PRECISION if unseen else steps.stuck
                 break
+            if np.array_equal(accepted[0], point):  # the step is lost in rounding
+                reason = Reason.PRECISION
+                break
             curved.append(_curvature(point, here, *accepted))
             point, here = accepted
             promised = float(here.first() @ here.first()) / (2 * max(min(curved), TINY))

@@ -127,22 +127,29 @@ def test_a_label_of_held_out_rows_alone_is_refused() -> None:
     check_held_labels(held, 3, label="y", column="v")
 
 
-def test_the_path_of_gradient_descent_is_that_of_exact_arithmetic() -> None:
+@pytest.mark.parametrize("penalty", ["0", "0.1", "3"])
+@pytest.mark.parametrize("steps", [1, 25, 200])
+@pytest.mark.parametrize("x", [("0.5", "-1", "2", "3", "0.25"), ("1e3", "1001", "990", "1e3", "1")])
+def test_the_path_of_gradient_descent_is_that_of_exact_arithmetic(
+    x: tuple[str, ...], steps: int, penalty: str
+) -> None:
     """In 40 digits, from the formulas: scaled and centred features, steps of 1 / L."""
     getcontext().prec = 40
-    x = [Decimal(its) for its in ("0.5", "-1", "2", "3", "0.25")]
-    y, count, steps = [Decimal(its) for its in (0, 1, 0, 1, 1)], 5, 25
-    mean = sum(x) / count
-    deviation = (sum((its - mean) ** 2 for its in x) / (count - 1)).sqrt()
-    z = [(its - mean) / deviation for its in x]
-    rate = 1 / ((sum(its**2 for its in z) / count + 1) / 4 + Decimal("0.1"))
+    xs = [Decimal(its) for its in x]
+    y, count, ridge = [Decimal(its) for its in (0, 1, 0, 1, 1)], 5, Decimal(penalty)
+    mean = sum(xs) / count
+    deviation = (sum((its - mean) ** 2 for its in xs) / (count - 1)).sqrt()
+    z = [(its - mean) / deviation for its in xs]
+    rate = 1 / ((sum(its**2 for its in z) / count + 1) / 4 + ridge)
     b, a = Decimal(0), (Decimal(3) / 2).ln()
     for _ in range(steps):
         errors = [1 / (1 + (-(b * z[i] + a)).exp()) - y[i] for i in range(count)]
-        slope = sum(e * its for e, its in zip(errors, z, strict=True)) / count + b / 10
+        slope = sum(e * its for e, its in zip(errors, z, strict=True)) / count + b * ridge
         b, a = b - rate * slope, a - rate * sum(errors) / count
-    block = Block(np.array(x, dtype=float)[:, None], np.array(y, dtype=float), None)
-    spec = Spec(BINOMIAL, regParam=0.1, solver="gd", stepRule="fixed", maxIter=steps, tol=0.0)
+    block = Block(np.array(xs, dtype=float)[:, None], np.array(y, dtype=float), None)
+    spec = Spec(
+        BINOMIAL, regParam=float(ridge), solver="gd", stepRule="fixed", maxIter=steps, tol=0.0
+    )
     fit = fit_one(spec, passes_of(block))
     assert fit.coefficients[0, 0] == pytest.approx(float(b / deviation), rel=1e-7)
     assert fit.intercepts[0] == pytest.approx(float(a - b * mean / deviation), rel=1e-7)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sparklr.arrays import Array
@@ -66,6 +67,34 @@ def test_moments_of_a_skewed_density() -> None:
     assert_allclose(found.covariance[0, 0] / 3, 0.39493406684822644, rtol=0.02)
     draws = np.log(3.0) + 3**-0.5 * found.draws.ravel()
     assert_allclose(draws.var(), 0.39493406684822644, rtol=0.05)
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_moments_of_a_logistic_posterior_are_those_of_a_grid(features: int) -> None:
+    """Of few rows and a wide prior, so that it is skewed; sums over 241 or 241^2 points."""
+    rng = np.random.default_rng(features)
+    matrix = rng.normal(size=(12, features))
+    labels = (matrix[:, 0] + rng.logistic(size=12) > 0.5).astype(float)
+
+    def ask(points: Array) -> tuple[Array, Array]:
+        margins = points @ matrix.T
+        values = (np.logaddexp(0, margins) - labels * margins).sum(axis=1)
+        slopes = (1 / (1 + np.exp(-margins)) - labels) @ matrix
+        return values + 0.15 * (points**2).sum(axis=1), slopes + 0.3 * points
+
+    axis = np.linspace(-12, 12, 241)
+    grid = np.stack(np.meshgrid(*[axis] * features, indexing="ij"), axis=-1).reshape(-1, features)
+    chances = np.exp(-ask(grid)[0])
+    chances /= chances.sum()
+    mean = chances @ grid
+    covariance = (grid - mean).T @ ((grid - mean) * chances[:, None])
+    start, root = np.zeros(features), np.eye(features)
+    found = run(ask, start, root, steps=300, warm=50)
+    size = np.sqrt(np.diagonal(covariance))
+    errors = found.errors(root) / size
+    assert errors.max() < 0.02
+    assert (np.abs(found.mean - mean) / size < 4 * errors + 1e-3).all()
+    assert_allclose(found.covariance, covariance, atol=0.05 * size.max() ** 2)
 
 
 def test_chains_that_differ_show_in_r_hat() -> None:

@@ -92,3 +92,14 @@ def test_steps_that_are_too_long_end_with_what_to_do() -> None:
 def test_what_is_not_finite_at_the_start_is_told() -> None:
     found = run(gd(np.zeros(1)), lambda _: Answer(np.inf, np.zeros(1)))
     assert found.reason is Reason.NOT_FINITE
+
+
+def test_a_step_that_is_lost_in_rounding_is_the_end() -> None:
+    """A tolerance of zero is never met, and the gradient may stay at its last bit."""
+
+    def ask(query: Query) -> Answer:
+        return Answer(1.0, np.array([1e-17]), None)
+
+    found = run(gd(np.ones(1), rule="fixed", stop=Stop(0.0, 0.0, 50)), ask)
+    assert found.reason is Reason.PRECISION
+    assert found.point == 1.0

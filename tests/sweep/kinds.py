@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import datasets
 
 from sparklr.arrays import Array
 from tests.fitting.one_hot import one_hot_rows
@@ -159,6 +160,18 @@ def rare_class(rng: Generator, rows: int) -> Made:
     return matrix, _labels(rng, matrix @ rng.normal(size=(6, 3)) + np.array([2.0, 0.0, -3.0]), 3)
 
 
+def of_package(name: str) -> Callable[[Generator, int], Made]:
+    """Rows of a data set that scikit-learn ships, or so many of them at random."""
+
+    def make(rng: Generator, rows: int) -> Made:
+        matrix, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+        kept = rng.permutation(len(labels))[:rows]
+        return matrix[kept], labels[kept].astype(float)
+
+    make.__name__ = name
+    return make
+
+
 KINDS: dict[str, Callable[[Generator, int], Made]] = {
     make.__name__: make
     for make in (
@@ -166,6 +179,7 @@ KINDS: dict[str, Callable[[Generator, int], Made]] = {
         heavy_tails, scales, far_means, duplicates, near_duplicates, polynomials, all_dummies,
         more_features_than_rows, separated, nearly_separated, constants, mixed_units,
         three_classes, many_classes, rare_class,
+        of_package("breast_cancer"), of_package("wine"), of_package("digits"),
     )
 }  # fmt: skip
 
