@@ -1,7 +1,10 @@
 """A guard on speed that no slow machine sets off: what fits ask for, against recorded counts.
 
-Each case is a kind of rows of docs/benchmarks.md, small and in memory. Counted are the readings of
-the rows, the margins that they compute and the Hessians that they sum. counts.json is written by
+Each case is a kind of rows of docs/benchmarks.md, small and in memory. Counted are the bytes of the
+packed features, the readings of the rows, the margins that they compute, the Hessians that they sum
+and what these take in multiplications (objective/hessians.py). If each reading is a Spark job, as
+in the cases named cluster-, packing and the removal of its files are jobs too.
+counts.json is written by
 
     python -m tests.fitting.test_counts
 """
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,7 @@ from benchmarks import data
 from sparklr.fitting.plan import fit_all
 from sparklr.fitting.spec import Spec
 from sparklr.objective.families import BINOMIAL, MULTINOMIAL
+from sparklr.objective.hessians import multiplications
 from sparklr.passes.local import LocalPasses
 from sparklr.passes.readings import Part, Reading
 from sparklr.rows.blocks import Block
@@ -61,34 +66,48 @@ CASES: dict[str, tuple[Callable[[], LocalPasses], list[Spec], int]] = {
     "words": (lambda: words(3), [Spec(MULTINOMIAL, 1e-3)], 3),
     "words-l1": (lambda: words(2), [Spec(BINOMIAL, 1e-2, 1.0)], 2),
     "grid": (lambda: drawn(WELL), GRID, 2),
+    "cluster-well": (lambda: drawn(WELL), [Spec(BINOMIAL, 0.01)], 2),
+    "cluster-corr": (lambda: drawn(CORRELATED, share=0.25), [Spec(BINOMIAL, 1e-4)], 2),
+    "cluster-grid": (lambda: drawn(WELL), GRID, 2),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Work(CountedPasses):
-    """Passes that also count margins and Hessians."""
+    """Passes that also count margins, Hessians and multiplications."""
 
     margins: list[int] = field(default_factory=list)
     hessians: list[int] = field(default_factory=list)
+    multiplied: list[float] = field(default_factory=list)
 
     def read(self, reading: Reading[Part]) -> Part:
         probes = reading.probes  # type: ignore[attr-defined]
         self.margins.append(sum(probe.margins for probe in probes))
         self.hessians.append(sum(probe.order == 2 for probe in probes))
+        # Products for the margins, as many again for the slopes, and those of Hessians.
+        for block, probe in product(self.inner.blocks, probes):
+            products = (1 + (probe.order > 0)) * probe.margins * block.stored
+            if probe.order == 2:
+                products += block.rows * probe.margins**2 * multiplications(block.matrix)
+            self.multiplied.append(products)
         return super().read(reading)
 
 
 def counted(name: str) -> dict[str, object]:
     """Fit a case and count."""
     make, specs, classes = CASES[name]
-    work = Work(make())
+    passes = make()
+    work = Work(passes, jobs=name.startswith("cluster-"))
     fits, _ = fit_all(dict(enumerate(specs)), work, classes)
     assert all(fit.converged for fit in fits.values())
     return {
         "solvers": sorted({fit.solver for fit in fits.values()}),
+        "bytes": sum(block.matrix_bytes for block in passes.blocks),
+        "jobs": len(work.readings) + 2 if work.jobs else 0,
         "readings": len(work.readings),
         "margins": sum(work.margins),
         "hessians": sum(work.hessians),
+        "multiplications": round(sum(work.multiplied)),
     }
 
 

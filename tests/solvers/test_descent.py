@@ -97,7 +97,7 @@ def test_what_is_not_finite_at_the_start_is_told() -> None:
 def test_a_step_that_is_lost_in_rounding_is_the_end() -> None:
     """A tolerance of zero is never met, and the gradient may stay at its last bit."""
 
-    def ask(query: Query) -> Answer:
+    def ask(_: Query) -> Answer:
         return Answer(1.0, np.array([1e-17]), None)
 
     found = run(gd(np.ones(1), rule="fixed", stop=Stop(0.0, 0.0, 50)), ask)
