@@ -87,3 +87,31 @@ def test_no_higher_than_scipy_after_as_many_readings(
         minimize(probe, start, jac=True, method="L-BFGS-B", options=options)
         # By rounding alone, scipy's own values differ by 0.4% between processors.
         assert fits[0].history[-1] <= min(values[:readings]) * (1 + 5e-3), steps
+
+
+@pytest.mark.parametrize("rows", [hashed_categories, texts])
+@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
+def test_with_l1_no_higher_than_scipy_after_as_many_readings(
+    rows: object, family: Family, classes: int
+) -> None:
+    """Where scipy has u, v >= 0 with coefficients u - v."""
+    passes = rows(classes)  # type: ignore[operator]
+    spec = Spec(family, regParam=1e-3, elasticNetParam=1.0, solver="owl-qn")
+    problem = Problem.of(spec, passes.moments, classes)
+    ask, l1, size = ask_rows(problem, passes), problem.penalty.l1, problem.size
+    for steps in (30, 60):
+        fits, readings = fit_all({0: replace(spec, maxIter=steps)}, passes, classes)
+        values: list[float] = []
+
+        def probe(both: Array, seen: list[float] = values) -> tuple[float, Array]:
+            point = both[:size] - both[size:]
+            answer = ask(Query(point, 1))
+            seen.append(answer.value + float(l1 @ np.abs(point)))
+            slope = answer.first()
+            value = answer.value + float(l1 @ (both[:size] + both[size:]))
+            return value, np.concatenate((slope + l1, l1 - slope))
+
+        options = {"maxcor": 10, "maxiter": readings, "ftol": 0, "gtol": 0}
+        bounds = [(0.0, None)] * (2 * size)
+        minimize(probe, np.zeros(2 * size), jac=True, bounds=bounds, options=options)
+        assert fits[0].history[-1] <= min(values[:readings]) * (1 + 5e-3), steps
