@@ -24,6 +24,7 @@ from tests.sweep.kinds import KINDS, made
 
 PENALTIES = {"none": (0.0, 0.0), "L2": (1e-4, 0.0), "L1": (1e-3, 1.0), "both": (1e-2, 0.5)}
 FLAT = ("near_duplicates", "polynomials")  # directions with hardly any curvature, but with a slope
+ENDLESS = (("breast_cancer", "proximal-bfgs"), ("digits", "proximal-newton"))
 LEAST = 1e-6  # of the objective, and absolutely where that is next to nothing
 
 
@@ -45,7 +46,10 @@ def improvement(
     ground = Ground(features, labels, classes, setting)
     point = ground.start(fit.coefficients, fit.intercepts)
     value = ground.value(point)
-    assert fit.history[-1] == pytest.approx(value, rel=1e-8, abs=1e-9)
+    told = fit.history[-1]
+    # Before the optimum the history of several classes has their common shift in it too (its price
+    # is in fitting/problem.py), so the model is better than it says.
+    assert told == pytest.approx(value, rel=1e-8, abs=1e-9) or (not fit.converged and value < told)
     return (value - ground.lower(point)) / max(value, 1e-3), fit
 
 
@@ -78,6 +82,9 @@ def named_solvers() -> Iterator[ParameterSet]:
             # Strict: it fails as soon as these fits are right.
             reason = "first derivatives do not see a curvature of 1e-12 (docs/math.md)"
             marks = [pytest.mark.xfail(strict=True, reason=reason)] if unseen else []
+            if penalty == "none" and (kind, solver) in ENDLESS:
+                reason = "separated rows, whose objective of some 1e-9 falls to 0 for ever"
+                marks = [pytest.mark.xfail(strict=True, reason=reason)]
             yield pytest.param(kind, penalty, solver, marks=marks)
 
 
