@@ -27,6 +27,7 @@ from workload import (
 )  # fmt: skip
 
 import sparklr
+from sparklr.distributions import MeanFieldClassifier
 from sparklr.packing.block_files import BlockStore
 from sparklr.tuning import CrossValidator
 
@@ -89,6 +90,7 @@ def main() -> None:
     _posteriors(session, root)
 
     _first_order(session, root)
+    _streams(session, root)
 
     session.conf.set("spark.sparklr.localMB", "128")
     with at_pass(lambda _: None) as passes:
@@ -107,6 +109,21 @@ def _first_order(session: SparkSession, root: str) -> None:
 
     model = descend(rows(session))
     say("sgd", numbers=numbers(model), left=left(session, root))
+
+
+def _streams(session: SparkSession, root: str) -> None:
+    """Batches learned one after another, by a posterior and by a descent, and a mean field."""
+    for name, settings in (("stream", {}), ("wide stream", {"solver": "sgd", "learningRate": 0.1})):
+        estimator = sparklr.LogisticRegressionEstimator(regParam=0.01, maxBlockSizeInMB=0.05)
+        updates = estimator._set(**settings).updates(f"{root}/{name}")
+        for batch in range(3):
+            updates(rows(session).where(F.col("cluster") % 3 == batch), batch)
+        model = sparklr.LogisticRegressionModel.loadLatest(f"{root}/{name}")
+        found = [*numbers(model), model.progressiveLoss]
+        say(name, numbers=found, batches=model.batchesLearned, left=left(session, root))
+    neurons = MeanFieldClassifier(numNeurons=32, maxIter=6, seed=5).fit(rows(session))
+    row = neurons.transform(rows(session)).agg(F.sum(vector_to_array("probability")[1])).first()
+    say("mean field", numbers=[float(row[0])], left=left(session, root))
 
 
 def _infer(session: SparkSession, root: str) -> None:

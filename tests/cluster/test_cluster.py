@@ -34,6 +34,9 @@ WORK = [
     "sampled",
     "stopped early",
     "sgd",
+    "stream",
+    "wide stream",
+    "mean field",
     "on the driver",
 ]
 

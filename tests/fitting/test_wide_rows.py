@@ -90,7 +90,10 @@ def test_no_higher_than_scipy_after_as_many_readings(
 
 
 @pytest.mark.parametrize("rows", [hashed_categories, texts])
-@pytest.mark.parametrize(("family", "classes"), [(BINOMIAL, 2), (MULTINOMIAL, 3)])
+@pytest.mark.parametrize(
+    ("family", "classes"),
+    [(BINOMIAL, 2), pytest.param(MULTINOMIAL, 3, marks=pytest.mark.deep)],
+)
 def test_with_l1_no_higher_than_scipy_after_as_many_readings(
     rows: object, family: Family, classes: int
 ) -> None:

@@ -217,6 +217,7 @@ def test_two_writers_at_the_same_moment_do_not_both_succeed(
 STEPS = ["learn", "killed", "behind", "forget", "cut", "restored", "no pointer"]
 
 
+@pytest.mark.deep
 @settings(max_examples=25, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 5)), max_size=12))
 def test_whatever_happens_in_whatever_order_no_state_is_wrong(steps: list[tuple[str, int]]) -> None:
