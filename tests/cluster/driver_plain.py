@@ -121,7 +121,7 @@ def _streams(session: SparkSession, root: str) -> None:
         model = sparklr.LogisticRegressionModel.loadLatest(f"{root}/{name}")
         found = [*numbers(model), model.progressiveLoss]
         say(name, numbers=found, batches=model.batchesLearned, left=left(session, root))
-    neurons = MeanFieldClassifier(numNeurons=32, maxIter=6, seed=5).fit(rows(session))
+    neurons = MeanFieldClassifier(numNeurons=32, maxIter=20, seed=5).fit(rows(session))
     row = neurons.transform(rows(session)).agg(F.sum(vector_to_array("probability")[1])).first()
     say("mean field", numbers=[float(row[0])], left=left(session, root))
 
