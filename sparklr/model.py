@@ -137,7 +137,29 @@ class LogisticRegressionModel(
 
     @classmethod
     def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
-        """Return a model with the numbers and Params of a Spark model."""
+        """Return a model with the numbers and Params of a Spark model.
+
+        Parameters
+        ----------
+        model : pyspark.ml.classification.LogisticRegressionModel
+            The model, fitted or loaded; on Spark Connect too.
+
+        Returns
+        -------
+        LogisticRegressionModel
+            A model that scores the same. It has no summary.
+
+        Examples
+        --------
+        >>> from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
+        >>> from pyspark.ml.linalg import Vectors
+        >>> rows = [(1.0, Vectors.dense(0.5)), (0.0, Vectors.dense(1.5)), (1.0, Vectors.dense(2.0))]
+        >>> frame = spark.createDataFrame(rows, ["label", "features"])
+        >>> theirs = SparkLogisticRegression(regParam=0.1).fit(frame)
+        >>> model = LogisticRegressionModel.fromSpark(theirs)
+        >>> model.coefficients == theirs.coefficients, model.getRegParam()
+        (True, 0.1)
+        """
         if not isinstance(model, SparkModel):
             raise TypeError(
                 f"fromSpark takes a pyspark.ml.classification.LogisticRegressionModel, but got a "
@@ -158,12 +180,37 @@ class LogisticRegressionModel(
 
         It has numbers, Params, names and `fitSummary` and, of `estimates`, all but the covariances.
         It has no posterior, and of a stream only the coefficients.
+
+        Returns
+        -------
+        str
+            The text, which `fromJson` reads.
         """
         return model_json(self, self._numbers, self._what_is_kept())
 
     @classmethod
     def fromJson(cls, text: str) -> LogisticRegressionModel:
-        """Return the model of a `toJson` text; needs no Spark session and runs no code from it."""
+        """Return the model of a `toJson` text; needs no Spark session and runs no code from it.
+
+        Parameters
+        ----------
+        text : str
+            What `toJson` returned.
+
+        Returns
+        -------
+        LogisticRegressionModel
+            The model, with its Params, feature names, `fitSummary` and `estimates`.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
+        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
+        >>> again = LogisticRegressionModel.fromJson(model.setThreshold(0.4).toJson())
+        >>> again.coefficients.toArray().tolist(), again.intercept, again.getThreshold()
+        ([0.5, -2.0], 0.25, 0.4)
+        """
         return json_model(cls, text, cls._of)
 
     @property
@@ -218,7 +265,28 @@ class LogisticRegressionModel(
         return model
 
     def evaluate(self, dataset: DataFrame | PackedRows) -> LogisticRegressionSummary:
-        """Return a lazy summary of how well this model predicts the labels of a frame."""
+        """Return a lazy summary of how well this model predicts the labels of a frame.
+
+        Parameters
+        ----------
+        dataset : DataFrame or PackedRows
+            The rows, with their labels.
+
+        Returns
+        -------
+        LogisticRegressionSummary, or BinaryLogisticRegressionSummary for two classes
+            The measures. Each is computed when it is first read.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> one = Matrices.dense(1, 1, [2.0])
+        >>> model = LogisticRegressionModel(one, Vectors.dense(-1.0), 2, False)
+        >>> rows = [(1.0, Vectors.dense(1.5)), (0.0, Vectors.dense(0.1)), (1.0, Vectors.dense(0.2))]
+        >>> summary = model.evaluate(spark.createDataFrame(rows, ["label", "features"]))
+        >>> round(summary.accuracy, 3), summary.areaUnderROC
+        (0.667, 1.0)
+        """
         frame = frame_of(dataset)
         check_frame(frame)
         if self.numClasses > 2:

@@ -35,8 +35,10 @@ class LearnsFromStreams:
         """Return a new model that has learned from these rows, after all that `model` had learned.
 
         The posterior of the last batch is the prior of this one, so no learning rate is needed, nor
-        a row of an earlier batch. `regParam` is the weight of the penalty per row, as in `fit`;
-        with `decayFactor` or `halfLife` the past counts less and less.
+        a row of an earlier batch. With `solver="sgd"`, for very wide rows, there is no posterior,
+        and a batch is one epoch from where the last one ended. `regParam` is the weight of the
+        penalty per row, as in `fit`; with `decayFactor` or `halfLife` the past counts less and
+        less.
 
         Parameters
         ----------

@@ -15,6 +15,7 @@ import sparklr.estimator
 import sparklr.exports.of_model
 import sparklr.inference.inference
 import sparklr.inference.kept
+import sparklr.inference.of_model
 import sparklr.inference.posterior
 import sparklr.model
 import sparklr.packed
@@ -68,7 +69,8 @@ def test_the_tests_that_a_page_names_are_there() -> None:
     [
         sparklr.distributions, sparklr.estimator, sparklr.exports.of_model,
         sparklr.inference.inference,
-        sparklr.inference.kept, sparklr.inference.posterior, sparklr.model, sparklr.packed,
+        sparklr.inference.kept, sparklr.inference.of_model, sparklr.inference.posterior,
+        sparklr.model, sparklr.packed,
         sparklr.search.gradient_path, sparklr.search.penalty_grid,
         sparklr.streams, sparklr.summary, sparklr.tuning,
     ],

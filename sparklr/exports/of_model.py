@@ -108,6 +108,15 @@ class Exports:
         -------
         onnx.ModelProto
             The model; `onnx.save(model, path)` writes it.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
+        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
+        >>> graph = model.toOnnx().graph
+        >>> [node.name for node in graph.input], [node.name for node in graph.output]
+        (['features'], ['margin', 'probability', 'prediction'])
         """
         numbers, params = self._numbers, cast(LogisticRegressionParams, self)
         refuse_averaged("toOnnx", params)
@@ -146,6 +155,14 @@ class Exports:
         -------
         str
             The text.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
+        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
+        >>> print(model.card().splitlines()[0])
+        # Logistic regression, binomial, of 'label'
         """
         where = "the rows of the fit" if dataset is None else "other rows"
         evaluation = None if dataset is None else self.evaluate(dataset)
@@ -188,6 +205,15 @@ class Exports:
         -------
         pyspark.ml.classification.LogisticRegressionModel
             The model.
+
+        Examples
+        --------
+        >>> from pyspark.ml.linalg import Matrices, Vectors
+        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
+        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
+        >>> twin = model.setThreshold(0.4).toSpark()
+        >>> twin.intercept, twin.getThreshold()
+        (0.25, 0.4)
         """
         params = cast(LogisticRegressionParams, self)
         refuse_offset("toSpark", offset_name(params))

@@ -116,6 +116,16 @@ class InferenceOnRows:
         -------
         DataFrame
             The rows, in their order, with the column.
+
+        Examples
+        --------
+        >>> rows = [(1.0, 0.5, 2.0), (0.0, 1.5, 1.0), (1.0, 0.2, 0.3), (0.0, 2.0, 2.5)]
+        >>> frame = spark.createDataFrame(rows, ["label", "age", "dose"])
+        >>> names = ["age", "dose"]
+        >>> model = LogisticRegressionEstimator(featuresCols=names, regParam=0.1).fit(frame)
+        >>> (largest,) = model.explain(frame, top=1).first().contributions
+        >>> largest.feature, largest.value, round(largest.contribution, 2)
+        ('age', 0.5, 1.05)
         """
         params = cast(LogisticRegressionParams, self)
         report = self._known_report()

@@ -48,14 +48,20 @@ class GradientPath:
         The times t: sums of the lengths of steps.
     steps : array (m,)
         The numbers of steps until then.
-    coefficients, ridge : array (m, p)
-        Coefficients of the scaled features, of gradient descent and of ridge.
-    heldOutLoss, ridgeHeldOutLoss : array (m,), optional
-        The mean loss of the held-out rows, if there are any.
+    coefficients : array (m, p)
+        The coefficients of gradient descent, for scaled features.
+    ridge : array (m, p)
+        The coefficients of ridge, for scaled features.
+    heldOutLoss : array (m,), optional
+        The mean loss of the held-out rows by gradient descent, if there are such rows.
+    ridgeHeldOutLoss : array (m,), optional
+        The same by ridge.
     names : tuple of str
         The names of the features.
-    readings, ridgeReadings : int
-        The readings of the rows for all points of either path.
+    readings : int
+        The readings of the rows for all points of gradient descent.
+    ridgeReadings : int
+        The readings of the rows for all points of ridge.
     """
 
     times: Array
