@@ -17,6 +17,7 @@ HEADINGS = [
 ]  # fmt: skip
 APART = "In memory, without Spark:"
 NONE = "-"
+TEXTS = ("workload", "what")  # these columns begin at the left; figures end at the right
 START, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 ASKED = {one.name: one for one in WORKLOADS}
 
@@ -52,12 +53,15 @@ def apart(
 
 
 def table(headings: list[str], rest: Sequence[list[str]]) -> str:
-    """Return a table in Markdown that is also readable in a terminal, with right-aligned cells."""
-    lines = [headings, *rest]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, [f"{'-' * (width - 1)}:" for width in widths])
-    padded = [[one.rjust(width) for one, width in zip(its, widths, strict=True)] for its in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+    """Return a table in Markdown that is also readable in a terminal."""
+    columns = []
+    for heading, *others in zip(headings, *rest, strict=True):
+        width = max(map(len, [heading, *others]))
+        words = heading in TEXTS
+        rule = "-" * width if words else "-" * (width - 1) + ":"
+        its = [heading, rule, *others]
+        columns.append([one.ljust(width) if words else one.rjust(width) for one in its])
+    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
 
 
 def cells(outcome: Outcome) -> list[str]:

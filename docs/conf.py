@@ -12,7 +12,7 @@ project, author = "sparklr", "the authors of sparklr"
 copyright = author
 release = version = sparklr.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "reference", "links"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "reference", "links", "breaks"]
 exclude_patterns = ["_*"]
 myst_heading_anchors = 4
 

@@ -192,8 +192,8 @@ def test_the_page_is_that_of_docs_once_all_is_measured(tmp_path: Path) -> None:
     assert page.write_page([every[1], every[0]], tmp_path) == build
     text = build.read_text()
     assert f"2 of {len(page.ASKED)} workloads measured" in text
-    assert "## Results" in text[: text.index(" tiny |")]
-    assert "## Method" in text[text.index(" well |") :]
+    assert "## Results" in text[: text.index("| tiny ")]
+    assert "## Method" in text[text.index("| well ") :]
     assert docs.read_text() == old
     small = [outcome(name, 0.5, 0.5, 0.1) for name in page.ASKED]
     assert page.write_page(small, tmp_path) == build

@@ -34,6 +34,7 @@ def load(path: Path) -> Any:
 
 
 text = load(DOCS / "_extensions" / "reference_text.py")
+breaks = load(DOCS / "_extensions" / "breaks.py")
 PAGES = "\n".join(page.read_text() for page in sorted((DOCS / "reference").glob("*.rst")))
 CLASSES = re.findall(r"\.\. sparklr-class:: (\S+)", PAGES)
 OWNERS = [path for path in CLASSES if text.with_params(text.found(path)) is not None]
@@ -111,6 +112,21 @@ def sentences_of_the_code() -> Iterator[str]:
                     str(part.value) if isinstance(part, ast.Constant) else "…"
                     for part in node.values
                 )
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<td><code>maxIter</code></td>", "<td><code>max|Iter</code></td>"),
+        ("<td><code><span>a.b_c</span></code></td>", "<td><code><span>a.|b_|c</span></code></td>"),
+        ("<td>maxIter</td><p><code>maxIter</code></p>",) * 2,  # text, and code outside of tables
+        ('<td class="aB">x</td>',) * 2,
+        ("<td><code>f(&quot;x&quot;)</code></td>",) * 2,
+        ("<h1>TheModel<a>#</a></h1>", "<h1>The|Model<a>#</a></h1>"),
+    ],
+)
+def test_names_in_tables_and_headings_are_broken_between_their_words(html: str, shown: str) -> None:
+    assert breaks.with_breaks(html) == shown.replace("|", breaks.WBR)
 
 
 def test_every_quoted_error_is_one_of_the_code() -> None:
