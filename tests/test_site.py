@@ -122,6 +122,7 @@ def sentences_of_the_code() -> Iterator[str]:
         ("<td>maxIter</td><p><code>maxIter</code></p>",) * 2,  # text, and code outside of tables
         ('<td class="aB">x</td>',) * 2,
         ("<td><code>f(&quot;x&quot;)</code></td>",) * 2,
+        ("<td><code>kind=&quot;x&quot;</code></td>", "<td><code>kind=|&quot;x&quot;</code></td>"),
         ("<h1>TheModel<a>#</a></h1>", "<h1>The|Model<a>#</a></h1>"),
     ],
 )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 PLACE = re.compile(r"<(td|th|h[1-3])\b[^>]*>.*?</\1>", re.DOTALL)
 CODE = re.compile(r"<code\b.*?</code>", re.DOTALL)
 # Tags and entities are passed over as they are.
-BREAK = re.compile(r"<[^>]*>|&\w+;|&#\w+;|(?<=[a-z0-9])(?=[A-Z])|(?<=[._/(:=])(?=\w)")
+BREAK = re.compile(
+    r"(?<==)(?=&quot;)|<[^>]*>|&\w+;|&#\w+;|(?<=[a-z0-9])(?=[A-Z])|(?<=[._/(:=])(?=\w)"
+)
 WBR = "<wbr/>"
 
 
