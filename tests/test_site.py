@@ -124,6 +124,7 @@ def sentences_of_the_code() -> Iterator[str]:
         ("<td><code>f(&quot;x&quot;)</code></td>",) * 2,
         ("<td><code>kind=&quot;x&quot;</code></td>", "<td><code>kind=|&quot;x&quot;</code></td>"),
         ("<h1>TheModel<a>#</a></h1>", "<h1>The|Model<a>#</a></h1>"),
+        ("<h2>Of TheModel</h2>",) * 2,  # there is a blank to break it at
     ],
 )
 def test_names_in_tables_and_headings_are_broken_between_their_words(html: str, shown: str) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-# Cells of tables and the headings, without tables inside of tables.
+# Cells of tables, and headings; of these only such as are one word are broken.
 PLACE = re.compile(r"<(td|th|h[1-3])\b[^>]*>.*?</\1>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
 CODE = re.compile(r"<code\b.*?</code>", re.DOTALL)
 # Tags and entities are passed over as they are.
 BREAK = re.compile(
@@ -23,13 +24,14 @@ WBR = "<wbr/>"
 
 
 def with_breaks(body: str) -> str:
-    """Return the HTML of a page with breaks in the names of its tables and headings."""
+    """Return the HTML of a page with breaks in the names of tables and in headings of one name."""
     return PLACE.sub(_place, body)
 
 
 def _place(place: re.Match[str]) -> str:
-    if place[1].startswith("h"):
-        return _pieces(place)
+    if re.fullmatch("h[1-3]", place[1]):
+        words = TAG.sub("", place[0]).split()
+        return _pieces(place) if len(words) == 1 else place[0]
     return CODE.sub(_pieces, place[0])
 
 
