@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cached_property
 
-from pyspark.ml.classification import LogisticRegressionModel as SparkModel
 from pyspark.ml.classification import ProbabilisticClassificationModel
 from pyspark.ml.linalg import Matrix, Vector
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame
 
 from sparklr.batches.facts import StreamFacts
+from sparklr.exports.made_from import MadeFrom
 from sparklr.exports.of_model import Exports
 from sparklr.fitting.from_params import check_offset
 from sparklr.fitting.outcome import FitReport
@@ -20,15 +20,14 @@ from sparklr.fitting.posterior import check_posterior_columns
 from sparklr.inference.of_model import InferenceOnRows
 from sparklr.inference.posterior_of_model import PosteriorOfModel
 from sparklr.inference.stream_of_model import StreamOfModel, numbers_of_stream
-from sparklr.objective.families import MULTINOMIAL, family_of_flag
+from sparklr.objective.families import family_of_flag
 from sparklr.params import LogisticRegressionParams, check_thresholds, offset_name
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_stream import posterior_of_stream
 from sparklr.rows.columns import check_frame, find_features, find_offset
 from sparklr.saving.estimates import KeptFit
-from sparklr.saving.json_text import json_model, model_json
+from sparklr.saving.json_text import model_json
 from sparklr.saving.model_files import ModelReader, ModelWriter
-from sparklr.saving.stream_folder import read_latest
 from sparklr.scoring.coefficients import CoefficientsOfModel
 from sparklr.scoring.frame import Scored, check_width, score_by_arrow, score_by_twin, scorer_of
 from sparklr.scoring.in_memory import PredictsInMemory, read_rows
@@ -53,6 +52,7 @@ class LogisticRegressionModel(
     StreamOfModel,
     CoefficientsOfModel,
     PredictsInMemory,
+    MadeFrom,
     Exports,
     LogisticRegressionParams,
     ProbabilisticClassificationModel,
@@ -116,65 +116,6 @@ class LogisticRegressionModel(
         made._posterior, made._stream = posterior, stream
         return made
 
-    @classmethod
-    def loadLatest(cls, path: str) -> LogisticRegressionModel:
-        """Return the newest model of a stream; needs no session.
-
-        Parameters
-        ----------
-        path : str
-            The folder of `updates`.
-
-        Returns
-        -------
-        LogisticRegressionModel
-            The model after the newest batch, with its `posterior`.
-        """
-        state, text = read_latest(path)
-        model = cls.fromJson(text)
-        model._posterior, model._stream = posterior_of_stream(state), state
-        return model
-
-    @classmethod
-    def fromSpark(cls, model: SparkModel) -> LogisticRegressionModel:
-        """Return a model with the numbers and Params of a Spark model.
-
-        Parameters
-        ----------
-        model : pyspark.ml.classification.LogisticRegressionModel
-            The model, fitted or loaded; on Spark Connect too.
-
-        Returns
-        -------
-        LogisticRegressionModel
-            A model that scores the same. It has no summary.
-
-        Examples
-        --------
-        >>> from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
-        >>> from pyspark.ml.linalg import Vectors
-        >>> rows = [(1.0, Vectors.dense(0.5)), (0.0, Vectors.dense(1.5)), (1.0, Vectors.dense(2.0))]
-        >>> frame = spark.createDataFrame(rows, ["label", "features"])
-        >>> theirs = SparkLogisticRegression(regParam=0.1).fit(frame)
-        >>> model = LogisticRegressionModel.fromSpark(theirs)
-        >>> model.coefficients == theirs.coefficients, model.getRegParam()
-        (True, 0.1)
-        """
-        if not isinstance(model, SparkModel):
-            raise TypeError(
-                f"fromSpark takes a pyspark.ml.classification.LogisticRegressionModel, but got a "
-                f"{type(model).__name__}."
-            )
-        matrix = model.coefficientMatrix
-        # A multinomial model of a single class has one row, like a binomial model.
-        multinomial = matrix.numRows > 1 or model.getFamily().lower() == MULTINOMIAL.name
-        ours = cls(matrix, model.interceptVector, model.numClasses, multinomial)
-        ours._resetUid(model.uid)
-        for param in model.params:
-            if model.isSet(param) and ours.hasParam(param.name):
-                ours._set(**{param.name: model.getOrDefault(param)})
-        return ours
-
     def toJson(self) -> str:
         """Return the model as JSON text, readable without Spark.
 
@@ -187,31 +128,6 @@ class LogisticRegressionModel(
             The text, which `fromJson` reads.
         """
         return model_json(self, self._numbers, self._what_is_kept())
-
-    @classmethod
-    def fromJson(cls, text: str) -> LogisticRegressionModel:
-        """Return the model of a `toJson` text; needs no Spark session and runs no code from it.
-
-        Parameters
-        ----------
-        text : str
-            What `toJson` returned.
-
-        Returns
-        -------
-        LogisticRegressionModel
-            The model, with its Params, feature names, `fitSummary` and `estimates`.
-
-        Examples
-        --------
-        >>> from pyspark.ml.linalg import Matrices, Vectors
-        >>> two = Matrices.dense(1, 2, [0.5, -2.0])
-        >>> model = LogisticRegressionModel(two, Vectors.dense(0.25), 2, False)
-        >>> again = LogisticRegressionModel.fromJson(model.setThreshold(0.4).toJson())
-        >>> again.coefficients.toArray().tolist(), again.intercept, again.getThreshold()
-        ([0.5, -2.0], 0.25, 0.4)
-        """
-        return json_model(cls, text, cls._of)
 
     @property
     def hasSummary(self) -> bool:

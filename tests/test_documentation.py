@@ -12,6 +12,7 @@ import pytest
 import sparklr
 import sparklr.distributions
 import sparklr.estimator
+import sparklr.exports.made_from
 import sparklr.exports.of_model
 import sparklr.inference.inference
 import sparklr.inference.kept
@@ -67,9 +68,10 @@ def test_the_tests_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        sparklr.distributions, sparklr.estimator, sparklr.exports.of_model,
-        sparklr.inference.inference,
-        sparklr.inference.kept, sparklr.inference.of_model, sparklr.inference.posterior,
+        sparklr.distributions, sparklr.estimator,
+        sparklr.exports.made_from, sparklr.exports.of_model,
+        sparklr.inference.inference, sparklr.inference.kept,
+        sparklr.inference.of_model, sparklr.inference.posterior,
         sparklr.model, sparklr.packed,
         sparklr.search.gradient_path, sparklr.search.penalty_grid,
         sparklr.streams, sparklr.summary, sparklr.tuning,
