@@ -127,17 +127,10 @@ class InferenceOnRows:
         >>> largest.feature, largest.value, round(largest.contribution, 2)
         ('age', 0.5, 1.05)
         """
-        params = cast(LogisticRegressionParams, self)
-        report = self._known_report()
+        params, report = cast(LogisticRegressionParams, self), self._known_report()
+        numbers, means = cast(FittedModel, self).numbers, None if report is None else report.means
         return explained(
-            dataset,
-            params,
-            cast(FittedModel, self).numbers,
-            self._scorer,
-            means=None if report is None else report.means,
-            top=top,
-            label=label,
-            column=column,
+            dataset, params, numbers, self._scorer, means=means, top=top, label=label, column=column
         )
 
     def inference(
