@@ -251,7 +251,8 @@ class Posterior(PosteriorPictures):
     def _shift_words(self, shift: float) -> str:
         words = f"the mean of a coefficient is up to {shift:.2g} deviations from the optimum"
         if self.kind == "laplace" and shift > DOUBTFUL:
-            return f"{words}, which Laplace's mean is not: use posterior='gaussian'"
+            better = "sampled" if self._layout.per_class else "gaussian"
+            return f"{words}, which Laplace's mean is not: use posterior='{better}'"
         return words
 
     def _tables(self) -> tuple[Table, ...]:

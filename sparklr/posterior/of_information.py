@@ -21,6 +21,7 @@ from sparklr.posterior.gaussian import find_gaussian
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.sampled import sample
+from sparklr.posterior.shift import shift_of_draws
 from sparklr.solvers import Reason
 from sparklr.solvers.best_gaussian import GaussianSolver, Price, best_gaussian
 
@@ -97,22 +98,26 @@ def find_posterior(
 ) -> PosteriorNumbers:
     """Return the posterior of a fit."""
     change, kind = mode.to_users_units(information), search.kind
-    mean, factor, found, why = mode.point, mode.root, None, AT_THE_MODE
-    if not mode.posterior.family.per_class:
+    mean, factor, why, converged = mode.point, mode.root, AT_THE_MODE, True
+    if mode.posterior.family.per_class:
+        shift, readings = shift_of_draws(mode.posterior, mean, factor, change, passes, search.seed)
+    else:
         found = find_gaussian(_solver(search, mode, change), mode.posterior, passes)
+        shift, readings = found.first_move, found.readings
         if kind != "laplace":
             mean, factor, why = found.mean, found.factor, SENTENCES[found.reason]
+            converged = found.reason.converged
     numbers = PosteriorNumbers(
         kind=kind,
         mean=change @ mean,
         factor=change @ factor,
         draws=None,
         prior_deviations=_prior_deviations(information),
-        readings=0 if found is None else found.readings,
-        converged=kind == "laplace" or found is None or found.reason.converged,
+        readings=readings,
+        converged=converged,
         reason=why,
         tolerance=search.tolerance,
-        shift_from_mode=None if found is None else found.first_move,
+        shift_from_mode=shift,
     )
     if kind != "sampled":
         return numbers

@@ -70,7 +70,7 @@ def run(solver: ChainSolver, posterior: LogPosterior, passes: Passes) -> tuple[C
     """Run chains to their end; return them and the number of readings."""
     query, readings = next(solver), 0
     while True:
-        answer, count = _ask(posterior, query, passes)
+        answer, count = ask_at(posterior, query, passes)
         readings += count
         try:
             query = solver.send(answer)
@@ -78,7 +78,7 @@ def run(solver: ChainSolver, posterior: LogPosterior, passes: Passes) -> tuple[C
             return finished.value, readings
 
 
-def _ask(posterior: LogPosterior, query: ManyQuery, passes: Passes) -> tuple[ManyAnswer, int]:
+def ask_at(posterior: LogPosterior, query: ManyQuery, passes: Passes) -> tuple[ManyAnswer, int]:
     """Return V and its gradient at all points, and the number of readings: one, or more of many."""
     queries = [Query(point, 1) for point in query.points]
     probes = [posterior.plain_probe(its) for its in queries]

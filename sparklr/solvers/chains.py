@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -64,20 +65,36 @@ class Chains:
     @property
     def mean(self) -> Array:
         """E[y], (n,)."""
-        return np.asarray(self.residuals.mean(axis=(0, 1)))
+        return np.asarray(self._variates.mean(axis=(0, 1)))
 
-    @property
+    @cached_property
     def covariance(self) -> Array:
         """The covariance of y, (n, n)."""
+        found = self._by_gradients
+        return np.cov(self._flat, rowvar=False, ddof=0) if found is None else found
+
+    @property
+    def _flat(self) -> Array:
+        return self.draws.reshape(-1, self.draws.shape[2])
+
+    @property
+    def _variates(self) -> Array:
+        """What has the mean of y: y less its gradient or, very far from a Gaussian, y itself."""
+        return self.draws if self._by_gradients is None else self.residuals
+
+    @cached_property
+    def _by_gradients(self) -> Array | None:
+        """The covariance by residuals; None where it is not positive definite."""
         size = self.draws.shape[2]
-        draws, residuals = (its.reshape(-1, size) for its in (self.draws, self.residuals))
-        away = draws - self.mean
-        mixed = away.T @ (residuals - self.mean) / len(draws)
-        return np.asarray(np.eye(size) + (mixed + mixed.T) / 2)
+        residuals = self.residuals.reshape(-1, size)
+        mean = residuals.mean(axis=0)
+        mixed = (self._flat - mean).T @ (residuals - mean) / len(residuals)
+        found = np.eye(size) + (mixed + mixed.T) / 2
+        return found if np.linalg.eigvalsh(found)[0] > 0 else None
 
     def errors(self, change: Array) -> Array:
         """Return the Monte-Carlo errors (m,) of means of C y, by those of the chains."""
-        means = self.residuals.mean(axis=0) @ change.T
+        means = self._variates.mean(axis=0) @ change.T
         return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
 
     def split_r_hat(self, change: Array) -> Array:

@@ -6,6 +6,7 @@ Where features outnumber rows, 0.1 sd and 12%. The references are from `make_ref
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sparklr.arrays import Array
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_information import PosteriorKind
 from tests.posterior.long_chains import gibbs, own_chains
-from tests.posterior.sets import BINARY, SETS, posterior_of
+from tests.posterior.sets import BINARY, SETS, posterior_of, three_classes
 
 REFERENCES = json.loads((Path(__file__).parent / "references.json").read_text(encoding="utf-8"))
 LIMITS = {"wide": (0.1, 0.12)}
@@ -57,6 +58,20 @@ def test_the_first_reading_tells_the_error_of_laplaces_means(name: str) -> None:
     assert found.readings == 1
     assert found.shift_from_mode is not None
     assert found.shift_from_mode == pytest.approx(errors_of(name, found)[0], rel=0.35)
+
+
+def test_draws_tell_about_the_error_of_laplaces_means_for_several_classes() -> None:
+    found = posterior_of(SETS["three_classes"](), "laplace")
+    assert found.readings == 1
+    assert found.shift_from_mode == pytest.approx(errors_of("three_classes", found)[0], rel=0.45)
+    rows = three_classes()
+    often = replace(
+        rows, matrix=np.tile(rows.matrix, (49, 1)), labels=np.tile(rows.labels, 49), reg=49.0
+    )
+    many = posterior_of(often, "laplace")  # where V is 49 times as large, and its draws a seventh
+    assert many.shift_from_mode is not None
+    assert found.shift_from_mode is not None
+    assert many.shift_from_mode == pytest.approx(found.shift_from_mode / 7, rel=0.15)
 
 
 @pytest.mark.parametrize("name", ["plain", "correlated", "rare"])

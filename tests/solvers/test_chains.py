@@ -97,6 +97,18 @@ def test_moments_of_a_logistic_posterior_are_those_of_a_grid(features: int) -> N
     assert_allclose(found.covariance, covariance, atol=0.05 * size.max() ** 2)
 
 
+def test_where_gradients_give_no_covariance_it_is_that_of_the_draws() -> None:
+    """Very far from a normal density their products may even be negative."""
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=(50, 8, 2)) * [1.0, 3.0] + [0.0, 2.0]
+    found = Chains(draws, -draws, 1.0)
+    flat = draws.reshape(-1, 2)
+    assert_allclose(found.covariance, np.cov(flat, rowvar=False, ddof=0))
+    assert_allclose(found.mean, flat.mean(axis=0))
+    means = draws.mean(axis=0)
+    assert_allclose(found.errors(np.eye(2)), means.std(axis=0, ddof=1) / np.sqrt(8))
+
+
 def test_chains_that_differ_show_in_r_hat() -> None:
     rng = np.random.default_rng(2)
     draws = rng.normal(size=(20, 8, 2))
