@@ -16,7 +16,7 @@ from sparklr.arrays import Array
 from sparklr.posterior.numbers import PosteriorNumbers
 from sparklr.posterior.of_information import PosteriorKind
 from tests.posterior.long_chains import gibbs, own_chains
-from tests.posterior.sets import BINARY, SETS, posterior_of, three_classes
+from tests.posterior.sets import BINARY, SETS, Rows, posterior_of, three_classes
 
 REFERENCES = json.loads((Path(__file__).parent / "references.json").read_text(encoding="utf-8"))
 LIMITS = {"wide": (0.1, 0.12)}
@@ -44,6 +44,18 @@ def test_the_best_gaussian_has_the_means_and_deviations_of_long_chains(name: str
     assert good(name, found), errors_of(name, found)
     assert found.converged
     assert found.readings <= MOST.get(name, 4)
+
+
+@pytest.mark.deep
+def test_with_many_rows_few_readings_find_the_best_gaussian() -> None:
+    """100,000 rows of 50 features, of which 2% are positive."""
+    random = np.random.default_rng(2)
+    matrix = random.normal(size=(100_000, 50))
+    margins = matrix @ random.normal(size=50) / 5 - 5
+    labels = (margins > random.logistic(size=100_000)).astype(float)
+    found = posterior_of(Rows(matrix, labels, reg=10.0), "gaussian")
+    assert found.converged
+    assert found.readings <= 4
 
 
 def test_laplaces_fails_on_at_least_half_of_them() -> None:
