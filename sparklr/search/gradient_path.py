@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SURE = 1e-9  # the tolerance of the ridge solutions
+SLACK = 1e-6  # of the bound, for rounding and that tolerance
 SHOWN = 12  # lines of a printed path
 
 
@@ -258,7 +259,7 @@ def _path(shared: SharedFits, spec: Spec, facts: RowFacts, times: Array) -> Grad
     features = problem.scaling.active
     names = facts.names or [nameless("features", at) for at in range(facts.moments.features)]
     width = len(features)
-    return GradientPath(
+    path = GradientPath(
         np.array([its.time for its in walked]),
         np.array([its.steps for its in walked]),
         np.array([its.point[:width] for its in walked]),
@@ -269,6 +270,22 @@ def _path(shared: SharedFits, spec: Spec, facts: RowFacts, times: Array) -> Grad
         readings,
         ridge_readings,
     )
+    check_bound(path)
+    return path
+
+
+def check_bound(path: GradientPath) -> None:
+    """Refuse a path whose distance from ridge exceeds what is proved: one of them is wrong."""
+    sizes = np.linalg.norm(path.coefficients, axis=1)
+    beyond = (path.ratios - BOUND) * sizes > SLACK * (1 + sizes)
+    if beyond.any():
+        worst = int(np.argmax(beyond))
+        raise ArithmeticError(
+            f"At t = {path.times[worst]:.3g} gradient descent and ridge are apart by "
+            f"{path.ratios[worst]:.4f} of the coefficients' size, where at most {BOUND:.4f} is "
+            "proved: one of the two has lost its digits. Rescale features whose values differ by "
+            "many powers of ten, or set most to a smaller value."
+        )
 
 
 def _walk(shared: SharedFits, problem: Problem, times: Array) -> tuple[list[Waypoint], int]:
