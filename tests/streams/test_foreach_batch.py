@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +40,10 @@ def estimator(**params: Any) -> LogisticRegressionEstimator:
 
 
 def arrive(folder: Path, seed: int) -> None:
-    """A file with a batch; it is there as a whole or not at all."""
+    """A file with a batch; it is there as a whole or not at all. Spark takes them by their times."""
     folder.mkdir(exist_ok=True)
     batch(seed).to_json(folder / ".coming", orient="records", lines=True)
+    os.utime(folder / ".coming", (1.7e9 + seed, 1.7e9 + seed))
     (folder / ".coming").rename(folder / f"{seed}.json")
 
 
@@ -73,6 +77,60 @@ def test_a_stream_that_stops_and_goes_on_ends_in_the_same_bits(spark: Any, tmp_p
     assert model.coefficients == known.coefficients
     assert str(model.posterior) == str(known.posterior)
     assert model.featureNames == NAMES
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+from tests.streams.test_foreach_batch import estimator, run
+
+where = Path(sys.argv[1])
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+updates = estimator(decayFactor=0.9).updates(str(where / "state"))
+
+def told(frame, batch):
+    print("begins", batch, flush=True)
+    updates(frame, batch)
+    print("learned", batch, flush=True)
+
+run(builder.getOrCreate(), where / "files", where / "checkpoint", told)
+"""
+
+
+@pytest.mark.deep
+@pytest.mark.classic
+@pytest.mark.parametrize("moment", ["begins 1", "learned 1"])
+def test_a_program_that_is_killed_goes_on_in_another(
+    spark: Any, tmp_path: Path, moment: str
+) -> None:
+    """By a signal that it cannot catch, in a batch, or while Spark may write down the next one."""
+    for seed in range(4):
+        arrive(tmp_path / "files", seed)
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.strip() == moment for line in process.stdout)
+        process.kill()
+        process.stdout.read()  # until its JVM has ended too
+    learned = LogisticRegressionModel.loadLatest(str(tmp_path / "state")).batchesLearned
+    assert learned in ((1, 2) if moment == "begins 1" else (2, 3))
+    updates = estimator(decayFactor=0.9).updates(str(tmp_path / "state"))
+    run(spark, tmp_path / "files", tmp_path / "checkpoint", updates)
+    model = LogisticRegressionModel.loadLatest(str(tmp_path / "state"))
+    assert model.rowsLearned == 800  # each once
+    if moment == "learned 1":
+        # Had Spark not yet written batch 2 down, its rows may come with those of batch 3.
+        assert model.batchesLearned in (3, 4)
+        return
+    known = None
+    for seed in range(4):
+        frame = spark.read.schema(SCHEMA).json(str(tmp_path / "files" / f"{seed}.json"))
+        known = estimator(decayFactor=0.9).partialFit(frame, known)
+    assert known is not None
+    assert model.coefficients == known.coefficients
+    assert model.batchesLearned == 4
+    assert model.progressiveLoss == known.progressiveLoss
 
 
 def test_a_batch_seen_before_is_skipped_and_an_empty_one_passes(spark: Any, tmp_path: Path) -> None:
