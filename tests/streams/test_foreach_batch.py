@@ -40,7 +40,7 @@ def estimator(**params: Any) -> LogisticRegressionEstimator:
 
 
 def arrive(folder: Path, seed: int) -> None:
-    """A file with a batch; it is there as a whole or not at all. Spark takes them by their times."""
+    """A file with a batch, there as a whole or not at all; Spark takes files by their times."""
     folder.mkdir(exist_ok=True)
     batch(seed).to_json(folder / ".coming", orient="records", lines=True)
     os.utime(folder / ".coming", (1.7e9 + seed, 1.7e9 + seed))
