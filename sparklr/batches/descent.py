@@ -25,6 +25,7 @@ from sparklr.batches.facts import StreamFacts
 from sparklr.objective.families import Family
 from sparklr.objective.ground import Ground
 from sparklr.objective.moments import Moments
+from sparklr.solvers.sgd import columns_of
 
 # So many rows must be scored before half of the rates are dropped.
 ENOUGH = 500
@@ -117,7 +118,7 @@ class DescentState(StreamFacts):
 
     def of_rates(self, places: IntArray) -> DescentState:
         """Return the state of some rates."""
-        columns = (places[:, None] * self.margins + np.arange(self.margins)).ravel()
+        columns = columns_of(places, self.margins)
         return replace(
             self,
             rates=self.rates[places],
@@ -151,7 +152,7 @@ class DescentState(StreamFacts):
         reach = np.divide(1.0, size, out=self.reach.copy(), where=new)
         return replace(super().met(moments), reach=reach)
 
-    def ground(self, seed: int, *, held_out: bool = False) -> Ground:
+    def ground(self, seed: int) -> Ground:
         """Return the ground of the walks."""
         return Ground(
             self.family,
@@ -160,7 +161,6 @@ class DescentState(StreamFacts):
             None if self.sparse else self.centre,
             self.intercept,
             seed,
-            held_out=held_out,
         )
 
     def l2(self, regParam: float) -> Array:

@@ -14,6 +14,7 @@ from sparklr.objective.ground import Ground
 from sparklr.objective.walks import Base, Pace
 from sparklr.passes.protocol import Passes
 from sparklr.passes.walks import Survey, Walks
+from sparklr.solvers.drive import drive
 from sparklr.solvers.sgd import RATES, Descent, Ended, Epoch, Look, Seen, rate_grid
 
 # About so many arrays of all points are in memory at once.
@@ -75,14 +76,10 @@ class Answers:
 
     def run(self, descending: Generator[Look | Epoch, Seen | Ended, Descent]) -> Descent:
         """Run a descent to its end."""
-        question = next(descending)
-        while True:
-            reply = self.look(question) if isinstance(question, Look) else self.walk(question)
-            try:
-                question = descending.send(reply)
-            except StopIteration as finished:
-                found: Descent = finished.value
-                return found
+        return drive(descending, self._answer)
+
+    def _answer(self, question: Look | Epoch) -> Seen | Ended:
+        return self.look(question) if isinstance(question, Look) else self.walk(question)
 
     def look(self, look: Look) -> Seen:
         """Read the objective at some points."""

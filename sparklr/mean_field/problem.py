@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from sparklr.mean_field.reading import NetworkSums
 from sparklr.objective.moments import Moments
 from sparklr.passes.protocol import Passes
 from sparklr.rows.blocks import Block
+from sparklr.solvers.drive import drive
 
 SLICE_ROWS = 1_000
 
@@ -91,11 +93,5 @@ def ask(passes: Passes, coordinates: Coordinates, scale: float, cloud: Cloud) ->
 
 def run(descent: Descent, answer: Callable[[int, Cloud], Potential]) -> Descended:
     """Run a descent; `answer` is given the number of each query, from 0."""
-    number, cloud = 0, next(descent)
-    while True:
-        try:
-            cloud = descent.send(answer(number, cloud))
-        except StopIteration as ended:
-            result: Descended = ended.value
-            return result
-        number += 1
+    numbers = count()
+    return drive(descent, lambda cloud: answer(next(numbers), cloud))

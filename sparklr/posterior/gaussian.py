@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from sparklr.objective.sums import split_totals
 from sparklr.passes.protocol import Passes
 from sparklr.passes.smoothed_sums import SmoothedSums
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.solvers import Answer
 from sparklr.solvers.best_gaussian import Gaussian, GaussianSolver, SmoothedQuery
+from sparklr.solvers.drive import drive
 
 
 def ask(posterior: LogPosterior, query: SmoothedQuery, passes: Passes) -> Answer:
@@ -21,10 +20,4 @@ def ask(posterior: LogPosterior, query: SmoothedQuery, passes: Passes) -> Answer
 
 def find_gaussian(solver: GaussianSolver, posterior: LogPosterior, passes: Passes) -> Gaussian:
     """Run a solver to its end."""
-    query = next(solver)
-    while True:
-        answer = ask(posterior, query, passes)
-        try:
-            query = solver.send(answer)
-        except StopIteration as finished:
-            return cast(Gaussian, finished.value)
+    return drive(solver, lambda query: ask(posterior, query, passes))

@@ -20,6 +20,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.passes.threads import one_blas_thread
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.solvers import Answer, Query, Solution, Solver, Stop, lbfgs, newton
+from sparklr.solvers.drive import drive
 
 BUDGET = 1 << 62  # of one reading: its sums are those of one probe
 
@@ -87,16 +88,13 @@ class _Reader:
 
     def run(self, solver: Solver) -> Solution:
         """Run a solver to its end."""
-        query = next(solver)
-        while True:
-            answer = self.ask(query)
-            if query.order == 2:  # the solution is at the last point, or at the one before it
-                self._known = [*self._known[-1:], (query.point, answer)]
-            try:
-                query = solver.send(answer)
-            except StopIteration as finished:
-                solution: Solution = finished.value
-                return solution
+        return drive(solver, self._answer)
+
+    def _answer(self, query: Query) -> Answer:
+        answer = self.ask(query)
+        if query.order == 2:  # the solution is at the last point, or at the one before it
+            self._known = [*self._known[-1:], (query.point, answer)]
+        return answer
 
     def hessian(self, point: Array) -> Array:
         """Return the Hessian of V at the solution, by another reading if it is not known."""

@@ -11,6 +11,7 @@ from sparklr.passes.protocol import Passes, read_round
 from sparklr.posterior.log_posterior import LogPosterior
 from sparklr.solvers import Query
 from sparklr.solvers.chains import Chains, ChainSolver, ManyAnswer, ManyQuery, run_chains
+from sparklr.solvers.drive import drive
 
 # Of fewer steps the halves of a chain tell nothing of R-hat.
 CHAINS, WARM, FEWEST = 64, 12, 8
@@ -68,14 +69,15 @@ def sample(
 
 def run(solver: ChainSolver, posterior: LogPosterior, passes: Passes) -> tuple[Chains, int]:
     """Run chains to their end; return them and the number of readings."""
-    query, readings = next(solver), 0
-    while True:
-        answer, count = ask_at(posterior, query, passes)
+    readings = 0
+
+    def answer(query: ManyQuery) -> ManyAnswer:
+        nonlocal readings
+        found, count = ask_at(posterior, query, passes)
         readings += count
-        try:
-            query = solver.send(answer)
-        except StopIteration as finished:
-            return finished.value, readings
+        return found
+
+    return drive(solver, answer), readings
 
 
 def ask_at(posterior: LogPosterior, query: ManyQuery, passes: Passes) -> tuple[ManyAnswer, int]:

@@ -10,7 +10,6 @@ for two classes, where a row has one margin: the error of a mean is about deviat
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from sparklr.arrays import Array, Matrix
+from sparklr.scoring.margin_posterior import random_of
 
 # So many draws are enough: an interval of 90% has then 26 of them outside.
 DRAWS = 256
@@ -94,9 +94,7 @@ class ClassMargins:
         """
         posterior, rows = self.posterior, self.matrix.shape[0]
         first = posterior.log_chances(self.matrix, posterior.draws[:1])
-        content = zlib.crc32(np.ascontiguousarray(first).tobytes())
-        rng = np.random.default_rng([posterior.seed % 2**32, content])
-        chosen = rng.integers(len(posterior.draws), size=rows)
+        chosen = random_of(posterior.seed, first).integers(len(posterior.draws), size=rows)
         made = np.empty((rows, posterior.draws.shape[1]))
         for draw in np.unique(chosen):
             those = np.flatnonzero(chosen == draw)

@@ -21,6 +21,12 @@ from sparklr.arrays import Array, Matrix
 from sparklr.objective.normal_margins import chance_moments, smoothed_terms
 
 
+def random_of(seed: int, rows: Array) -> np.random.Generator:
+    """Return the random numbers of a batch, by the seed and numbers that stand for its rows."""
+    content = zlib.crc32(np.ascontiguousarray(rows).tobytes())
+    return np.random.default_rng([seed % 2**32, content])
+
+
 @dataclass(frozen=True, eq=False)
 class MarginPosterior:
     """A normal distribution of a binomial model's coefficients, features first.
@@ -87,8 +93,7 @@ class Margins:
         By the seed and the rows themselves, so that a batch which is scored again, as Spark may do,
         has the same draws.
         """
-        content = zlib.crc32(np.ascontiguousarray(self.means).tobytes())
-        rng = np.random.default_rng([self.posterior.seed % 2**32, content])
+        rng = random_of(self.posterior.seed, self.means)
         return np.asarray(
             expit(self.means + self.deviations * rng.standard_normal(len(self.means)))
         )

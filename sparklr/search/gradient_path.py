@@ -25,7 +25,8 @@ from sparklr.fitting.spec import Spec
 from sparklr.objective.moments import merge_all
 from sparklr.passes.protocol import read_round
 from sparklr.rows.columns import nameless
-from sparklr.solvers import Query
+from sparklr.solvers import Answer, Query
+from sparklr.solvers.drive import drive
 from sparklr.solvers.flow import BOUND, Waypoint, gradient_flow
 from sparklr.spark.errors import InvalidTypeError, InvalidValueError
 
@@ -296,15 +297,15 @@ def _walk(shared: SharedFits, problem: Problem, times: Array) -> tuple[list[Wayp
         1 / problem.largest_curvature,
         intercept=problem.spec.fitIntercept,
     )
-    query, readings = next(walk), 0
-    while True:
+    readings = 0
+
+    def answer(query: Query) -> Answer:
+        nonlocal readings
         answers, count = answer_round({0: query}, {0: problem}, shared.passes, shared.budget)
         readings += count
-        try:
-            query = walk.send(answers[0])
-        except StopIteration as finished:
-            found: list[Waypoint] = finished.value
-            return found, readings
+        return answers[0]
+
+    return drive(walk, answer), readings
 
 
 def _held_losses(shared: SharedFits, problem: Problem, points: Sequence[Array]) -> Array:

@@ -242,11 +242,16 @@ def better_rates(seen: Seen, limit: float, *, last: bool) -> IntArray:
     return np.sort(good[np.argsort(seen.held[good], kind="stable")[:most]])
 
 
+def columns_of(rates: IntArray, margins: int) -> IntArray:
+    """Return the columns (K' C,) of some rates, by their places (K',)."""
+    return np.asarray((rates[:, None] * margins + np.arange(margins)).ravel())
+
+
 def _of_rates(
     kept: IntArray, margins: int, points: Array, squares: Array, seen: Seen
 ) -> tuple[Array, Array, Seen]:
     """Return the columns of some rates."""
-    columns = (kept[:, None] * margins + np.arange(margins)).ravel()
+    columns = columns_of(kept, margins)
     inner = Seen(
         seen.values[kept], seen.held[kept], seen.gradient[:, columns], seen.residuals[kept]
     )
